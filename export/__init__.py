@@ -1,0 +1,1 @@
+"""From torch to files that the device runs."""

@@ -1,0 +1,3 @@
+"""headway: real-time edge perception that says how sure it is."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,156 @@
+"""Configuration: frozen dataclasses whose fields carry description and range.
+
+One declaration serves ROS parameters (descriptors, ranges), command-line checks and the generated table in the README.
+
+    @dataclass(frozen=True)
+    class HeadConfig(Config):
+        score_threshold: float = parameter(0.4, "heads below this score are not reported", 0.0, 1.0)
+
+A field whose type is another Config is a group: its parameters are addressed with a dot, "heads.score_threshold".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from headway.errors import ConfigError
+
+C = TypeVar("C", bound="Config")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One leaf of a configuration: dotted name, value, and what may be put there."""
+
+    name: str
+    value: Any
+    description: str
+    minimum: float | None
+    maximum: float | None
+    choices: tuple[str, ...]
+
+
+def parameter(
+    default: Any,
+    description: str,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A dataclass field with a description and, for numbers, an inclusive range; for strings, the values allowed."""
+    metadata = {"description": description, "minimum": minimum, "maximum": maximum, "choices": choices}
+    if isinstance(default, (list, tuple)):
+        return dataclasses.field(default=tuple(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def group(config: type[C]) -> Any:
+    """A dataclass field that holds another configuration."""
+    return dataclasses.field(default_factory=config)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Base: checks every field against its kind and range when made."""
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError naming the field, the value received and the range."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, Config):
+                object.__setattr__(self, field.name, _checked(field, value))
+
+    def parameters(self, prefix: str = "") -> Iterator[Parameter]:
+        """All leaves, depth first, in order of declaration."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Config):
+                yield from value.parameters(f"{prefix}{field.name}.")
+            else:
+                m = field.metadata
+                yield Parameter(prefix + field.name, value, m["description"], m["minimum"], m["maximum"], m["choices"])
+
+    def replaced(self: C, values: Mapping[str, Any]) -> C:
+        """A copy with the dotted names in `values` set; an unknown name is an error that lists the known ones."""
+        known = {p.name for p in self.parameters()}
+        for name in values:
+            if name not in known:
+                raise ConfigError(f"unknown parameter '{name}'; known: {', '.join(sorted(known))}")
+        return self._replaced(values, "")
+
+    def _replaced(self: C, values: Mapping[str, Any], prefix: str) -> C:
+        changes: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Config):
+                changes[field.name] = value._replaced(values, f"{prefix}{field.name}.")
+            elif prefix + field.name in values:
+                changes[field.name] = values[prefix + field.name]
+        return dataclasses.replace(self, **changes)
+
+
+def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
+    default, m = field.default, field.metadata
+    if isinstance(default, bool):
+        if not isinstance(value, bool):
+            raise ConfigError(f"{field.name} = {value!r}: true or false is wanted")
+        return value
+    if isinstance(default, (int, float)):
+        kind = type(default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or (kind is int and value != int(value)):
+            raise ConfigError(f"{field.name} = {value!r}: {'an integer' if kind is int else 'a number'} is wanted")
+        low, high = m["minimum"], m["maximum"]
+        if not math.isfinite(value) or (low is not None and value < low) or (high is not None and value > high):
+            raise ConfigError(f"{field.name} = {value}: must be within [{low}, {high}]")
+        return kind(value)
+    if isinstance(default, tuple):
+        try:
+            numbers = tuple(float(v) for v in value)
+        except (TypeError, ValueError):
+            raise ConfigError(f"{field.name} = {value!r}: a list of numbers is wanted") from None
+        if not all(math.isfinite(v) for v in numbers):
+            raise ConfigError(f"{field.name} = {value!r}: numbers must be finite")
+        return numbers
+    if not isinstance(value, str):
+        raise ConfigError(f"{field.name} = {value!r}: a text is wanted")
+    if m["choices"] and value not in m["choices"]:
+        raise ConfigError(f"{field.name} = '{value}': must be one of {', '.join(m['choices'])}")
+    return value
+
+
+def read_parameter_file(path: Path, node: str) -> dict[str, Any]:
+    """Parameters of `node` (or of /**) in a ROS 2 parameter file, as a flat dict of dotted names."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"parameter file {path} does not exist") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"parameter file {path} cannot be read: {error}") from error
+    if not isinstance(raw, Mapping):
+        raise ConfigError(f"{path} is not a ROS 2 parameter file: expected '<node>: ros__parameters: ...'")
+    flat: dict[str, Any] = {}
+    for key in ("/**", node, f"/{node}"):
+        section = raw.get(key)
+        if section is None:
+            continue
+        if not isinstance(section, Mapping) or not isinstance(section.get("ros__parameters"), Mapping):
+            raise ConfigError(f"{path}: '{key}' has no 'ros__parameters' mapping")
+        flat.update(_flatten(section["ros__parameters"]))
+    return flat
+
+
+def _flatten(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in mapping.items():
+        if isinstance(value, Mapping):
+            flat.update(_flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

@@ -1,0 +1,206 @@
+"""Rotations, projection and frames. Pure numpy; scipy's Rotation is the oracle in the tests.
+
+Head rotation R (head-to-camera, camera optical frame: x right, y down, z forward): the columns are the head's own axes.
+
+        camera sees:      head axes at identity (the head faces the camera):
+             z (away)       x: person's left  = image right
+            /               y: person's down  = image down
+           o---- x          z: person's back  = away from the camera
+           |                so the gaze is  -R[:, 2]
+           y
+
+The network's labels are relative to the viewing *ray* (identity = facing the lens wherever in the image): see
+`ray_basis`. Everything after decoding uses the camera axes.
+
+Published Euler angles (300W-LP, AFLW2000, DirectMHP) exist only at the edges: R = Rz(roll) Ry(yaw) Rx(-pitch), so that
+pitch + looks up, yaw + looks to the image's left and roll + turns clockwise in the image. They are singular at yaw ±90°.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headway.types import Camera
+
+Array = NDArray[np.floating]
+
+OPTICAL_TO_BODY: Array = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+"""Rotation from a camera optical frame (x right, y down, z forward) to a body frame (x forward, y left, z up), REP-103."""
+
+
+def rotation_from_6d(six: Array) -> Array:
+    """Gram-Schmidt: (..., 6) two 3-vectors, the first two columns before orthogonalisation -> (..., 3, 3).
+
+    Degenerate input (a zero or parallel pair) gives a rotation all the same, never NaN.
+    """
+    a, b = np.asarray(six, float)[..., :3], np.asarray(six, float)[..., 3:]
+    x = _unit(a, np.array([1.0, 0.0, 0.0]))
+    b = b - (x * b).sum(-1, keepdims=True) * x
+    spare = np.eye(3)[np.argmin(np.abs(x), axis=-1)]
+    y = _unit(b, _unit(spare - (x * spare).sum(-1, keepdims=True) * x, spare))
+    return np.stack([x, y, np.cross(x, y)], axis=-1)
+
+
+def rotation_to_6d(rotation: Array) -> Array:
+    """(..., 3, 3) -> (..., 6): the first two columns."""
+    rotation = np.asarray(rotation, float)
+    return np.concatenate([rotation[..., :, 0], rotation[..., :, 1]], axis=-1)
+
+
+def _unit(v: Array, fallback: Array) -> Array:
+    norm = np.linalg.norm(v, axis=-1, keepdims=True)
+    good = norm > 1e-9
+    return np.where(good, v / np.where(good, norm, 1.0), fallback)
+
+
+def quaternion_from_rotation(rotation: Array) -> Array:
+    """(..., 3, 3) -> (..., 4) unit quaternion x, y, z, w (ROS order), w >= 0."""
+    m = np.asarray(rotation, float)
+    # Four times the outer product of the quaternion with itself: the row with the largest diagonal is best conditioned.
+    xx, yy, zz = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
+    xy, xz, yz = m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1]
+    wx, wy, wz = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
+    rows = np.stack(
+        [
+            np.stack([1 + xx - yy - zz, xy, xz, wx], -1),
+            np.stack([xy, 1 - xx + yy - zz, yz, wy], -1),
+            np.stack([xz, yz, 1 - xx - yy + zz, wz], -1),
+            np.stack([wx, wy, wz, 1 + xx + yy + zz], -1),
+        ],
+        axis=-2,
+    )
+    best = np.argmax(np.diagonal(rows, axis1=-2, axis2=-1), axis=-1)
+    q = np.take_along_axis(rows, best[..., None, None], axis=-2)[..., 0, :]
+    q = q / np.linalg.norm(q, axis=-1, keepdims=True)
+    return np.where(q[..., 3:] < 0, -q, q)
+
+
+def rotation_from_quaternion(quaternion: Array) -> Array:
+    """(..., 4) x, y, z, w, any non-zero length -> (..., 3, 3)."""
+    q = np.asarray(quaternion, float)
+    x, y, z, w = np.moveaxis(q / np.linalg.norm(q, axis=-1, keepdims=True), -1, 0)
+    return np.stack(
+        [
+            np.stack([1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)], -1),
+            np.stack([2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)], -1),
+            np.stack([2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)], -1),
+        ],
+        axis=-2,
+    )
+
+
+def slerp(q0: Array, q1: Array, t: float) -> Array:
+    """Shortest-arc interpolation between two unit quaternions (4,), t in 0..1."""
+    q0, q1 = np.asarray(q0, float), np.asarray(q1, float)
+    dot = float(q0 @ q1)
+    if dot < 0:
+        q1, dot = -q1, -dot
+    angle = np.arccos(min(dot, 1.0))
+    if angle < 1e-6:
+        q = q0 + t * (q1 - q0)
+    else:
+        q = (np.sin((1 - t) * angle) * q0 + np.sin(t * angle) * q1) / np.sin(angle)
+    return q / np.linalg.norm(q)
+
+
+def rotation_from_euler(pitch_deg: Array, yaw_deg: Array, roll_deg: Array) -> Array:
+    """Published angles in degrees, each (...,) -> (..., 3, 3); see the module docstring for signs and order."""
+    p, y, r = (np.radians(np.asarray(a, float)) for a in (pitch_deg, yaw_deg, roll_deg))
+    return _about("z", r) @ _about("y", y) @ _about("x", -p)
+
+
+def euler_from_rotation(rotation: Array) -> tuple[Array, Array, Array]:
+    """(..., 3, 3) -> published pitch, yaw, roll in degrees: of the two solutions the one with |pitch| <= 90°.
+
+    So yaw spans ±180°: the published data sets write a head seen from behind as |yaw| > 90°, not as a flipped pitch.
+    """
+    m = np.asarray(rotation, float)
+    cos_yaw = np.hypot(m[..., 0, 0], m[..., 1, 0])
+    # The second solution of the same rotation has yaw' = 180° - yaw and pitch, roll turned by 180°.
+    sign = np.where(m[..., 2, 2] < 0, -1.0, 1.0)
+    yaw = np.arctan2(-m[..., 2, 0], sign * cos_yaw)
+    pitch = -np.arctan2(sign * m[..., 2, 1], sign * m[..., 2, 2])
+    roll = np.arctan2(sign * m[..., 1, 0], sign * m[..., 0, 0])
+    singular = cos_yaw < 1e-9
+    roll = np.where(singular, 0.0, roll)
+    return np.degrees(pitch), np.degrees(yaw), np.degrees(roll)
+
+
+def _about(axis: str, angle: Array) -> Array:
+    c, s, o, i = np.cos(angle), np.sin(angle), np.zeros_like(angle), np.ones_like(angle)
+    rows = {
+        "x": [[i, o, o], [o, c, -s], [o, s, c]],
+        "y": [[c, o, s], [o, i, o], [-s, o, c]],
+        "z": [[c, -s, o], [s, c, o], [o, o, i]],
+    }[axis]
+    return np.stack([np.stack(row, -1) for row in rows], -2)
+
+
+def geodesic_deg(a: Array, b: Array) -> Array:
+    """Angle in degrees between rotations (..., 3, 3) and (..., 3, 3), 0..180."""
+    relative = np.swapaxes(np.asarray(a, float), -1, -2) @ np.asarray(b, float)
+    sine = 0.5 * np.linalg.norm(
+        np.stack(
+            [
+                relative[..., 2, 1] - relative[..., 1, 2],
+                relative[..., 0, 2] - relative[..., 2, 0],
+                relative[..., 1, 0] - relative[..., 0, 1],
+            ],
+            -1,
+        ),
+        axis=-1,
+    )
+    cosine = 0.5 * (np.trace(relative, axis1=-2, axis2=-1) - 1)
+    return np.degrees(np.arctan2(sine, cosine))
+
+
+def gaze(rotation: Array) -> Array:
+    """(..., 3, 3) head-to-camera -> (..., 3) unit direction the head looks to, camera optical frame."""
+    return -np.asarray(rotation, float)[..., :, 2]
+
+
+def project(points: Array, camera: Camera) -> Array:
+    """(..., 3) metres, camera optical frame -> (..., 2) pixels, without distortion. Points must have z > 0."""
+    points = np.asarray(points, float)
+    z = points[..., 2:]
+    return points[..., :2] / z * [camera.fx, camera.fy] + [camera.cx, camera.cy]
+
+
+def viewing_ray(pixels: Array, camera: Camera) -> Array:
+    """(..., 2) pixels -> (..., 3) unit viewing rays, camera optical frame; lens distortion is undone where given."""
+    pixels = np.asarray(pixels, float)
+    if camera.distortion:
+        import cv2
+
+        flat = pixels.reshape(-1, 1, 2)
+        xy = cv2.undistortPoints(flat, camera.matrix, np.array(camera.distortion)).reshape(pixels.shape)
+    else:
+        xy = (pixels - [camera.cx, camera.cy]) / [camera.fx, camera.fy]
+    ray = np.concatenate([xy, np.ones_like(xy[..., :1])], axis=-1)
+    return ray / np.linalg.norm(ray, axis=-1, keepdims=True)
+
+
+def ray_basis(ray: Array) -> Array:
+    """(..., 3) viewing ray -> (..., 3, 3) rotation whose z column is the ray, x horizontal in the image, y = z × x.
+
+    R_camera = ray_basis(ray) @ R_ray turns a ray-relative head rotation into the camera axes.
+    """
+    z = np.asarray(ray, float)
+    z = z / np.linalg.norm(z, axis=-1, keepdims=True)
+    x = np.cross(np.broadcast_to([0.0, 1.0, 0.0], z.shape), z)
+    x = _unit(x, np.array([1.0, 0.0, 0.0]))
+    return np.stack([x, np.cross(z, x), z], axis=-1)
+
+
+def to_semi_local(points: Array, orientation: Array) -> Array:
+    """(..., 3) camera optical frame, metres -> semi-local frame: rotation only, the origin stays at the camera.
+
+    `orientation` is (3, 3), camera optical frame -> world-aligned axes, at the image's stamp.
+    """
+    return np.asarray(points, float) @ np.asarray(orientation, float).T
+
+
+def from_semi_local(points: Array, orientation: Array) -> Array:
+    """Inverse of `to_semi_local`."""
+    return np.asarray(points, float) @ np.asarray(orientation, float)

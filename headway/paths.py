@@ -1,0 +1,40 @@
+"""Where the project's own files lie, in a checkout, in site-packages, or under a colcon install prefix."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def weights_dir() -> Path:
+    """Folder of the installed models; the environment variable HEADWAY_MODELS overrides it."""
+    override = os.environ.get("HEADWAY_MODELS")
+    return Path(override) if override else PACKAGE / "models" / "weights"
+
+
+def sample_dir() -> Path:
+    """Folder of the bundled bags."""
+    return PACKAGE / "sample"
+
+
+def data_dir() -> Path | None:
+    """Folder of evaluation data: HEADWAY_DATA, else ../shared/data beside the checkout, else None."""
+    override = os.environ.get("HEADWAY_DATA")
+    candidate = Path(override) if override else PACKAGE.parent.parent / "shared" / "data"
+    return candidate if candidate.is_dir() else None
+
+
+def share_dir() -> Path:
+    """Folder that holds launch/ and headway_msgs/ definitions: the checkout, or <prefix>/share/headway."""
+    if (PACKAGE.parent / "launch" / "config").is_dir():
+        return PACKAGE.parent
+    prefixes = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
+    for prefix in [*prefixes, Path(sys.prefix), PACKAGE.parents[3]]:
+        if (prefix / "share" / "headway" / "launch").is_dir():
+            return prefix / "share" / "headway"
+    raise FileNotFoundError(
+        "share/headway is not installed: install headway with pip or colcon, or run from a checkout"
+    )

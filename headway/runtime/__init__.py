@@ -1,0 +1,1 @@
+"""Model folders, their manifests, and the engines that run them."""

@@ -1,0 +1,103 @@
+"""The engine protocol: open, infer, close. Decode and every stage above see nothing else of the runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from headway.errors import EngineError, ModelError, UsageError
+from headway.paths import weights_dir
+from headway.runtime.manifest import Manifest, TensorSpec, read_manifest, verified_path
+
+ENGINES = ("onnxruntime",)
+
+
+class Engine(Protocol):
+    """A network that is loaded and warm."""
+
+    name: str
+
+    def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Runs the network once. The arrays returned are the caller's to read until the next call: copy to keep them."""
+        ...
+
+    def close(self) -> None:
+        """Frees the engine; `infer` must not be called afterwards."""
+        ...
+
+
+@dataclass(frozen=True)
+class Model:
+    """An engine with the manifest it was opened from; checks tensors on the way in and out."""
+
+    manifest: Manifest
+    engine: Engine
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """Name of the model, for example "head-pose"."""
+        return self.manifest.name
+
+    def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Runs the engine; raises EngineError where a shape or dtype is wrong or an output is not finite."""
+        for name, spec in self.manifest.inputs.items():
+            _check(name, feeds.get(name), spec)
+        outputs = self.engine.infer(feeds)
+        for name in self.manifest.outputs:
+            if name not in outputs:
+                raise EngineError(f"model '{self.name}' gave no output '{name}'")
+            if not np.isfinite(outputs[name]).all():
+                raise EngineError(f"model '{self.name}' gave NaN or infinity in output '{name}'")
+        return outputs
+
+    def close(self) -> None:
+        """Frees the engine."""
+        self.engine.close()
+
+
+def _check(name: str, array: np.ndarray | None, spec: TensorSpec) -> None:
+    if array is None:
+        raise EngineError(f"input '{name}' is missing")
+    if array.shape != spec.shape or array.dtype != np.dtype(spec.dtype):
+        raise EngineError(
+            f"input '{name}' is {array.dtype}{list(array.shape)}, the manifest says {spec.dtype}{list(spec.shape)}"
+        )
+
+
+def open_model(name: str, task: str, engine: str = "onnxruntime", threads: int = 1) -> Model:
+    """Opens an installed model by name, or a model folder by path; verifies hashes, loads and warms the engine.
+
+    Raises ModelError (folder, hash, wrong task), EngineError (the engine refuses the file), UsageError (unknown engine).
+    """
+    if engine not in ENGINES:
+        raise UsageError(f"engine '{engine}' is none of {', '.join(ENGINES)}")
+    folder = model_folder(name)
+    manifest = read_manifest(folder)
+    if manifest.task != task:
+        raise ModelError(f"model '{name}' is for task '{manifest.task}', not '{task}'")
+    path = verified_path(folder, manifest, "onnx")
+    from headway.runtime.onnx import OnnxEngine
+
+    model = Model(manifest, OnnxEngine(path, threads), folder)
+    model.infer({k: np.zeros(spec.shape, spec.dtype) for k, spec in manifest.inputs.items()})
+    return model
+
+
+def model_folder(name: str) -> Path:
+    """Folder of an installed model (by name), or of a model anywhere (by a path with a separator)."""
+    folder = Path(name).expanduser() if "/" in name else weights_dir() / name
+    if not folder.is_dir():
+        known = ", ".join(installed_models()) or "none"
+        raise ModelError(f"no model '{name}' in {folder.parent}; installed: {known}")
+    return folder
+
+
+def installed_models() -> list[str]:
+    """Names of the models below the weights folder."""
+    root = weights_dir()
+    return sorted(p.parent.name for p in root.glob("*/manifest.json")) if root.is_dir() else []

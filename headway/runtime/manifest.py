@@ -1,0 +1,153 @@
+"""The manifest binds a model folder together: hashes, tensors, training, evaluation, licence.
+
+`models/weights/<name>/manifest.json` is the only way to a model: nothing is loaded whose SHA-256 it does not hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from headway.errors import ModelError
+
+SCHEMA = 1
+FILE_NAME = "manifest.json"
+TASKS = ("head-pose", "trajectory", "driving")
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """A file of the model folder: bare name and SHA-256 in hex."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """shape and dtype of one tensor, and what its last axis or its channels mean.
+
+    layout: "NHWC" or "NCHW" for images; color: "BGR" or "RGB"; scale: what the host multiplies before the network
+    (1 where the graph normalises by itself); columns: name -> [first, last) along the last axis.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    layout: str = ""
+    color: str = ""
+    scale: float = 1.0
+    columns: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    def column(self, name: str) -> slice:
+        """The slice of the last axis that holds `name`."""
+        if name not in self.columns:
+            raise ModelError(f"manifest names no output column '{name}'; it has {', '.join(self.columns) or 'none'}")
+        first, last = self.columns[name]
+        return slice(first, last)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything that belongs to one model. `config` holds thresholds and calibration that the stage reads."""
+
+    name: str
+    task: str
+    files: Mapping[str, FileEntry]
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+    parameters: int
+    config: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
+    exporter: str = ""
+    data_licence: str = ""
+    schema: int = SCHEMA
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the ONNX file: the model's identity in traces and reports."""
+        return self.files["onnx"].sha256
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Reads and checks the form of `folder`/manifest.json; does not look at the files it names."""
+    path = folder / FILE_NAME
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{folder} is no model folder: {FILE_NAME} is missing") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
+    try:
+        return _parse(raw)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"{path} is not a manifest of schema {SCHEMA}: {type(error).__name__}: {error}") from error
+
+
+def _parse(raw: Mapping[str, Any]) -> Manifest:
+    if raw["schema"] != SCHEMA:
+        raise ValueError(f"schema {raw['schema']}")
+    if raw["task"] not in TASKS:
+        raise ValueError(f"task '{raw['task']}' is none of {', '.join(TASKS)}")
+    files = {k: FileEntry(**v) for k, v in raw["files"].items()}
+    for entry in files.values():
+        # A manifest comes from outside: a path may not lead out of its folder.
+        if Path(entry.path).name != entry.path or entry.path in (".", ".."):
+            raise ValueError(f"file name '{entry.path}' is not a bare name")
+    if "onnx" not in files:
+        raise ValueError("files.onnx is missing")
+    return Manifest(
+        **{
+            **raw,
+            "files": files,
+            "inputs": {k: _tensor(v) for k, v in raw["inputs"].items()},
+            "outputs": {k: _tensor(v) for k, v in raw["outputs"].items()},
+        }
+    )
+
+
+def _tensor(raw: Mapping[str, Any]) -> TensorSpec:
+    columns = {k: (int(a), int(b)) for k, (a, b) in raw.get("columns", {}).items()}
+    return TensorSpec(**{**raw, "shape": tuple(int(n) for n in raw["shape"]), "columns": columns})
+
+
+def verified_path(folder: Path, manifest: Manifest, key: str) -> Path:
+    """Path of the file under `key`, after its SHA-256 was found to match."""
+    entry = manifest.files.get(key)
+    if entry is None:
+        raise ModelError(f"model '{manifest.name}' has no file '{key}' in {folder / FILE_NAME}")
+    path = folder / entry.path
+    if not path.is_file():
+        raise ModelError(f"{path} is missing though {FILE_NAME} names it: install the model again")
+    found = sha256(path)
+    if found != entry.sha256:
+        raise ModelError(
+            f"{path} is not the file its manifest names (SHA-256 {found[:12]}…, expected {entry.sha256[:12]}…): "
+            "install the model again"
+        )
+    return path
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> Path:
+    """Writes `folder`/manifest.json (sorted keys, so that a diff shows what changed) and returns its path."""
+    path = folder / FILE_NAME
+    path.write_text(json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return path
+
+
+def file_entries(folder: Path, names: Mapping[str, str]) -> dict[str, FileEntry]:
+    """key -> file name becomes key -> FileEntry with the hash of the file as it lies in `folder` now."""
+    return {key: FileEntry(name, sha256(folder / name)) for key, name in names.items()}

@@ -1,0 +1,1 @@
+"""The stages of the pipeline: small numpy modules, one task each."""
