@@ -27,7 +27,7 @@ def export_onnx(
     tensors = tuple(torch.from_numpy(np.array(v)) for v in feeds.values())
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        program = torch.onnx.export(
+        program: Any = torch.onnx.export(
             network,
             tensors,
             input_names=list(feeds),

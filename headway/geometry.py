@@ -12,8 +12,8 @@ Head rotation R (head-to-camera, camera optical frame: x right, y down, z forwar
 The network's labels are relative to the viewing *ray* (identity = facing the lens wherever in the image): see
 `ray_basis`. Everything after decoding uses the camera axes.
 
-Published Euler angles (300W-LP, AFLW2000, DirectMHP) exist only at the edges: R = Rz(roll) Ry(yaw) Rx(-pitch), so that
-pitch + looks up, yaw + looks to the image's left and roll + turns clockwise in the image. They are singular at yaw ±90°.
+Published Euler angles (300W-LP, AFLW2000, DirectMHP) exist only at the edges: R = Rz(roll) Ry(yaw) Rx(-pitch), so
+that pitch + looks up, yaw + looks to the image's left, roll + turns clockwise in the image. Singular at yaw ±90°.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from headway.types import Camera
 Array = NDArray[np.floating]
 
 OPTICAL_TO_BODY: Array = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
-"""Rotation from a camera optical frame (x right, y down, z forward) to a body frame (x forward, y left, z up), REP-103."""
+"""Rotation from a camera optical frame (x right, y down, z forward) to a body frame (x forward, y left, z up)."""
 
 
 def rotation_from_6d(six: Array) -> Array:

@@ -22,7 +22,7 @@ class Engine(Protocol):
     name: str
 
     def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Runs the network once. The arrays returned are the caller's to read until the next call: copy to keep them."""
+        """Runs the network once. The arrays returned may be reused by the next call: copy to keep them."""
         ...
 
     def close(self) -> None:
@@ -72,7 +72,7 @@ def _check(name: str, array: np.ndarray | None, spec: TensorSpec) -> None:
 def open_model(name: str, task: str, engine: str = "onnxruntime", threads: int = 1) -> Model:
     """Opens an installed model by name, or a model folder by path; verifies hashes, loads and warms the engine.
 
-    Raises ModelError (folder, hash, wrong task), EngineError (the engine refuses the file), UsageError (unknown engine).
+    Raises ModelError (folder, hash, task), EngineError (the engine refuses the file), UsageError (unknown engine).
     """
     if engine not in ENGINES:
         raise UsageError(f"engine '{engine}' is none of {', '.join(ENGINES)}")
