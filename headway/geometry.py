@@ -122,7 +122,9 @@ def euler_from_rotation(rotation: Array) -> tuple[Array, Array, Array]:
     yaw = np.arctan2(-m[..., 2, 0], sign * cos_yaw)
     pitch = -np.arctan2(sign * m[..., 2, 1], sign * m[..., 2, 2])
     roll = np.arctan2(sign * m[..., 1, 0], sign * m[..., 0, 0])
+    # At yaw ±90° pitch and roll turn about one axis: all of it is given to pitch.
     singular = cos_yaw < 1e-9
+    pitch = np.where(singular, -np.arctan2(-m[..., 1, 2], m[..., 1, 1]), pitch)
     roll = np.where(singular, 0.0, roll)
     return np.degrees(pitch), np.degrees(yaw), np.degrees(roll)
 

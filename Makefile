@@ -1,0 +1,40 @@
+# Two commands: `make demo` and `make test`. Both make .venv on first use; PYTHON=python3.x picks the interpreter.
+SHELL := /bin/bash
+VENV := $(CURDIR)/.venv
+export VENV
+INPUTS := setup.cfg pyproject.toml $(wildcard tools/*.sh headway_msgs/msg/*.msg) headway_msgs/CMakeLists.txt headway_msgs/package.xml
+RUN := set -u; . tools/ros_setup.sh;
+
+.PHONY: demo test lint tables clean help
+
+help:
+	@echo "make demo    the three nodes on the bundled recording; results in out/demo"
+	@echo "make test    every test, with lint and types"
+	@echo "make lint    ruff, mypy and the import contract alone"
+	@echo "make tables  write the generated tables of README.md anew"
+	@echo "make clean   remove .venv, out and caches"
+
+$(VENV)/.demo-ready: $(INPUTS)
+	@tools/check_system.sh
+	@tools/setup.sh ros
+	@touch $@
+
+$(VENV)/.test-ready: $(INPUTS)
+	@tools/check_system.sh render
+	@tools/setup.sh ros,train,render,export,eval,dev
+	@touch $@ $(VENV)/.demo-ready
+
+demo: $(VENV)/.demo-ready
+	@$(RUN) headway demo --out out/demo
+
+test: $(VENV)/.test-ready lint
+	@$(RUN) python -m pytest
+
+lint: $(VENV)/.test-ready
+	@$(RUN) ruff format --check . && ruff check . && mypy && lint-imports
+
+tables: $(VENV)/.test-ready
+	@$(RUN) python tools/readme_tables.py README.md
+
+clean:
+	rm -rf .venv out build install log .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

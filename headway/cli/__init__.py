@@ -1,0 +1,1 @@
+"""The command line. Each file holds the commands of one subject; `main` puts them together."""

@@ -1,0 +1,122 @@
+"""`headway`: one entry for everything. Heavy imports happen inside the commands, so that --help is instant."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+import typer
+from rich.console import Console
+
+from headway import __version__
+from headway.errors import HeadwayError
+
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "headway.cli.demo": ("demo",),
+    "headway.cli.replay": ("replay",),
+    "headway.cli.models": ("models",),
+    "headway.cli.doctor": ("doctor",),
+}
+GROUPS: dict[str, tuple[str, dict[str, str]]] = {
+    "evaluate": (
+        "Accuracy on labelled data, with the code that runs on the device.",
+        {
+            "head-pose": "headway.cli.head_pose:evaluate",
+            "trajectory": "headway.cli.trajectory:evaluate",
+            "driving": "headway.cli.driving:evaluate",
+        },
+    ),
+    "train": (
+        "Train a network and write its model folder (extra: train).",
+        {
+            "head-pose": "headway.cli.head_pose:train",
+            "trajectory": "headway.cli.trajectory:train",
+            "driving": "headway.cli.driving:train",
+        },
+    ),
+    "render": (
+        "Labelled synthetic data (extra: render).",
+        {"people": "headway.cli.render:people", "scene": "headway.cli.render:scene"},
+    ),
+    "convert": (
+        "Recorded material to a rosbag2 bag.",
+        {"video": "headway.cli.convert:video", "tub": "headway.cli.convert:tub"},
+    ),
+}
+
+
+def build() -> typer.Typer:
+    """The whole command tree."""
+    app = typer.Typer(
+        help="Real-time edge perception that says how sure it is.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback()
+    def root(
+        debug: bool = typer.Option(False, "--debug", help="Show a traceback when something fails."),
+        version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True),
+    ) -> None:
+        if version:
+            typer.echo(f"headway {__version__}")
+            raise typer.Exit
+
+    for module, names in COMMANDS.items():
+        for name in names:
+            app.command(name)(_function(f"{module}:{name}"))
+    for group, (text, commands) in GROUPS.items():
+        sub = typer.Typer(help=text, no_args_is_help=True)
+        for name, target in commands.items():
+            sub.command(name)(_function(target))
+        app.add_typer(sub, name=group)
+    return app
+
+
+def _function(target: str) -> Callable[..., Any]:
+    module, name = target.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def main() -> None:
+    """Entry point: errors end in one or two lines and the exit code of their kind, a traceback only with --debug."""
+    debug = "--debug" in sys.argv
+    if debug:
+        # The flag may stand anywhere: whoever sees an error adds it at the end.
+        sys.argv = [sys.argv[0], *(a for a in sys.argv[1:] if a != "--debug")]
+    console = Console(stderr=True, soft_wrap=True)
+    try:
+        code = build()(standalone_mode=False)
+    except HeadwayError as error:
+        if debug:
+            raise
+        console.print(f"[bold red]error:[/] {_escape(str(error))}", highlight=False)
+        raise SystemExit(error.exit_code) from None
+    except click.exceptions.ClickException as error:
+        error.show()
+        raise SystemExit(2) from None
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        console.print("[bold red]stopped[/]")
+        raise SystemExit(130) from None
+    except ImportError as error:
+        if debug or (error.name or "").startswith("headway."):
+            raise
+        console.print(
+            f"[bold red]error:[/] the Python package '{error.name}' is not installed; "
+            "`headway doctor` names the extra that brings it",
+            highlight=False,
+        )
+        raise SystemExit(1) from None
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+if __name__ == "__main__":
+    main()

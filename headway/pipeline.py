@@ -1,0 +1,227 @@
+"""The stages in order, the same for the live graph, replay and evaluation.
+
+    Frame -> heads -> tracks -> forecast -> risk          HeadPose, Trajectory
+    Frame -> drive -> gate                                Driving
+
+Each of the three tasks is one class, so that a node may host one of them and `Pipeline` all. A task that fails on a
+frame says why in `Answer.reasons` and leaves the others alone: one bad network must not silence the rest.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from headway.errors import EngineError, FrameError
+from headway.runtime.engine import Model, open_model
+from headway.stages.drive import DriveConfig, DriveStage
+from headway.stages.forecast import ForecastConfig, ForecastStage
+from headway.stages.gate import Gate, GateConfig
+from headway.stages.heads import HeadConfig, HeadStage
+from headway.stages.risk import RiskConfig, RiskStage
+from headway.stages.tracks import TrackConfig, TrackStage
+from headway.types import DriveCommand, Forecast, Frame, Heads, Risks, Steering, Trace, Tracks, View
+
+HEAD_POSE, TRAJECTORY, DRIVING = "head_pose", "trajectory", "driving"
+TASKS = (HEAD_POSE, TRAJECTORY, DRIVING)
+
+
+@contextmanager
+def timed(trace: Trace, stage: str) -> Iterator[None]:
+    """Adds the duration of the block to `trace` under `stage`, in milliseconds, also when the block raises."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        trace.stage_ms[stage] = 1e3 * (time.perf_counter() - start)
+
+
+class HeadPose:
+    """Every head of an image with its pose."""
+
+    def __init__(self, model: Model, config: HeadConfig) -> None:
+        self.model = model
+        self._heads = HeadStage(model, config)
+
+    @classmethod
+    def open(
+        cls, model: str, config: HeadConfig | None = None, engine: str = "onnxruntime", threads: int = 1
+    ) -> HeadPose:
+        """Opens the model by name; see `open_model` for what it raises."""
+        return cls(open_model(model, "head-pose", engine, threads), config or HeadConfig())
+
+    def step(self, frame: Frame, trace: Trace) -> Heads:
+        """Heads of one frame; raises FrameError or EngineError."""
+        trace.models[self.model.name] = self.model.manifest.hash
+        with timed(trace, "heads"):
+            return self._heads(frame)
+
+    def reset(self) -> None:
+        """Nothing is carried from frame to frame."""
+
+    def close(self) -> None:
+        """Frees the engine."""
+        self.model.close()
+
+
+@dataclass(frozen=True)
+class Motion:
+    """What the trajectory task says of one frame."""
+
+    tracks: Tracks
+    forecast: Forecast
+    risks: Risks
+
+
+class Trajectory:
+    """Who moves where, and who is about to walk into the wearer."""
+
+    def __init__(self, model: Model, tracks: TrackConfig, forecast: ForecastConfig, risk: RiskConfig) -> None:
+        self.model = model
+        self._tracks = TrackStage(tracks)
+        self._forecast = ForecastStage(model, forecast)
+        self._risk = RiskStage(risk)
+
+    @classmethod
+    def open(
+        cls,
+        model: str,
+        tracks: TrackConfig | None = None,
+        forecast: ForecastConfig | None = None,
+        risk: RiskConfig | None = None,
+        engine: str = "onnxruntime",
+        threads: int = 1,
+    ) -> Trajectory:
+        """Opens the model by name; see `open_model` for what it raises."""
+        opened = open_model(model, "trajectory", engine, threads)
+        return cls(opened, tracks or TrackConfig(), forecast or ForecastConfig(), risk or RiskConfig())
+
+    def step(self, view: View, heads: Heads, trace: Trace) -> Motion:
+        """Tracks, forecasts and risks after the heads of one view; raises FrameError or EngineError."""
+        trace.models[self.model.name] = self.model.manifest.hash
+        with timed(trace, "tracks"):
+            tracks = self._tracks(view, heads)
+        with timed(trace, "forecast"):
+            forecast = self._forecast(tracks, view.odometry)
+        with timed(trace, "risk"):
+            risks = self._risk(forecast)
+        return Motion(tracks, forecast, risks)
+
+    def reset(self) -> None:
+        """Forgets all tracks."""
+        self._tracks.reset()
+        self._forecast.reset()
+        self._risk.reset()
+
+    def close(self) -> None:
+        """Frees the engine."""
+        self.model.close()
+
+
+class Driving:
+    """How to drive, and how sure; the gate's word is final."""
+
+    def __init__(self, model: Model, drive: DriveConfig, gate: GateConfig) -> None:
+        self.model = model
+        self._drive = DriveStage(model, drive)
+        self._gate = Gate(gate)
+
+    @classmethod
+    def open(
+        cls,
+        model: str,
+        drive: DriveConfig | None = None,
+        gate: GateConfig | None = None,
+        engine: str = "onnxruntime",
+        threads: int = 1,
+    ) -> Driving:
+        """Opens the model by name; see `open_model` for what it raises."""
+        return cls(open_model(model, "driving", engine, threads), drive or DriveConfig(), gate or GateConfig())
+
+    def step(self, frame: Frame, risks: Risks | None, trace: Trace) -> tuple[Steering, DriveCommand]:
+        """Command for one frame; raises FrameError or EngineError (then call `idle`, the vehicle still moves)."""
+        trace.models[self.model.name] = self.model.manifest.hash
+        with timed(trace, "drive"):
+            steering = self._drive(frame)
+        with timed(trace, "gate"):
+            return steering, self._gate(frame.stamp_ns, steering, frame.odometry, risks)
+
+    def idle(self, view: View, risks: Risks | None = None) -> DriveCommand:
+        """Command while no image can be answered: the gate ramps to a stop."""
+        return self._gate(view.stamp_ns, None, view.odometry, risks)
+
+    def reset(self) -> None:
+        """Forgets interval state and the last command."""
+        self._drive.reset()
+        self._gate.reset()
+
+    def close(self) -> None:
+        """Frees the engine."""
+        self.model.close()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Everything said about one frame. A part is None where its task is absent or failed; `reasons` says why."""
+
+    heads: Heads | None
+    motion: Motion | None
+    steering: Steering | None
+    command: DriveCommand | None
+    trace: Trace
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+class Pipeline:
+    """All three tasks on one camera. Any of them may be None."""
+
+    def __init__(
+        self, head_pose: HeadPose | None = None, trajectory: Trajectory | None = None, driving: Driving | None = None
+    ) -> None:
+        self.head_pose, self.trajectory, self.driving = head_pose, trajectory, driving
+
+    def step(self, frame: Frame, trace: Trace | None = None) -> Answer:
+        """Runs every task on one frame; never raises for what is wrong with a frame or an engine."""
+        trace = trace or Trace()
+        heads: Heads | None = None
+        motion: Motion | None = None
+        steering: Steering | None = None
+        command: DriveCommand | None = None
+        reasons: dict[str, str] = {}
+        if self.head_pose:
+            with _reason(reasons, HEAD_POSE):
+                heads = self.head_pose.step(frame, trace)
+        if self.trajectory:
+            with _reason(reasons, TRAJECTORY):
+                if heads is None:
+                    raise FrameError(f"no heads: {reasons.get(HEAD_POSE, 'the head pose task is absent')}")
+                motion = self.trajectory.step(frame, heads, trace)
+        if self.driving:
+            risks = motion.risks if motion else None
+            with _reason(reasons, DRIVING):
+                steering, command = self.driving.step(frame, risks, trace)
+            if command is None:
+                command = self.driving.idle(frame, risks)
+        return Answer(heads, motion, steering, command, trace, reasons)
+
+    def reset(self) -> None:
+        """Forgets everything that is carried from frame to frame."""
+        for task in (self.head_pose, self.trajectory, self.driving):
+            if task:
+                task.reset()
+
+    def close(self) -> None:
+        """Frees the engines."""
+        for task in (self.head_pose, self.trajectory, self.driving):
+            if task:
+                task.close()
+
+
+@contextmanager
+def _reason(reasons: dict[str, str], task: str) -> Iterator[None]:
+    try:
+        yield
+    except (FrameError, EngineError) as error:
+        reasons[task] = str(error)

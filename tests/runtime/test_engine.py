@@ -1,0 +1,126 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from headway.errors import EngineError, ModelError, UsageError
+from headway.paths import weights_dir
+from headway.runtime.engine import Model, installed_models, open_model
+from headway.runtime.manifest import FileEntry, Manifest, TensorSpec
+
+TASK = {"head-pose": "head-pose", "trajectory": "trajectory", "driving": "driving"}
+
+
+class Fixed:
+    """An engine that answers with what it was given: the Model around it is what is tested."""
+
+    name = "fixed"
+
+    def __init__(self, outputs):
+        self.outputs = outputs
+
+    def infer(self, feeds):
+        return self.outputs
+
+    def close(self):
+        self.outputs = None
+
+
+def model(outputs, tmp_path):
+    manifest = Manifest(
+        "m",
+        "driving",
+        {"onnx": FileEntry("m.onnx", "0")},
+        {"image": TensorSpec((1, 2), "uint8")},
+        {"controls": TensorSpec((1, 2))},
+        1,
+    )
+    return Model(manifest, Fixed(outputs), tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(TASK))
+def test_installed_models_open_and_answer_in_the_shapes_they_promise(name):
+    opened = open_model(name, TASK[name])
+    feeds = {k: np.zeros(s.shape, s.dtype) for k, s in opened.manifest.inputs.items()}
+    outputs = opened.infer(feeds)
+    for key, spec in opened.manifest.outputs.items():
+        assert outputs[key].shape == spec.shape
+        assert outputs[key].dtype == np.dtype(spec.dtype)
+
+
+@pytest.mark.parametrize("name", sorted(TASK))
+def test_the_same_input_gives_the_same_bits(name):
+    opened = open_model(name, TASK[name])
+    rng = np.random.default_rng(0)
+    feeds = {
+        k: (rng.integers(0, 255, s.shape) if s.dtype == "uint8" else rng.normal(size=s.shape)).astype(s.dtype)
+        for k, s in opened.manifest.inputs.items()
+    }
+    first = {k: v.copy() for k, v in opened.infer(feeds).items()}
+    for key, value in opened.infer(feeds).items():
+        assert np.array_equal(first[key], value)
+
+
+def test_every_installed_model_is_known_to_the_list():
+    assert set(TASK) <= set(installed_models())
+
+
+def test_an_unknown_model_lists_the_installed_ones():
+    with pytest.raises(ModelError, match=r"installed: .*driving"):
+        open_model("no-such-model", "driving")
+
+
+def test_a_model_of_another_task_is_refused():
+    with pytest.raises(ModelError, match="is for task 'driving'"):
+        open_model("driving", "head-pose")
+
+
+def test_an_unknown_engine_is_refused():
+    with pytest.raises(UsageError, match="onnxruntime"):
+        open_model("driving", "driving", engine="abacus")
+
+
+@pytest.mark.parametrize("position", [0, 1000, -1])
+def test_one_flipped_bit_is_refused(tmp_path, position):
+    folder = tmp_path / "driving"
+    shutil.copytree(weights_dir() / "driving", folder)
+    path = folder / "driving.onnx"
+    data = bytearray(path.read_bytes())
+    data[position] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match=r"driving\.onnx is not the file"):
+        open_model(str(folder), "driving")
+
+
+def test_a_file_that_is_no_network_is_refused_even_with_the_right_hash(tmp_path):
+    import hashlib
+
+    folder = tmp_path / "driving"
+    shutil.copytree(weights_dir() / "driving", folder)
+    (folder / "driving.onnx").write_bytes(b"not a network")
+    raw = json.loads((folder / "manifest.json").read_text())
+    raw["files"]["onnx"]["sha256"] = hashlib.sha256(b"not a network").hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(raw))
+    with pytest.raises(EngineError, match=r"driving\.onnx"):
+        open_model(str(folder), "driving")
+
+
+@pytest.mark.parametrize(
+    "feeds",
+    [{}, {"image": np.zeros((1, 3), np.uint8)}, {"image": np.zeros((1, 2), np.float32)}],
+)
+def test_input_of_the_wrong_form_never_reaches_the_engine(tmp_path, feeds):
+    with pytest.raises(EngineError, match="image"):
+        model({"controls": np.zeros((1, 2))}, tmp_path).infer(feeds)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_network_that_answers_nan_is_an_error_not_an_answer(tmp_path, bad):
+    with pytest.raises(EngineError, match="NaN or infinity"):
+        model({"controls": np.array([[0.0, bad]])}, tmp_path).infer({"image": np.zeros((1, 2), np.uint8)})
+
+
+def test_a_missing_output_is_named(tmp_path):
+    with pytest.raises(EngineError, match="controls"):
+        model({}, tmp_path).infer({"image": np.zeros((1, 2), np.uint8)})

@@ -1,0 +1,92 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headway.errors import ModelError
+from headway.runtime.manifest import (
+    FileEntry,
+    Manifest,
+    TensorSpec,
+    file_entries,
+    read_manifest,
+    verified_path,
+    write_manifest,
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "m.onnx").write_bytes(b"network")
+    spec = TensorSpec((1, 300, 15), columns={"box": (0, 4), "score": (4, 5)})
+    manifest = Manifest(
+        name="m",
+        task="head-pose",
+        files=file_entries(tmp_path, {"onnx": "m.onnx"}),
+        inputs={"image": TensorSpec((1, 8, 8, 3), "uint8", "NHWC", "BGR")},
+        outputs={"candidates": spec},
+        parameters=7,
+    )
+    write_manifest(tmp_path, manifest)
+    return tmp_path
+
+
+def test_what_is_written_is_read_back(folder):
+    manifest = read_manifest(folder)
+    assert manifest.outputs["candidates"].column("box") == slice(0, 4)
+    assert manifest.inputs["image"] == TensorSpec((1, 8, 8, 3), "uint8", "NHWC", "BGR")
+    assert verified_path(folder, manifest, "onnx").read_bytes() == b"network"
+
+
+def test_a_changed_file_is_refused_by_name(folder):
+    (folder / "m.onnx").write_bytes(b"netw0rk")
+    with pytest.raises(ModelError, match=r"m\.onnx is not the file its manifest names"):
+        verified_path(folder, read_manifest(folder), "onnx")
+
+
+def test_a_missing_file_is_refused_by_name(folder):
+    (folder / "m.onnx").unlink()
+    with pytest.raises(ModelError, match=r"m\.onnx is missing"):
+        verified_path(folder, read_manifest(folder), "onnx")
+
+
+@pytest.mark.parametrize("name", ["../m.onnx", "/etc/passwd", "a/b.onnx", "..", "."])
+def test_a_path_cannot_leave_its_folder(folder, name):
+    raw = json.loads((folder / "manifest.json").read_text())
+    raw["files"]["onnx"]["path"] = name
+    (folder / "manifest.json").write_text(json.dumps(raw))
+    with pytest.raises(ModelError, match="bare name"):
+        read_manifest(folder)
+
+
+def test_a_folder_without_manifest_is_named(tmp_path):
+    with pytest.raises(ModelError, match=r"manifest\.json is missing"):
+        read_manifest(tmp_path)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.sampled_from(["schema", "task", "files", "inputs", "outputs", "name", "extra"]), json_values)
+def test_any_damaged_manifest_ends_in_a_model_error_or_in_a_manifest(tmp_path_factory, key, value):
+    folder = tmp_path_factory.mktemp("fuzz")
+    raw = {
+        "schema": 1,
+        "name": "m",
+        "task": "driving",
+        "files": {"onnx": {"path": "m.onnx", "sha256": "0"}},
+        "inputs": {},
+        "outputs": {},
+        "parameters": 1,
+    }
+    (folder / "manifest.json").write_text(json.dumps({**raw, key: value}))
+    try:
+        manifest = read_manifest(folder)
+    except ModelError:
+        return
+    assert isinstance(manifest.files["onnx"], FileEntry)

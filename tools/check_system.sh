@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Names the system packages that are missing, with the one line that brings them. Usage: check_system.sh [render]
+set -u
+missing=()
+need() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
+need "${PYTHON:-python3}" python3
+need gcc gcc
+need g++ g++
+need cmake cmake
+need ninja ninja-build
+need git git
+if command -v "${PYTHON:-python3}" >/dev/null 2>&1; then
+  "${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {
+    echo "error: Python 3.10 or newer is needed, $("${PYTHON:-python3}" --version) was found: set PYTHON=python3.x" >&2
+    exit 1
+  }
+  "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+  "${PYTHON:-python3}" -c 'import sysconfig, os, sys; sys.exit(not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))' ||
+    missing+=(python3-dev)
+fi
+if [ "${1:-}" = render ]; then
+  # The tests draw people off-screen through EGL with Mesa's software rasteriser.
+  ldconfig -p 2>/dev/null | grep -q 'libEGL.so.1' || missing+=(libegl1)
+  ls /usr/lib/*/dri/*swrast*.so /usr/lib/*/libgallium*.so /usr/lib/*/libEGL_nvidia.so* >/dev/null 2>&1 || missing+=(libgl1-mesa-dri)
+fi
+[ ${#missing[@]} -eq 0 ] && exit 0
+echo "error: missing system packages: ${missing[*]}" >&2
+echo "install them with: apt-get update && apt-get install -y ${missing[*]}   (as root, or with sudo)" >&2
+exit 1
