@@ -1,0 +1,49 @@
+"""rosbag2's sqlite3 storage, read row by row so that a damaged file gives what lies before the damage."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from headway.bags.source import Damage, Record, Topic
+from headway.errors import BagError
+
+
+class SqliteSource:
+    """One .db3 file, opened read-only."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        # immutable: a bag on read-only media opens, and no journal file appears beside it.
+        self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+        try:
+            rows = self._db.execute("SELECT id, name, type, serialization_format FROM topics ORDER BY id").fetchall()
+            self.definitions = self._embedded()
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise BagError(f"{path} is no rosbag2 sqlite3 file: {error}") from error
+        self._names = {row[0]: row[1] for row in rows}
+        self.topics = {name: Topic(name, kind, -1, encoding) for _, name, kind, encoding in rows}
+
+    def _embedded(self) -> dict[str, str]:
+        tables = {row[0] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if "message_definitions" not in tables:
+            return {}
+        query = "SELECT topic_type, encoded_message_definition FROM message_definitions WHERE encoding = 'ros2msg'"
+        return dict(self._db.execute(query).fetchall())
+
+    def records(self) -> Iterator[Record]:
+        """See Source.records."""
+        count = 0
+        try:
+            for topic_id, stamp, data in self._db.execute("SELECT topic_id, timestamp, data FROM messages ORDER BY id"):
+                if topic_id in self._names:
+                    yield Record(stamp, self._names[topic_id], bytes(data))
+                    count += 1
+        except sqlite3.DatabaseError as error:
+            raise Damage(f"{self._path.name} is damaged after {count} messages ({error})") from error
+
+    def close(self) -> None:
+        """Closes the data base."""
+        self._db.close()

@@ -1,0 +1,107 @@
+"""Message types for rosbags: Jazzy's, plus headway_msgs registered from the .msg files themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rosbags.interfaces import Nodetype
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.base import TypesysError
+from rosbags.typesys.store import Typestore
+
+from headway.errors import BagError
+from headway.paths import share_dir
+
+PACKAGE = "headway_msgs"
+
+
+def definition_files() -> list[Path]:
+    """The .msg files of headway_msgs, in a checkout or an installation."""
+    return sorted((share_dir() / PACKAGE / "msg").glob("*.msg"))
+
+
+def typestore(embedded: Mapping[str, str] | None = None) -> Typestore:
+    """A type store with Jazzy's messages and headway_msgs.
+
+    `embedded` holds definitions found in a bag, message type -> text. They come first, so that a bag recorded with
+    an older headway_msgs is decoded with the fields it was written with.
+    """
+    store = get_typestore(Stores.ROS2_JAZZY)
+    for name, text in (embedded or {}).items():
+        if name not in store.fielddefs:
+            _register(store, name, text)
+    for path in definition_files():
+        name = f"{PACKAGE}/msg/{path.stem}"
+        if name not in store.fielddefs:
+            _register(store, name, path.read_text(encoding="utf-8"))
+    return store
+
+
+def _register(store: Typestore, name: str, text: str) -> None:
+    try:
+        types = get_types_from_msg(text, name)
+        # A definition carries the types it is built of; those already known stay as they are.
+        store.register({k: v for k, v in types.items() if k not in store.fielddefs})
+    except TypesysError as error:
+        raise BagError(f"the definition of {name} cannot be read: {error}") from error
+
+
+def schema_text(store: Typestore, msgtype: str) -> str:
+    """The concatenated ros2msg definition of `msgtype` and all it is built of, as mcap wants it."""
+    if msgtype not in store.fielddefs:
+        raise BagError(f"message type {msgtype} is not known")
+    return store.generate_msgdef(msgtype, ros_version=2)[0]
+
+
+def build(store: Typestore, msgtype: str, fields: Mapping[str, Any]) -> Any:
+    """A rosbags message from nested dicts; fields left out become zero, empty or default messages.
+
+    Raises KeyError naming the type where a key is none of its fields: a misspelt field is never lost silently.
+    """
+    definitions = store.fielddefs[msgtype][1]
+    unknown = set(fields) - {name for name, _ in definitions}
+    if unknown:
+        raise KeyError(f"{msgtype} has no field {', '.join(sorted(unknown))}")
+    return store.types[msgtype](**{name: _value(store, kind, fields.get(name)) for name, kind in definitions})
+
+
+def _value(store: Typestore, description: Any, value: Any) -> Any:
+    node, detail = description
+    if node == Nodetype.NAME:
+        return build(store, detail, value or {})
+    if node == Nodetype.BASE:
+        return _scalar(detail[0], value)
+    element, length = detail
+    return _sequence(store, element, length if node == Nodetype.ARRAY else None, value)
+
+
+def _sequence(store: Typestore, element: Any, length: int | None, value: Any) -> Any:
+    """`length` is None for a sequence, else the fixed length of an array."""
+    node, detail = element
+    if node == Nodetype.BASE and detail[0] not in ("string", "wstring"):
+        kind = {"byte": "uint8", "char": "uint8"}.get(detail[0], detail[0])
+        array = (
+            np.zeros(length or 0, kind) if value is None else np.ascontiguousarray(_bytes(value), dtype=kind).ravel()
+        )
+        if length is not None and len(array) != length:
+            raise ValueError(f"{len(array)} numbers where the definition wants {length}")
+        return array
+    items: Sequence[Any] = [None] * (length or 0) if value is None else value
+    return [_value(store, element, item) for item in items]
+
+
+def _bytes(value: Any) -> Any:
+    return np.frombuffer(value, np.uint8) if isinstance(value, (bytes, bytearray, memoryview)) else value
+
+
+def _scalar(kind: str, value: Any) -> Any:
+    if kind in ("string", "wstring"):
+        return "" if value is None else str(value)
+    if kind == "bool":
+        return bool(value)
+    if kind.startswith("float"):
+        return 0.0 if value is None else float(value)
+    return 0 if value is None else int(value)
