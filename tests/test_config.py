@@ -39,7 +39,14 @@ def test_a_value_out_of_range_or_kind_is_refused_by_name(value):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("name", "other"), ("name", 3), ("enabled", 1), ("inner.count", 2.5), ("rotation", [1, float("nan")]), ("rotation", 3)],
+    [
+        ("name", "other"),
+        ("name", 3),
+        ("enabled", 1),
+        ("inner.count", 2.5),
+        ("rotation", [1, float("nan")]),
+        ("rotation", 3),
+    ],
 )
 def test_wrong_kinds_are_refused(name, value):
     with pytest.raises(ConfigError, match=name.split(".")[-1]):
