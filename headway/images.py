@@ -1,0 +1,81 @@
+"""sensor_msgs Image and CompressedImage to (H, W, 3) uint8 BGR, without a copy where the bytes already are BGR."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from headway.errors import FrameError
+
+Image = NDArray[np.uint8]
+
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
+
+# encoding -> bytes per pixel, conversion to BGR (None: it is BGR). ROS's "yuv422" is the byte order U Y V Y.
+ENCODINGS: dict[str, tuple[int, int | None]] = {
+    "bgr8": (3, None),
+    "rgb8": (3, cv2.COLOR_RGB2BGR),
+    "mono8": (1, cv2.COLOR_GRAY2BGR),
+    "bgra8": (4, cv2.COLOR_BGRA2BGR),
+    "rgba8": (4, cv2.COLOR_RGBA2BGR),
+    "yuv422": (2, cv2.COLOR_YUV2BGR_UYVY),
+    "uyvy": (2, cv2.COLOR_YUV2BGR_UYVY),
+    "yuv422_yuy2": (2, cv2.COLOR_YUV2BGR_YUY2),
+    "yuyv": (2, cv2.COLOR_YUV2BGR_YUY2),
+}
+JPEG_END, PNG_END = b"\xff\xd9", b"IEND"
+TAIL = 4096  # some drivers pad the end of a compressed image: the end mark is looked for this far back
+
+
+def decode_image(message: Any) -> Image:
+    """Either kind of image message -> (H, W, 3) uint8 BGR; raises FrameError saying what is wrong with it.
+
+    For "bgr8" the result is a read-only view on the message's bytes: it lives as long as they do.
+    """
+    return raw_image(message) if hasattr(message, "encoding") else compressed_image(message)
+
+
+def raw_image(message: Any) -> Image:
+    """sensor_msgs/Image -> BGR. Rows may be padded: `step` counts."""
+    encoding = message.encoding
+    if encoding not in ENCODINGS:
+        raise FrameError(f"image encoding '{encoding}' is none of {', '.join(ENCODINGS)}")
+    channels, conversion = ENCODINGS[encoding]
+    height, width, step = int(message.height), int(message.width), int(message.step)
+    if height == 0 or width == 0:
+        raise FrameError(f"image has size {width}x{height}")
+    if step < width * channels:
+        raise FrameError(f"image step is {step}: {width} pixels of {encoding} need at least {width * channels} bytes")
+    data = np.frombuffer(message.data, np.uint8)
+    if data.size < height * step:
+        raise FrameError(f"image is truncated: {data.size} bytes, {height} rows of {step} need {height * step}")
+    if channels == 2 and width % 2:
+        raise FrameError(f"image width {width} is odd: {encoding} stores pixels in pairs")
+    pixels = data[: height * step].reshape(height, step)[:, : width * channels].reshape(height, width, channels)
+    if conversion is None:
+        pixels.flags.writeable = False
+        return pixels
+    return np.asarray(cv2.cvtColor(pixels, conversion), np.uint8)
+
+
+def compressed_image(message: Any) -> Image:
+    """sensor_msgs/CompressedImage (whatever cv2 decodes; JPEG and PNG are checked for a cut-off end) -> BGR."""
+    data = np.frombuffer(message.data, np.uint8)
+    if data.size == 0:
+        raise FrameError(f"compressed image ('{message.format}') is empty")
+    tail = data[-TAIL:].tobytes()
+    # A decoder fills the missing part of a cut-off image with grey and says nothing.
+    for start, end in ((b"\xff\xd8\xff", JPEG_END), (b"\x89PNG", PNG_END)):
+        if data[: len(start)].tobytes() == start and end not in tail:
+            raise FrameError(f"compressed image ('{message.format}') is truncated after {data.size} bytes")
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise FrameError(f"compressed image ('{message.format}') cannot be decoded: {error.err}") from error
+    if image is None:
+        raise FrameError(f"compressed image ('{message.format}', {data.size} bytes) cannot be decoded")
+    return np.asarray(image, np.uint8)

@@ -1,0 +1,257 @@
+"""The core's types as messages: nested dicts with exactly the fields of the ROS messages, and back.
+
+Markers are in headway/markers.py; what comes in beside heads and risks (camera_info, imu, odometry) is read in
+headway/sensors.py. A dict becomes a rosbags message with `headway.bags.build` and an rclpy message with the nodes'
+own helper. Angles are radians in messages; a number that is not finite is never written. Every header is the source
+image's.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from typing import Any
+
+import numpy as np
+
+from headway.geometry import (
+    OPTICAL_TO_BODY,
+    euler_from_rotation,
+    quaternion_from_rotation,
+    rotation_from_quaternion,
+)
+from headway.sensors import stamp_of
+from headway.types import DriveCommand, Forecast, Heads, Level, Risk, Risks, Trace, Tracks, View
+
+Fields = dict[str, Any]
+
+HEADS = "headway_msgs/msg/HeadArray"
+FORECASTS = "headway_msgs/msg/ForecastArray"
+RISK = "headway_msgs/msg/RiskArray"
+COMMAND = "headway_msgs/msg/DriveCommand"
+TWIST = "geometry_msgs/msg/TwistStamped"
+
+
+def stamp(stamp_ns: int) -> Fields:
+    """builtin_interfaces/Time."""
+    return {"sec": int(stamp_ns // 1_000_000_000), "nanosec": int(stamp_ns % 1_000_000_000)}
+
+
+def header(view: View) -> Fields:
+    """std_msgs/Header of the source image."""
+    return {"stamp": stamp(view.stamp_ns), "frame_id": view.frame_id}
+
+
+def trace_fields(trace: Trace) -> Fields:
+    """headway_msgs/Trace."""
+    return {
+        "stages": list(trace.stage_ms),
+        "stage_ms": _floats(list(trace.stage_ms.values())),
+        "age_ms": _number(trace.age_ms),
+        "frame_index": int(trace.frame_index),
+        "dropped": int(trace.dropped),
+        "dropped_total": int(trace.dropped_total),
+        "models": list(trace.models),
+        "hashes": list(trace.models.values()),
+    }
+
+
+def head_array(
+    heads: Heads | None,
+    view: View,
+    width: int,
+    height: int,
+    trace: Trace,
+    valid: bool = True,
+    reason: str = "",
+    tracks: Tracks | None = None,
+) -> Fields:
+    """headway_msgs/HeadArray. No heads given (None) is never valid; `tracks` brings the track ids."""
+    ids = np.full(len(heads) if heads else 0, -1)
+    if heads is not None and tracks is not None:
+        for track, row in zip(tracks.ids, tracks.head_index, strict=True):
+            if 0 <= row < len(ids):
+                ids[row] = track
+    return {
+        "header": header(view),
+        "valid": valid and heads is not None,
+        "reason": reason,
+        "width": int(width),
+        "height": int(height),
+        "heads": _heads(heads, ids) if heads is not None and valid else [],
+        "trace": trace_fields(trace),
+    }
+
+
+def _heads(heads: Heads, ids: np.ndarray) -> list[Fields]:
+    if not len(heads):
+        return []
+    quaternions = quaternion_from_rotation(heads.rotation)
+    angles = np.radians(np.stack(euler_from_rotation(heads.rotation), axis=-1))  # (N, 3) pitch, yaw, roll
+    sigma = np.radians(heads.sigma_deg)
+    return [
+        {
+            **dict(zip(("x_min", "y_min", "x_max", "y_max"), map(_number, heads.boxes[i]), strict=True)),
+            "score": _number(heads.scores[i]),
+            "track_id": int(ids[i]),
+            "orientation": quaternion(quaternions[i]),
+            "sigma": _number(sigma[i], math.pi),
+            **dict(zip(("pitch", "yaw", "roll"), map(_number, angles[i]), strict=True)),
+            "attention": _number(heads.attention[i]),
+        }
+        for i in range(len(heads))
+    ]
+
+
+def forecast_array(forecast: Forecast | None, view: View, trace: Trace, valid: bool = True, reason: str = "") -> Fields:
+    """headway_msgs/ForecastArray. Where the camera's orientation is unknown, the level one that was assumed is sent."""
+    unsure = forecast.tracks.unsure if forecast is not None else ""
+    return {
+        "header": header(view),
+        "valid": valid and forecast is not None,
+        "unsure": bool(unsure),
+        "reason": reason or unsure,
+        "camera_orientation": quaternion(quaternion_from_rotation(orientation_of(view))),
+        "forecasts": [_forecast(forecast, i) for i in range(len(forecast))] if forecast is not None and valid else [],
+        "trace": trace_fields(trace),
+    }
+
+
+def _forecast(forecast: Forecast, i: int) -> Fields:
+    tracks = forecast.tracks
+    covariance = np.nan_to_num(np.asarray(tracks.covariance[i], np.float32)[:2, :2].ravel())
+    return {
+        "track_id": int(tracks.ids[i]),
+        "position": vector(tracks.position[i]),
+        "velocity": vector(tracks.velocity[i]),
+        "position_covariance": covariance,
+        "age": _number(tracks.age_s[i]),
+        "step": _number(forecast.step_s),
+        "steps": int(forecast.modes.shape[2]),
+        "probability": _floats(forecast.probability[i]),
+        "x": _floats(forecast.modes[i, :, :, 0]),
+        "y": _floats(forecast.modes[i, :, :, 1]),
+        "radius": _floats(forecast.radius[i]),
+    }
+
+
+def risk_array(risks: Risks | None, view: View, trace: Trace, valid: bool = True, reason: str = "") -> Fields:
+    """headway_msgs/RiskArray. Without risks (None) the level is UNSURE: silence must not be taken for safety."""
+    unsure = risks.unsure if risks is not None else reason or "no answer for this frame"
+    level = risks.level if risks is not None else Level.UNSURE
+    return {
+        "header": header(view),
+        "valid": valid and risks is not None,
+        "unsure": bool(unsure),
+        "reason": reason or unsure,
+        "level": int(level),
+        "risks": [_risk(r) for r in risks.items] if risks is not None and valid else [],
+        "trace": trace_fields(trace),
+    }
+
+
+def _risk(risk: Risk) -> Fields:
+    contact = risk.time_to_contact_s is not None
+    return {
+        "track_id": int(risk.track_id),
+        "level": int(risk.level),
+        "contact": contact,
+        "time_to_contact": _number(risk.time_to_contact_s) if contact else 0.0,
+        "probability": _number(risk.probability),
+        "closest": _number(risk.closest_m),
+        "direction": risk.direction,
+        "reason": risk.reason,
+    }
+
+
+def drive_command(command: DriveCommand, view: View, trace: Trace, valid: bool = True, reason: str = "") -> Fields:
+    """headway_msgs/DriveCommand. An invalid one still carries the ramp to a stop."""
+    return {
+        "header": header(view),
+        "valid": valid and command.valid,
+        "reason": reason or command.reason,
+        "state": int(command.state),
+        "steering": _number(command.steering),
+        "throttle": _number(command.throttle),
+        "brake": _number(command.brake),
+        "steering_low": _number(command.interval[0], -1.0),
+        "steering_high": _number(command.interval[1], 1.0),
+        "confidence": _number(command.confidence),
+        "speed": _number(command.speed_mps),
+        "trace": trace_fields(trace),
+    }
+
+
+def twist_stamped(
+    command: DriveCommand, view: View, curvature_at_full_lock: float = 1.8, frame_id: str = "base_link"
+) -> Fields:
+    """geometry_msgs/TwistStamped in the vehicle's axes (x forward, z up): m/s and rad/s.
+
+    curvature_at_full_lock: 1/m; 1.8 is a 0.26 m wheelbase with 25° of steering. The stamp is the image's, the frame is
+    the vehicle's, since a twist along x in the camera's optical frame would point sideways.
+    """
+    speed = _number(command.speed_mps)
+    turn = speed * _number(command.steering) * curvature_at_full_lock
+    return {
+        "header": {"stamp": stamp(view.stamp_ns), "frame_id": frame_id},
+        "twist": {"linear": vector((speed, 0.0, 0.0)), "angular": vector((0.0, 0.0, turn))},
+    }
+
+
+def orientation_of(view: View) -> np.ndarray:
+    """(3, 3) camera optical frame -> semi-local axes; a level camera where the orientation is unknown."""
+    return OPTICAL_TO_BODY if view.orientation is None else view.orientation
+
+
+def heads_from_message(message: Any) -> Heads:
+    """headway_msgs/HeadArray -> Heads; an empty or invalid message gives no heads."""
+    if not message.valid or not message.heads:
+        return Heads.empty()
+    heads = message.heads
+    q = np.array([[h.orientation.x, h.orientation.y, h.orientation.z, h.orientation.w] for h in heads], float)
+    return Heads(
+        boxes=np.array([[h.x_min, h.y_min, h.x_max, h.y_max] for h in heads], np.float32),
+        scores=np.array([h.score for h in heads], np.float32),
+        rotation=rotation_from_quaternion(q),
+        sigma_deg=np.degrees(np.array([h.sigma for h in heads], float)),
+        attention=np.array([h.attention for h in heads], float),
+    )
+
+
+def risks_from_message(message: Any) -> Risks:
+    """headway_msgs/RiskArray -> Risks. An invalid message is an unsure one."""
+    items = tuple(
+        Risk(
+            track_id=int(r.track_id),
+            level=Level(r.level),
+            time_to_contact_s=float(r.time_to_contact) if r.contact else None,
+            probability=float(r.probability),
+            closest_m=float(r.closest),
+            direction=r.direction,
+            reason=r.reason,
+        )
+        for r in message.risks
+    )
+    unsure = message.reason or "the risk message says unsure" if message.unsure or not message.valid else ""
+    return Risks(stamp_of(message), items, unsure)
+
+
+def vector(xyz: Any) -> Fields:
+    """geometry_msgs Point or Vector3."""
+    return dict(zip("xyz", map(_number, xyz), strict=True))
+
+
+def quaternion(xyzw: Any) -> Fields:
+    """geometry_msgs/Quaternion; the identity where a number is not finite."""
+    values = [float(v) for v in xyzw]
+    return dict(zip("xyzw", values if all(map(math.isfinite, values)) else (0.0, 0.0, 0.0, 1.0), strict=True))
+
+
+def _number(value: Any, otherwise: float = 0.0) -> float:
+    value = float(value)
+    return value if math.isfinite(value) else otherwise
+
+
+def _floats(values: Any) -> array[float]:
+    """Any numbers, flattened, as an array of float32: the form that rclpy and numpy both take without a loop."""
+    return array("f", np.nan_to_num(np.asarray(values, np.float32)).tobytes())
