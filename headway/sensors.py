@@ -1,0 +1,193 @@
+"""What arrives beside the images, kept until an image asks: intrinsics, orientation, odometry, depth.
+
+The same class serves the live nodes and replay. Messages are read by attribute, so rclpy's and rosbags' kinds both fit.
+Values that are not finite never get in; a sensor that says nonsense is treated as one that says nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from headway.config import Config, parameter
+from headway.geometry import rotation_from_quaternion
+from headway.orientation import OrientationBuffer
+from headway.types import Camera, FloatArray, Odometry, View
+
+
+@dataclass(frozen=True)
+class SensorConfig(Config):
+    """How sensor data is matched to an image."""
+
+    camera_imu_rotation: tuple[float, ...] = parameter(
+        (), "orientation of the camera optical frame in the IMU frame, quaternion x y z w; empty: unknown, IMU not used"
+    )
+    orientation_max_gap_s: float = parameter(
+        0.1, "an IMU sample further from the image than this is not used", 0.001, 5
+    )
+    odometry_max_age_s: float = parameter(0.3, "odometry further from the image than this is not used", 0.01, 10.0)
+    depth_max_age_s: float = parameter(0.05, "a depth image further from the image than this is not used", 0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        """Checks also that the rotation is a quaternion."""
+        super().__post_init__()
+        if self.camera_imu_rotation:
+            unit_quaternion(self.camera_imu_rotation)
+
+
+def unit_quaternion(xyzw: tuple[float, ...]) -> FloatArray:
+    """(4,) of norm 1; raises ConfigError for anything that is no rotation."""
+    from headway.errors import ConfigError
+
+    q = np.asarray(xyzw, float)
+    norm = np.linalg.norm(q) if q.shape == (4,) else 0.0
+    if not 0.9 < norm < 1.1:
+        raise ConfigError(f"camera_imu_rotation = {list(xyzw)}: a quaternion x y z w of norm 1 is wanted")
+    return q / norm
+
+
+class Sensors:
+    """Latest state of every sensor beside the camera. Safe to feed and to ask from different threads."""
+
+    def __init__(self, config: SensorConfig | None = None) -> None:
+        self.config = config or SensorConfig()
+        q = self.config.camera_imu_rotation
+        rotation = rotation_from_quaternion(unit_quaternion(q)) if q else None
+        self._orientation = OrientationBuffer(rotation, self.config.orientation_max_gap_s)
+        self._imu_seen = False
+        self._camera: Camera | None = None
+        self._camera_fault = "no camera_info received"
+        self._odometry: Odometry | None = None
+        self._depth: tuple[int, FloatArray] | None = None
+        self._lock = threading.Lock()
+        self.refused: Counter[str] = Counter()  # reason -> number of sensor messages that were not used
+
+    def on_camera_info(self, message: Any) -> None:
+        """sensor_msgs/CameraInfo."""
+        camera = camera_from_message(message)
+        with self._lock:
+            if isinstance(camera, str):
+                self.refused[camera] += 1
+                self._camera, self._camera_fault = None, camera
+            else:
+                self._camera = camera
+
+    def on_imu(self, message: Any) -> None:
+        """sensor_msgs/Imu with orientation."""
+        o = message.orientation
+        q = np.array([o.x, o.y, o.z, o.w], float)
+        with self._lock:
+            if message.orientation_covariance[0] == -1:  # the message's own way to say "not measured"
+                self.refused["the IMU gives no orientation"] += 1
+            elif not np.isfinite(q).all() or not 0.5 < np.linalg.norm(q) < 2.0:
+                self.refused["IMU orientation is no rotation"] += 1
+            else:
+                self._imu_seen = True
+                self._orientation.push(stamp_of(message), q / np.linalg.norm(q))
+
+    def on_odometry(self, message: Any) -> None:
+        """nav_msgs/Odometry; the twist is in the child frame (x forward, y left, z up) and is turned by the pose."""
+        v, o = message.twist.twist.linear, message.pose.pose.orientation
+        q = np.array([o.x, o.y, o.z, o.w], float)
+        velocity = np.array([v.x, v.y, v.z], float)
+        yaw_rate = float(message.twist.twist.angular.z)
+        with self._lock:
+            if not np.isfinite([*q, *velocity, yaw_rate]).all() or not 0.5 < np.linalg.norm(q) < 2.0:
+                self.refused["odometry is not finite"] += 1
+                return
+            velocity = rotation_from_quaternion(q / np.linalg.norm(q)) @ velocity
+            self._odometry = Odometry(stamp_of(message), velocity, yaw_rate)
+
+    def on_depth(self, message: Any) -> None:
+        """sensor_msgs/Image, 32FC1 metres or 16UC1 millimetres, aligned with the colour image."""
+        depth = depth_from_message(message)
+        with self._lock:
+            if isinstance(depth, str):
+                self.refused[depth] += 1
+            else:
+                self._depth = (stamp_of(message), depth)
+
+    def camera(self, width: int, height: int) -> Camera | str:
+        """Intrinsics for images of this size, or why there are none."""
+        camera = self._camera
+        if camera is None:
+            return self._camera_fault
+        if (camera.width, camera.height) == (width, height):
+            return camera
+        return f"camera_info is for {camera.width}x{camera.height} images, this one is {width}x{height}"
+
+    def view(self, stamp_ns: int, frame_id: str, width: int, height: int) -> View:
+        """What is known of the camera at `stamp_ns`; `unsure` says what is missing, camera first."""
+        with self._lock:
+            camera = self.camera(width, height)
+            orientation = self._orientation.at(stamp_ns)
+            odometry, depth = self._odometry, self._depth
+        if odometry and abs(odometry.stamp_ns - stamp_ns) > 1e9 * self.config.odometry_max_age_s:
+            odometry = None
+        near = depth is not None and abs(depth[0] - stamp_ns) <= 1e9 * self.config.depth_max_age_s
+        unsure = camera if isinstance(camera, str) else ""
+        if not unsure and orientation is None:
+            unsure = self._orientation_fault()
+        return View(
+            stamp_ns=stamp_ns,
+            frame_id=frame_id,
+            camera=None if isinstance(camera, str) else camera,
+            orientation=orientation,
+            odometry=odometry,
+            depth=depth[1] if depth and near and depth[1].shape == (height, width) else None,
+            unsure=unsure,
+        )
+
+    def _orientation_fault(self) -> str:
+        if not self.config.camera_imu_rotation:
+            return "camera_imu_rotation is not set: the camera is taken as standing still and level"
+        if not self._imu_seen:
+            return "no IMU orientation received"
+        return f"no IMU sample within {self.config.orientation_max_gap_s:g} s of the image"
+
+    def reset(self) -> None:
+        """Forgets everything that is bound to a time; the intrinsics stay."""
+        with self._lock:
+            self._orientation.reset()
+            self._odometry = self._depth = None
+
+
+def stamp_of(message: Any) -> int:
+    """Header stamp in nanoseconds."""
+    stamp = message.header.stamp
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def camera_from_message(message: Any) -> Camera | str:
+    """sensor_msgs/CameraInfo -> Camera, or why it cannot be used."""
+    k = np.asarray(message.k, float)
+    d = np.asarray(message.d, float)
+    if message.width == 0 or message.height == 0:
+        return "camera_info has size 0"
+    if not np.isfinite(k).all() or not np.isfinite(d).all():
+        return "camera_info holds NaN or infinity"
+    if k[0] <= 0 or k[4] <= 0:
+        return "camera_info has no focal length: the camera is not calibrated"
+    if d.any() and message.distortion_model not in ("plumb_bob", "rational_polynomial", ""):
+        return f"distortion model '{message.distortion_model}' is none of plumb_bob, rational_polynomial"
+    distortion = tuple(float(v) for v in d) if d.any() else ()
+    return Camera(int(message.width), int(message.height), k[0], k[4], k[2], k[5], distortion)
+
+
+def depth_from_message(message: Any) -> FloatArray | str:
+    """sensor_msgs/Image of depth -> (H, W) float32 metres, or why it cannot be used."""
+    kinds = {"32FC1": ("f4", 1.0), "16UC1": ("u2", 1e-3)}
+    if message.encoding not in kinds:
+        return f"depth encoding '{message.encoding}' is none of {', '.join(kinds)}"
+    code, scale = kinds[message.encoding]
+    dtype = np.dtype(code).newbyteorder(">" if message.is_bigendian else "<")
+    height, width, step = int(message.height), int(message.width), int(message.step)
+    data = np.frombuffer(message.data, np.uint8)
+    if width == 0 or height == 0 or step < width * dtype.itemsize or data.size < height * step:
+        return f"depth image {width}x{height} with step {step} has {data.size} bytes"
+    rows = data[: height * step].reshape(height, step)[:, : width * dtype.itemsize]
+    return np.ascontiguousarray(rows).view(dtype).astype(np.float32) * np.float32(scale)
