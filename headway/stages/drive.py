@@ -1,0 +1,247 @@
+"""Driving: image -> steering with an interval, a calibrated confidence, and the behaviour that follows from them.
+
+The network gives a regressed steering, a throttle, logits over 11 steering bins and a novelty: how far the image's
+features lie from those of the training images. Everything else happens here, deterministically:
+
+1. the bins are cooled by the calibrated temperature; their mean and variance over the bin centres are a second
+   opinion, fused with the regression by precision (the inverse variance of each);
+2. the spread (bins' variance plus disagreement of the two) scales a conformal half-width and the confidence;
+3. an unfamiliar image (novelty above its calibrated limit) widens the interval and takes the confidence away;
+4. `Behaviour` turns the half-width into speed, hand-over and stop, with hysteresis.
+
+All numbers come from the manifest (`DriveCalibration`), where calibration frames put them: see models/driving.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from headway.config import Config, parameter
+from headway.errors import FrameError, ModelError
+from headway.runtime.engine import Model
+from headway.types import DriveState, Frame, Steering
+
+Array = NDArray[np.floating]
+
+BINS = 11
+BIN_WIDTH = 2.0 / BINS
+BIN_CENTRES: Array = (2.0 * np.arange(BINS) + 1.0) / BINS - 1.0
+WITHIN_BIN_VARIANCE = BIN_WIDTH**2 / 12.0
+"""A bin says no more than "somewhere in here": the variance of a uniform draw from it is the floor of the spread."""
+BLIND_HALF_WIDTH = 1.0
+"""Half-width for an image unlike anything seen: the interval covers all of -1..1 whatever the network says."""
+LOWEST_THROTTLE_SHARE = 0.3
+"""Share of the network's throttle that is left at `handover_width`: slow enough to give a person time."""
+LONGEST_STEP_S = 0.5
+"""A longer gap between two frames counts as this much when waiting times are added up (the gate's heartbeat)."""
+
+
+@dataclass(frozen=True)
+class DriveCalibration:
+    """Numbers found on the calibration blocks, read from the manifest's `config`. Widths are half-widths of steering.
+
+    temperature: divides the bin logits. regression_sigma: error of the regression head. conformal_scale: half-width
+    per unit of spread at level `nominal`. confidence = sigmoid(intercept - slope * log(spread)), the probability that
+    |error| <= small_error. novelty_limit: images above are unfamiliar. slow_width, recover_width, handover_width: see
+    `Behaviour`.
+    """
+
+    temperature: float
+    regression_sigma: float
+    conformal_scale: float
+    nominal: float
+    confidence_intercept: float
+    confidence_slope: float
+    small_error: float
+    novelty_limit: float
+    slow_width: float
+    recover_width: float
+    handover_width: float
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], name: str = "driving") -> DriveCalibration:
+        """Reads the manifest's `config`; raises ModelError naming what is missing or not a positive finite number."""
+        values = {}
+        for field in fields(cls):
+            value = config.get(field.name)
+            signed = field.name in ("confidence_intercept", "confidence_slope")
+            if not isinstance(value, (int, float)) or not np.isfinite(value) or (value <= 0 and not signed):
+                raise ModelError(
+                    f"model '{name}': manifest config.{field.name} is {value!r}, a positive number is wanted"
+                )
+            values[field.name] = float(value)
+        calibration = cls(**values)
+        if not calibration.slow_width <= calibration.recover_width < calibration.handover_width:
+            raise ModelError(f"model '{name}': slow_width <= recover_width < handover_width does not hold")
+        return calibration
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What the two heads say together; arrays of one shape (...,). steering and spread in units of steering."""
+
+    steering: Array
+    spread: Array
+    regression: Array
+    expectation: Array
+
+
+def bin_of(steering: Array) -> NDArray[np.int64]:
+    """Index 0..10 of the bin that holds each steering value; bin_of(-s) == 10 - bin_of(s) away from bin edges."""
+    return np.clip(np.floor((np.asarray(steering, float) + 1.0) / BIN_WIDTH), 0, BINS - 1).astype(np.int64)
+
+
+def bin_probability(logits: Array, temperature: float) -> Array:
+    """Softmax of (..., 11) logits at a temperature, in float64."""
+    z = np.asarray(logits, np.float64) / temperature
+    p = np.exp(z - z.max(-1, keepdims=True))
+    return p / p.sum(-1, keepdims=True)
+
+
+def fuse(regression: Array, logits: Array, temperature: float, regression_sigma: float) -> Belief:
+    """Precision-weighted mean of the regression (...,) and the bins' expectation (..., 11 logits); nothing is drawn.
+
+    The spread is not the fused variance: the heads share a backbone, so their errors are not independent. It is the
+    bins' own variance plus the squared disagreement, which grows when either head doubts.
+    """
+    regression = np.clip(np.asarray(regression, np.float64), -1.0, 1.0)
+    p = bin_probability(logits, temperature)
+    expectation = p @ BIN_CENTRES
+    variance = (p * (BIN_CENTRES - expectation[..., None]) ** 2).sum(-1) + WITHIN_BIN_VARIANCE
+    weight = variance / (variance + regression_sigma**2)  # precision of the regression over the sum of both
+    steering = weight * regression + (1.0 - weight) * expectation
+    spread = np.sqrt(variance + (regression - expectation) ** 2)
+    return Belief(steering, spread, regression, expectation)
+
+
+def confidence_of(spread: Array, intercept: float, slope: float) -> Array:
+    """Calibrated probability that the steering error is small."""
+    return 1.0 / (1.0 + np.exp(-(intercept - slope * np.log(spread))))
+
+
+def familiarity(novelty: Array, limit: float) -> Array:
+    """1 up to the limit, falling to 0 at twice the limit."""
+    return np.clip(2.0 - np.asarray(novelty, np.float64) / limit, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class DriveConfig(Config):
+    """How long doubt may last; how wide is wide comes from the model's calibration."""
+
+    handover_after_s: float = parameter(0.5, "seconds of wide interval until a person is asked to take over", 0.0, 10.0)
+    stop_after_s: float = parameter(2.0, "seconds of unanswered hand-over until the vehicle is stopped", 0.0, 30.0)
+    recover_after_s: float = parameter(1.0, "seconds of narrow interval until driving goes on", 0.0, 30.0)
+
+
+class Behaviour:
+    """Interval half-width and time -> state and throttle share, with hysteresis.
+
+    Doubt begins at `handover_width` and ends only below `recover_width`; hand-over and stop need doubt that lasts, and
+    leaving them needs calm that lasts. Between `slow_width` and `handover_width` the throttle falls linearly.
+    """
+
+    def __init__(self, calibration: DriveCalibration, config: DriveConfig) -> None:
+        self._calibration, self._config = calibration, config
+        self.reset()
+
+    def reset(self) -> None:
+        """As on the first frame."""
+        self._in_doubt = False
+        self._doubt_s = 0.0
+        self._calm_s = 0.0
+        self._asked = DriveState.DRIVE
+
+    def step(self, half_width: float, dt_s: float) -> tuple[DriveState, float]:
+        """State and share 0..1 of the throttle after `dt_s` more seconds at this half-width."""
+        c, config = self._calibration, self._config
+        if half_width >= c.handover_width:
+            self._in_doubt = True
+        elif half_width <= c.recover_width:
+            self._in_doubt = False
+        self._doubt_s = self._doubt_s + dt_s if self._in_doubt else 0.0
+        self._calm_s = 0.0 if self._in_doubt else self._calm_s + dt_s
+        if self._in_doubt and self._doubt_s >= config.handover_after_s + config.stop_after_s:
+            self._asked = DriveState.STOP
+        elif self._in_doubt and self._doubt_s >= config.handover_after_s:
+            self._asked = max(self._asked, DriveState.HANDOVER)
+        elif not self._in_doubt and self._calm_s >= config.recover_after_s:
+            self._asked = DriveState.DRIVE
+        slope = (half_width - c.slow_width) / (c.handover_width - c.slow_width)
+        share = 1.0 - (1.0 - LOWEST_THROTTLE_SHARE) * min(max(slope, 0.0), 1.0)
+        if self._asked == DriveState.STOP:
+            return DriveState.STOP, 0.0
+        if self._asked == DriveState.HANDOVER:
+            return DriveState.HANDOVER, LOWEST_THROTTLE_SHARE
+        return (DriveState.SLOW if half_width > c.slow_width else DriveState.DRIVE), share
+
+
+class DriveStage:
+    """Runs the driving network on a frame. Holds the behaviour's state; one instance per camera."""
+
+    def __init__(self, model: Model, config: DriveConfig | None = None) -> None:
+        spec = model.manifest.inputs["image"]
+        self.calibration = DriveCalibration.from_config(model.manifest.config, model.name)
+        self._model = model
+        self._steering = model.manifest.outputs["controls"].column("steering")
+        self._throttle = model.manifest.outputs["controls"].column("throttle")
+        self._has_novelty = "novelty" in model.manifest.outputs
+        self._height, self._width = spec.shape[1:3]
+        self._input = np.zeros(spec.shape, np.uint8)
+        self._behaviour = Behaviour(self.calibration, config or DriveConfig())
+        self._stamp_ns: int | None = None
+
+    def reset(self) -> None:
+        """Forgets doubt and time, as after a seek in a bag."""
+        self._behaviour.reset()
+        self._stamp_ns = None
+
+    def infer(self, image: NDArray[np.uint8]) -> tuple[float, float, Array, float]:
+        """(H, W, 3) uint8 BGR -> regressed steering, throttle, (11,) logits, novelty; no state is touched."""
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+            raise FrameError(f"driving needs an (H, W, 3) uint8 image, got {image.dtype}{list(image.shape)}")
+        if image.shape[:2] == (self._height, self._width):
+            self._input[0] = image
+        else:
+            cv2.resize(image, (self._width, self._height), dst=self._input[0], interpolation=cv2.INTER_AREA)
+        out = self._model.infer({"image": self._input})
+        controls = out["controls"][0]
+        novelty = float(out["novelty"][0, 0]) if self._has_novelty else 0.0
+        return float(controls[self._steering][0]), float(controls[self._throttle][0]), out["bin_logits"][0], novelty
+
+    def __call__(self, frame: Frame) -> Steering:
+        """Steering for one frame; raises FrameError for an image that cannot be used."""
+        c = self.calibration
+        regression, throttle, logits, novelty = self.infer(frame.image)
+        belief = fuse(np.asarray(regression), logits, c.temperature, c.regression_sigma)
+        familiar = float(familiarity(np.asarray(novelty), c.novelty_limit))
+        steering, spread = float(belief.steering), float(belief.spread)
+        half_width = c.conformal_scale * spread
+        if familiar < 1.0:
+            half_width = max(half_width, familiar * half_width + (1.0 - familiar) * 2.0 * BLIND_HALF_WIDTH)
+        confidence = familiar * float(confidence_of(belief.spread, c.confidence_intercept, c.confidence_slope))
+        state, share = self._behaviour.step(half_width, self._elapsed_s(frame.stamp_ns))
+        return Steering(
+            steering=steering,
+            throttle=min(max(throttle, 0.0), 1.0) * share,
+            interval=(max(-1.0, steering - half_width), min(1.0, steering + half_width)),
+            confidence=confidence,
+            state=state,
+            reason=_reason(state, half_width, familiar),
+        )
+
+    def _elapsed_s(self, stamp_ns: int) -> float:
+        before, self._stamp_ns = self._stamp_ns, stamp_ns
+        return 0.0 if before is None else min(max((stamp_ns - before) * 1e-9, 0.0), LONGEST_STEP_S)
+
+
+def _reason(state: DriveState, half_width: float, familiar: float) -> str:
+    if state == DriveState.DRIVE and familiar >= 1.0:
+        return ""
+    cause = "image unlike the training images" if familiar < 1.0 else "steering is uncertain"
+    return f"{cause} (interval ±{min(half_width, 2 * BLIND_HALF_WIDTH):.2f})"

@@ -1,0 +1,1 @@
+"""The driving network: image -> steering, throttle, steering bins and novelty."""

@@ -1,0 +1,38 @@
+"""Settings of the driving network and its training, one comment a field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headway.stages.drive import BINS
+
+HEIGHT, WIDTH = 120, 160
+"""Network input in pixels: the size of the tub's images."""
+__all__ = ["BINS", "HEIGHT", "WIDTH", "NetworkConfig", "TrainConfig"]
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Shape of the network: an ensemble of small convolutional members, averaged in the graph."""
+
+    members: int = 4  # networks trained from different seeds; their disagreement widens the bins
+    channels: tuple[int, ...] = (16, 24, 32, 48, 64)  # one stride-2 stage each: 120x160 -> 4x5
+    squeeze: int = 24  # channels kept per cell before the map is flattened: steering depends on where things are
+    hidden: int = 96  # features that the heads read
+    dropout: float = 0.2
+    sky_rows: int = 30  # rows cut off the top of the image: the tub's spectators and lamps say nothing of the lane
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run; the seed of member m is seed + m."""
+
+    seed: int = 20250211
+    epochs: int = 60
+    batch: int = 32
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    regression_weight: float = 4.0  # of the Huber loss on steering, beside the cross-entropy of the bins
+    throttle_weight: float = 1.0
+    soft_bins: float = 0.6  # width of the soft bin label, in bins: neighbours of the right bin are nearly right
+    threads: int = 1

@@ -1,0 +1,122 @@
+"""`headway train driving`: trains the ensemble on the tub, calibrates, exports, writes card and log, by one command."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headway.models.driving.config import BINS, NetworkConfig, TrainConfig
+from headway.models.driving.data import Drive, augment
+from headway.models.driving.network import DrivingNetwork
+from headway.stages.drive import BIN_CENTRES, BIN_WIDTH
+
+Progress = Callable[[int, int, dict[str, float]], None]
+
+
+def soft_bin_labels(steering: Tensor, width: float) -> Tensor:
+    """(B,) steering -> (B, 11) label that spreads over neighbouring bins; `width` is its deviation in bins."""
+    z = (steering[:, None] - torch.tensor(BIN_CENTRES, dtype=torch.float32)) / (width * BIN_WIDTH)
+    return torch.softmax(-0.5 * z * z, -1)
+
+
+def losses(controls: Tensor, logits: Tensor, steering: Tensor, throttle: Tensor, config: TrainConfig) -> Tensor:
+    """Huber on steering and throttle, cross-entropy on the soft bins."""
+    regression = F.huber_loss(controls[:, 0], steering, delta=0.2)
+    gas = F.huber_loss(controls[:, 1], throttle, delta=0.1)
+    bins = F.cross_entropy(logits, soft_bin_labels(steering, config.soft_bins))
+    return config.regression_weight * regression + config.throttle_weight * gas + bins
+
+
+def train_member(
+    network: DrivingNetwork, index: int, drive: Drive, config: TrainConfig, progress: Progress
+) -> list[dict[str, float]]:
+    """Trains one member from its own seed; one log row an epoch. The last epoch is kept: nothing is selected on
+    the calibration or test blocks."""
+    torch.manual_seed(config.seed + index)
+    rng = np.random.default_rng(config.seed + index)
+    member = network.members[index]
+    for module in member.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            module.reset_parameters()
+    steps = (len(drive) + config.batch - 1) // config.batch
+    optimizer = torch.optim.AdamW(member.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, total_steps=steps * config.epochs)
+    log = []
+    for epoch in range(config.epochs):
+        member.train()
+        total = 0.0
+        for rows in np.array_split(rng.permutation(len(drive)), steps):
+            batch = augment(drive.at(rows), rng)
+            controls, logits, _ = member(network.normalised(torch.from_numpy(batch.images)))
+            steering, throttle = torch.from_numpy(batch.steering), torch.from_numpy(batch.throttle)
+            loss = losses(controls, logits, steering, throttle, config)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(member.parameters(), 5.0)
+            optimizer.step()
+            schedule.step()
+            total += loss.item() * len(rows)
+        row = {"member": index, "epoch": epoch, "loss": total / len(drive)}
+        log.append(row)
+        progress(index * config.epochs + epoch + 1, len(network.members) * config.epochs, row)
+    member.eval()
+    return log
+
+
+@torch.no_grad()
+def predict(network: DrivingNetwork, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(N, 120, 160, 3) uint8 -> controls (N, 2), logits (N, 11), novelty (N,) as float64 arrays."""
+    network.eval()
+    parts = [network(torch.from_numpy(chunk)) for chunk in np.array_split(images, max(len(images) // 64, 1))]
+    controls, logits, novelty = (torch.cat([p[i] for p in parts]).double().numpy() for i in range(3))
+    return controls, logits, novelty[:, 0]
+
+
+@torch.no_grad()
+def signatures(network: DrivingNetwork, images: np.ndarray) -> Tensor:
+    """(N, S) signatures of images as the novelty measure sees them."""
+    member = network.members[0].eval()
+    chunks = np.array_split(images, max(len(images) // 64, 1))
+    return torch.cat([member(network.normalised(torch.from_numpy(c)))[2] for c in chunks])
+
+
+def fit(
+    drive: Drive, network_config: NetworkConfig, config: TrainConfig, progress: Progress
+) -> tuple[DrivingNetwork, list[dict[str, float]]]:
+    """Trains all members and the novelty measure on the frames of `drive`."""
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    network = DrivingNetwork(network_config)
+    log: list[dict[str, float]] = []
+    for index in range(network_config.members):
+        log += train_member(network, index, drive, config, progress)
+    rng = np.random.default_rng(config.seed)
+    mirrored = np.ascontiguousarray(drive.images[:, :, ::-1])
+    varied = augment(drive, rng).images
+    network.fit_novelty(torch.cat([signatures(network, images) for images in (drive.images, mirrored, varied)]))
+    return network.eval(), log
+
+
+def write_log(folder: Path, log: list[dict[str, float]], settings: dict[str, Any]) -> None:
+    """train.jsonl: one line of settings, then one line an epoch."""
+    lines = [json.dumps(settings), *(json.dumps({k: round(v, 5) for k, v in row.items()}) for row in log)]
+    (folder / "train.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def settings_of(network_config: NetworkConfig, config: TrainConfig) -> dict[str, Any]:
+    """What a run was made with."""
+    return {"network": asdict(network_config), "train": asdict(config), "bins": BINS, "torch": torch.__version__}
+
+
+def seconds_since(start: float) -> float:
+    """Wall seconds since `start` (time.monotonic)."""
+    return round(time.monotonic() - start, 1)
