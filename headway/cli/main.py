@@ -41,6 +41,10 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         "Labelled synthetic data (extra: render).",
         {"people": "headway.cli.render:people", "scene": "headway.cli.render:scene"},
     ),
+    "import": (
+        "Weights published elsewhere to an installed model (extra: export).",
+        {"directmhp": "headway.cli.import_model:directmhp"},
+    ),
     "convert": (
         "Recorded material to a rosbag2 bag.",
         {"video": "headway.cli.convert:video", "tub": "headway.cli.convert:tub"},

@@ -25,6 +25,7 @@ def headway(*arguments: str) -> subprocess.CompletedProcess:
         ["train", "driving"],
         ["render", "people"],
         ["render", "scene"],
+        ["import", "directmhp"],
         ["convert", "video"],
         ["convert", "tub"],
     ],
