@@ -9,6 +9,7 @@ frame says why in `Answer.reasons` and leaves the others alone: one bad network 
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -127,6 +128,8 @@ class Driving:
         self.model = model
         self._drive = DriveStage(model, drive)
         self._gate = Gate(gate)
+        # A node's heartbeat asks the gate from its own thread while the network is still working, or hangs.
+        self._gate_lock = threading.Lock()
 
     @classmethod
     def open(
@@ -145,17 +148,19 @@ class Driving:
         trace.models[self.model.name] = self.model.manifest.hash
         with timed(trace, "drive"):
             steering = self._drive(frame)
-        with timed(trace, "gate"):
+        with timed(trace, "gate"), self._gate_lock:
             return steering, self._gate(frame.stamp_ns, steering, frame.odometry, risks)
 
     def idle(self, view: View, risks: Risks | None = None) -> DriveCommand:
         """Command while no image can be answered: the gate ramps to a stop."""
-        return self._gate(view.stamp_ns, None, view.odometry, risks)
+        with self._gate_lock:
+            return self._gate(view.stamp_ns, None, view.odometry, risks)
 
     def reset(self) -> None:
         """Forgets interval state and the last command."""
         self._drive.reset()
-        self._gate.reset()
+        with self._gate_lock:
+            self._gate.reset()
 
     def close(self) -> None:
         """Frees the engine."""
