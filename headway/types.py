@@ -99,6 +99,10 @@ class Tracks:
     history (N, H, 2) m, newest last, and history_age_s (N, H) seconds before `stamp_ns` (NaN where there is none);
     age_s (N,) seconds since the first observation; head_direction (N, 2) unit vector on the ground in semi-local axes
     (NaN where unknown); head_index (N,) row of the head seen in this frame, -1 where the track is coasting.
+
+    The history is people's own motion, shifted so that the camera is at the origin now, where `ego_velocity` (2,) m/s
+    in semi-local axes is known; where that is None it is motion relative to the camera. heading_rad: where the camera
+    looks on the ground, + to the left of semi-local x. left_out: people beyond the number that is reported.
     """
 
     stamp_ns: int
@@ -112,6 +116,9 @@ class Tracks:
     head_direction: FloatArray
     head_index: NDArray[np.int64]
     unsure: str = ""
+    ego_velocity: FloatArray | None = None
+    heading_rad: float = 0.0
+    left_out: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -1,0 +1,89 @@
+"""The camera's orientation at the moment an image was taken, from IMU messages that come before and after it."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headway.geometry import rotation_from_quaternion, slerp
+
+Array = NDArray[np.floating]
+
+_KEPT_S = 5.0
+"""History of orientations: an image is never answered later than this after it was taken."""
+_CLOCK_STEP_S = 1.0
+"""A stamp this far back is a new recording or a clock step, not a late message."""
+
+
+class OrientationBuffer:
+    """IMU orientations by stamp; interpolates on the shortest arc and never guesses across a gap.
+
+    camera_imu_rotation: (3, 3) camera optical frame -> IMU frame, None where unknown: then nothing is ever answered,
+    because no mounting is assumed. max_gap_s: the longest time between two messages that is bridged, and the longest
+    time that the newest motion is carried on past the newest message.
+    """
+
+    def __init__(self, camera_imu_rotation: Array | None, max_gap_s: float = 0.1) -> None:
+        self._mounting = None if camera_imu_rotation is None else np.asarray(camera_imu_rotation, float)
+        self._max_gap_ns = round(max_gap_s * 1e9)
+        self._samples: deque[tuple[int, Array]] = deque()
+
+    def push(self, stamp_ns: int, quaternion: Array) -> bool:
+        """Adds an IMU orientation (4,) x, y, z, w, IMU frame -> world. False where it was refused.
+
+        Refused: NaN, zero length, a stamp that is not newer. After a clock step back the buffer starts afresh.
+        """
+        q = np.asarray(quaternion, float)
+        if q.shape != (4,) or not np.isfinite(q).all() or np.linalg.norm(q) < 0.5:
+            return False
+        if self._samples:
+            newest = self._samples[-1][0]
+            if stamp_ns < newest - _CLOCK_STEP_S * 1e9:
+                self._samples.clear()
+            elif stamp_ns <= newest:
+                return False
+        self._samples.append((int(stamp_ns), q / np.linalg.norm(q)))
+        while self._samples[-1][0] - self._samples[0][0] > _KEPT_S * 1e9:
+            self._samples.popleft()
+        return True
+
+    def at(self, stamp_ns: int) -> Array | None:
+        """(3, 3) camera optical frame -> semi-local axes at `stamp_ns`; None where it is not known."""
+        if self._mounting is None or not self._samples:
+            return None
+        quaternion = self._quaternion(stamp_ns)
+        return None if quaternion is None else rotation_from_quaternion(quaternion) @ self._mounting
+
+    def _quaternion(self, stamp_ns: int) -> Array | None:
+        after: tuple[int, Array] | None = None
+        for sample in reversed(self._samples):  # the wanted stamp is nearly always among the newest few
+            if sample[0] == stamp_ns:
+                return sample[1]
+            if sample[0] < stamp_ns:
+                return self._between(sample, after, stamp_ns)
+            after = sample
+        return None
+
+    def _between(self, before: tuple[int, Array], after: tuple[int, Array] | None, stamp_ns: int) -> Array | None:
+        if after is None:
+            return self._carried_on(stamp_ns)
+        if after[0] - before[0] > self._max_gap_ns:
+            return None
+        return slerp(before[1], after[1], (stamp_ns - before[0]) / (after[0] - before[0]))
+
+    def _carried_on(self, stamp_ns: int) -> Array | None:
+        newest_ns, newest = self._samples[-1]
+        if stamp_ns - newest_ns > self._max_gap_ns:
+            return None
+        if len(self._samples) < 2:
+            return newest
+        earlier_ns, earlier = self._samples[-2]
+        if newest_ns - earlier_ns > self._max_gap_ns:
+            return newest
+        return slerp(earlier, newest, (stamp_ns - earlier_ns) / (newest_ns - earlier_ns))
+
+    def clear(self) -> None:
+        """Forgets all orientations."""
+        self._samples.clear()

@@ -1,0 +1,85 @@
+"""Heads in the image -> positions in space with their uncertainty, from depth or from the size of a head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headway.geometry import to_semi_local, viewing_ray
+from headway.types import Camera, Heads
+
+Array = NDArray[np.floating]
+
+_PIXEL_SIGMA = 1.5
+"""Jitter of a box side in pixels, from frame to frame."""
+_DEPTH_RANGE_M = (0.2, 60.0)
+
+
+@dataclass(frozen=True)
+class Sightings:
+    """Heads lifted into space, semi-local axes, origin at the camera.
+
+    position (n, 3) m; noise (n, 2, 2) covariance on the ground of what changes from frame to frame; bias (n, 2, 2)
+    covariance of what stays with the person (their head's true size); index (n,) row in `Heads`; rows that could not
+    be lifted are not here.
+    """
+
+    position: Array
+    noise: Array
+    bias: Array
+    index: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+def lift(
+    heads: Heads, camera: Camera, rotation: Array, depth: Array | None, head_size_m: float, size_sigma: float
+) -> Sightings:
+    """Lifts every usable head. rotation: (3, 3) camera optical -> semi-local axes; depth: see `View`.
+
+    Depth, where the box's centre has it, else `head_size_m` over the box height. A box cut off by the image border is
+    measured by its longer side, with three times the noise.
+    """
+    boxes = np.asarray(heads.boxes, float).reshape(-1, 4)
+    size = boxes[:, 2:] - boxes[:, :2]
+    index = np.flatnonzero(np.isfinite(boxes).all(axis=1) & (size > 1.0).all(axis=1))
+    boxes, size = boxes[index], size[index]
+    height = size[:, 1].copy()
+    cut = (boxes[:, :2] <= 1).any(axis=1) | (boxes[:, 2] >= camera.width - 1) | (boxes[:, 3] >= camera.height - 1)
+    height[cut] = size[cut].max(axis=1)
+
+    ray = viewing_ray(0.5 * (boxes[:, :2] + boxes[:, 2:]), camera)
+    away = camera.fy * head_size_m / height
+    jitter = np.where(cut, 3.0, 1.0) * _PIXEL_SIGMA * away / height
+    bias = size_sigma * away
+    if depth is not None:
+        measured = np.array([_box_depth(depth, box, camera) for box in boxes], float).reshape(-1)
+        seen = np.isfinite(measured)
+        away = np.where(seen, measured, away)
+        # Stereo error grows with the square of the range.
+        jitter = np.where(seen, 0.02 + 0.01 * measured**2, jitter)
+        bias = np.where(seen, 0.0, bias)
+
+    camera_point = ray * (away / ray[:, 2])[:, None]
+    position = to_semi_local(camera_point, rotation)
+    across = _PIXEL_SIGMA * away / camera.fx + 0.02
+    ground = position[:, :2] / np.maximum(np.linalg.norm(position[:, :2], axis=1, keepdims=True), 1e-6)
+    along = ground[:, :, None] * ground[:, None, :]
+    sideways = np.eye(2) - along
+    noise = along * (jitter**2)[:, None, None] + sideways * (across**2)[:, None, None]
+    good = np.isfinite(position).all(axis=1)
+    return Sightings(position[good], noise[good], (along * (bias**2)[:, None, None])[good], index[good])
+
+
+def _box_depth(depth: Array, box: Array, camera: Camera) -> float:
+    """Median depth in the middle half of the box, NaN where less than a quarter of it is known."""
+    scale = np.array([depth.shape[1] / camera.width, depth.shape[0] / camera.height])
+    centre, half = 0.5 * (box[:2] + box[2:]) * scale, 0.25 * (box[2:] - box[:2]) * scale
+    low = np.clip(np.floor(centre - half), 0, [depth.shape[1], depth.shape[0]]).astype(int)
+    high = np.clip(np.ceil(centre + half), 0, [depth.shape[1], depth.shape[0]]).astype(int)
+    patch = np.asarray(depth[low[1] : high[1], low[0] : high[0]], float)
+    known = patch[np.isfinite(patch) & (patch > _DEPTH_RANGE_M[0]) & (patch < _DEPTH_RANGE_M[1])]
+    return float(np.median(known)) if known.size and 4 * known.size >= patch.size else float("nan")

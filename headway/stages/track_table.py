@@ -1,0 +1,113 @@
+"""The tracks of one camera as columns of arrays, so that thirty people cost little more than one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating]
+Index = NDArray[np.integer]
+
+HISTORY = 40
+HISTORY_STEP_S = 0.1
+"""Spacing of stored positions: 40 of them cover the 2.8 s that the predictor looks back, whatever the frame rate."""
+
+
+@dataclass
+class TrackTable:
+    """All tracks as columns, n rows. Stamps in nanoseconds, 0 = none."""
+
+    ids: NDArray[np.int64]
+    state: Array  # (n, 4) local frame
+    covariance: Array  # (n, 4, 4)
+    bias: Array  # (n, 2, 2)
+    height: Array  # (n,)
+    born_ns: NDArray[np.int64]
+    seen_ns: NDArray[np.int64]
+    head: Array  # (n, 2)
+    head_ns: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    history: Array  # (n, HISTORY, 2) local frame, newest last
+    history_ns: NDArray[np.int64]
+
+    @classmethod
+    def empty(cls) -> TrackTable:
+        """No tracks."""
+        return cls(*(np.zeros((0, *shape), kind) for shape, kind in _COLUMNS))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def columns(self) -> list[Array]:
+        """All columns in the order of declaration."""
+        return [getattr(self, name) for name in self.__dataclass_fields__]
+
+    def keep(self, wanted: NDArray[np.bool_]) -> None:
+        """Drops the rows that are not wanted."""
+        for name in self.__dataclass_fields__:
+            setattr(self, name, getattr(self, name)[wanted])
+
+    def add(
+        self, ids: NDArray[np.int64], seen: Array, height: Array, noise: Array, speed: float, stamp_ns: int
+    ) -> None:
+        """Starts tracks: seen (m, 2), height (m,), noise (m, 2, 2), speed = standard deviation of the velocity."""
+        n = len(ids)
+        covariance = np.zeros((n, 4, 4))
+        covariance[:, :2, :2] = noise
+        covariance[:, 2, 2] = covariance[:, 3, 3] = speed**2
+        stamps = np.full(n, stamp_ns)
+        fresh = [
+            ids,
+            np.column_stack([seen, np.zeros((n, 2))]),
+            covariance,
+            np.zeros((n, 2, 2)),
+            height,
+            stamps,
+            stamps,
+            np.full((n, 2), np.nan),
+            np.zeros(n, np.int64),
+            np.full(n, -1),
+            np.full((n, HISTORY, 2), np.nan),
+            np.zeros((n, HISTORY), np.int64),
+        ]
+        for name, old, new in zip(self.__dataclass_fields__, self.columns(), fresh, strict=True):
+            setattr(self, name, np.concatenate([old, new]))
+
+    def mark(self, rows: Index, bias: Array, index: Index, direction: Array, stamp_ns: int) -> None:
+        """Notes what was seen of `rows` in this frame."""
+        self.bias[rows], self.rows[rows], self.seen_ns[rows] = bias, index, stamp_ns
+        known = np.isfinite(direction[index]).all(axis=1)
+        self.head[rows[known]], self.head_ns[rows[known]] = direction[index[known]], stamp_ns
+
+    def remember(self, stamp_ns: int) -> None:
+        """Writes where everybody seen in this frame is into their history; nobody hidden gets an invented position.
+
+        The newest entry is overwritten until it is HISTORY_STEP_S younger than the one before it.
+        """
+        seen = np.flatnonzero(self.rows >= 0)
+        newest = self.history_ns[seen, -1]
+        full = seen[(newest > 0) & (newest - self.history_ns[seen, -2] >= 0.95e9 * HISTORY_STEP_S)]
+        self.history[full, :-1], self.history_ns[full, :-1] = self.history[full, 1:], self.history_ns[full, 1:]
+        self.history[seen, -1], self.history_ns[seen, -1] = self.state[seen, :2], stamp_ns
+
+    def forget_history(self) -> None:
+        """Drops the stored positions of all tracks, not the tracks."""
+        self.history[:], self.history_ns[:] = np.nan, 0
+
+
+_COLUMNS: tuple[tuple[tuple[int, ...], type], ...] = (
+    ((), np.int64),
+    ((4,), float),
+    ((4, 4), float),
+    ((2, 2), float),
+    ((), float),
+    ((), np.int64),
+    ((), np.int64),
+    ((2,), float),
+    ((), np.int64),
+    ((), np.int64),
+    ((HISTORY, 2), float),
+    ((HISTORY,), np.int64),
+)

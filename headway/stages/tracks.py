@@ -1,0 +1,206 @@
+"""Follows people in space: heads in, tracks on the ground out.
+
+Tracks live in a local frame with world-aligned axes whose origin is where the camera was at the first frame: the
+odometry's velocity, where given, carries the camera through it, so that a track is the person's own motion. Without
+odometry the camera stands still in that frame and a track is motion relative to the camera, as in HEADS-UP. On output
+everything is shifted to the camera's place now, and velocities are relative to the camera.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headway.config import Config, parameter
+from headway.errors import FrameError
+from headway.geometry import OPTICAL_TO_BODY, gaze
+from headway.stages import kalman
+from headway.stages.associate import associate
+from headway.stages.lift import Sightings, lift
+from headway.stages.track_table import TrackTable
+from headway.types import Camera, Heads, Tracks, View
+
+Array = NDArray[np.floating]
+
+_RESTART_S = 1.0
+"""A stamp this far back is a new recording; less is a frame out of order."""
+_STALE_ODOMETRY_S = 0.5
+_BIAS_SHARE = 0.25
+"""Share of the head-size error that is allowed for in gating: it is common to a track and its sightings."""
+_HEAD_MEMORY_S = 0.5
+
+
+@dataclass(frozen=True)
+class TrackConfig(Config):
+    """Lifting, association and filtering of people."""
+
+    head_size_m: float = parameter(
+        0.23, "height of a head box in metres, chin to crown, where no depth is given", 0.1, 0.4
+    )
+    head_size_sigma: float = parameter(0.08, "relative spread of head heights among people", 0.0, 0.5)
+    gate: float = parameter(
+        13.8, "largest squared Mahalanobis distance of a match (13.8: 0.1 % of true ones lost)", 1.0, 100.0
+    )
+    acceleration: float = parameter(0.8, "unsteadiness of walking, m/s^2 per root Hz", 0.01, 10.0)
+    first_speed: float = parameter(1.5, "standard deviation of a new track's velocity per axis, m/s", 0.1, 20.0)
+    max_unseen_s: float = parameter(0.8, "a track not seen for longer is dropped, seconds", 0.1, 5.0)
+    birth_score: float = parameter(0.4, "a head below this score starts no track", 0.0, 1.0)
+    max_people: int = parameter(32, "people reported at most, nearest first; the rest is counted", 1, 32)
+    max_head_sigma_deg: float = parameter(
+        45.0, "heads less certain than this give no head direction, degrees", 1.0, 180.0
+    )
+
+
+class TrackStage:
+    """Keeps the tracks from frame to frame. Not thread-safe; one instance for one camera."""
+
+    def __init__(self, config: TrackConfig | None = None) -> None:
+        self.config = config or TrackConfig()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets all tracks; identities go on counting, so that none is ever used twice."""
+        self._next_id = getattr(self, "_next_id", 0)
+        self._stamp_ns: int | None = None
+        self._camera_at = np.zeros(2)
+        self._ego: Array | None = None
+        self._oriented: bool | None = None
+        self._table = TrackTable.empty()
+
+    def __call__(self, view: View, heads: Heads) -> Tracks:
+        """Tracks at the view's stamp. Raises FrameError where the stamp is not after the one before."""
+        dt = self._advance(view.stamp_ns)
+        rotation, reasons = self._rotation(view)
+        camera, guessed = _camera(view)
+        reasons += guessed
+        ego = _ego_velocity(view)
+        self._move(dt, ego)
+        table = self._table
+        table.state, table.covariance = kalman.predict(table.state, table.covariance, dt, self.config.acceleration)
+        table.rows[:] = -1
+        if camera is not None and len(heads):
+            c = self.config
+            sightings = lift(heads, camera, rotation, view.depth, c.head_size_m, c.head_size_sigma)
+            self._take_in(sightings, heads, rotation, view.stamp_ns)
+        table.remember(view.stamp_ns)
+        table.keep((view.stamp_ns - table.seen_ns) * 1e-9 <= self.config.max_unseen_s)
+        return self._report(view, rotation, ego, "; ".join([r for r in (view.unsure, *reasons) if r]))
+
+    def _advance(self, stamp_ns: int) -> float:
+        """Seconds since the frame before; 0 for the first."""
+        before = self._stamp_ns
+        if before is not None and stamp_ns <= before:
+            if before - stamp_ns <= _RESTART_S * 1e9:
+                raise FrameError(f"stamp {stamp_ns} is not after the one before, {before}: the frame is left out")
+            self.reset()
+            before = None
+        self._stamp_ns = stamp_ns
+        if before is None:
+            return 0.0
+        dt = (stamp_ns - before) * 1e-9
+        if dt > self.config.max_unseen_s:
+            self._table = TrackTable.empty()
+        return dt
+
+    def _rotation(self, view: View) -> tuple[Array, list[str]]:
+        """Camera optical -> semi-local axes, and why not the true one; a change of kind starts all tracks anew."""
+        oriented = view.orientation is not None and bool(np.isfinite(view.orientation).all())
+        if self._oriented is not None and oriented != self._oriented:
+            self._table = TrackTable.empty()
+        self._oriented = oriented
+        if oriented:
+            return np.asarray(view.orientation, float), []
+        return OPTICAL_TO_BODY, ["no orientation: tracks are in the camera frame, turning the camera moves them"]
+
+    def _move(self, dt: float, ego: Array | None) -> None:
+        """Carries the camera through the local frame; changes the tracks' kind where odometry comes or goes."""
+        if (ego is None) != (self._ego is None) and len(self._table):
+            # Velocities switch between own motion and relative motion; what is stored cannot be switched.
+            change = ego if self._ego is None else -self._ego
+            assert change is not None
+            self._table.state[:, 2:] += change
+            self._table.forget_history()
+        if ego is not None:
+            self._camera_at = self._camera_at + dt * (ego if self._ego is None else 0.5 * (ego + self._ego))
+        self._ego = ego
+
+    def _take_in(self, sightings: Sightings, heads: Heads, rotation: Array, stamp_ns: int) -> None:
+        table, c = self._table, self.config
+        seen = sightings.position[:, :2] + self._camera_at
+        spread = sightings.noise + _BIAS_SHARE * sightings.bias
+        pairs = associate(kalman.distance_squared(table.state, table.covariance, seen, spread), c.gate)
+        rows = np.array([p[0] for p in pairs], int)
+        columns = np.array([p[1] for p in pairs], int)
+        direction = _head_direction(heads, rotation, c.max_head_sigma_deg)
+        if len(rows):
+            table.state[rows], table.covariance[rows] = kalman.correct(
+                table.state[rows], table.covariance[rows], seen[columns], sightings.noise[columns]
+            )
+            table.height[rows] += 0.2 * (sightings.position[columns, 2] - table.height[rows])
+            table.mark(rows, sightings.bias[columns], sightings.index[columns], direction, stamp_ns)
+        fresh = np.setdiff1d(np.arange(len(sightings)), columns)
+        fresh = fresh[np.asarray(heads.scores)[sightings.index[fresh]] >= c.birth_score]
+        if len(fresh):
+            ids = np.arange(self._next_id, self._next_id + len(fresh))
+            self._next_id += len(fresh)
+            first = len(table)
+            table.add(ids, seen[fresh], sightings.position[fresh, 2], sightings.noise[fresh], c.first_speed, stamp_ns)
+            table.mark(np.arange(first, len(table)), sightings.bias[fresh], sightings.index[fresh], direction, stamp_ns)
+
+    def _report(self, view: View, rotation: Array, ego: Array | None, unsure: str) -> Tracks:
+        t, now = self._table, view.stamp_ns
+        here = t.state[:, :2] - self._camera_at
+        order = np.argsort(np.linalg.norm(here, axis=1), kind="stable")[: self.config.max_people]
+        covariance = t.covariance[order].copy()
+        covariance[:, :2, :2] += t.bias[order]
+        velocity = t.state[order, 2:] - (0.0 if ego is None else ego)
+        head = np.where(((now - t.head_ns[order]) * 1e-9 <= _HEAD_MEMORY_S)[:, None], t.head[order], np.nan)
+        return Tracks(
+            stamp_ns=now,
+            ids=t.ids[order],
+            position=np.column_stack([here[order], t.height[order]]),
+            velocity=np.column_stack([velocity, np.zeros(len(order))]),
+            covariance=covariance,
+            history=t.history[order] - self._camera_at,
+            history_age_s=np.where(t.history_ns[order] > 0, (now - t.history_ns[order]) * 1e-9, np.nan),
+            age_s=(now - t.born_ns[order]) * 1e-9,
+            head_direction=head,
+            head_index=t.rows[order],
+            unsure=unsure,
+            ego_velocity=ego,
+            heading_rad=_heading(rotation),
+            left_out=len(t) - len(order),
+        )
+
+
+def _camera(view: View) -> tuple[Camera | None, list[str]]:
+    c = view.camera
+    if c is not None and np.isfinite([c.fx, c.fy, c.cx, c.cy]).all() and min(c.fx, c.fy, c.width, c.height) > 0:
+        return c, []
+    return None, ["no usable camera_info: people cannot be placed in space"]
+
+
+def _ego_velocity(view: View) -> Array | None:
+    """(2,) velocity of the camera on the ground, None where it is unknown, not finite or too old."""
+    o = view.odometry
+    if o is None or abs(view.stamp_ns - o.stamp_ns) * 1e-9 > _STALE_ODOMETRY_S:
+        return None
+    velocity = np.asarray(o.velocity, float)[:2]
+    return velocity if velocity.shape == (2,) and np.isfinite(velocity).all() else None
+
+
+def _heading(rotation: Array) -> float:
+    forward = rotation[:2, 2]
+    return float(np.arctan2(forward[1], forward[0]))
+
+
+def _head_direction(heads: Heads, rotation: Array, max_sigma_deg: float) -> Array:
+    """(N, 2) where each head looks to on the ground, unit length; NaN where it looks up or down, or is uncertain."""
+    towards = gaze(np.asarray(heads.rotation, float).reshape(-1, 3, 3)) @ rotation.T
+    ground = towards[:, :2]
+    size = np.linalg.norm(ground, axis=1)
+    with np.errstate(invalid="ignore"):
+        known = (size > 0.4) & (np.asarray(heads.sigma_deg, float) <= max_sigma_deg)
+    return np.where(known[:, None], ground / np.where(known, size, 1.0)[:, None], np.nan)

@@ -1,0 +1,1 @@
+"""Learned forecasts of pedestrians: network, training data, training, export."""

@@ -1,0 +1,172 @@
+"""The predictor: all people of one moment in one call, each in their own frame, each looking at the others.
+
+Every person's last position is their origin and their walking direction their x axis, so the answer turns and shifts
+with the scene. A person's features are an MLP over the history; dense masked attention over the neighbours adds what
+the others do; twenty paths come out as smooth offsets from constant velocity, with a log probability each.
+B scenes, N people, P = 8 past steps, T = 12 future steps, K = 20 modes.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from headway.models.trajectory.config import TrajectoryConfig
+
+_STANDING_M = 0.05
+"""Below this mean displacement a step (0.4 s) a person stands: the direction then comes from the head, if known."""
+_RECENCY = 0.7
+"""Weight of a step against the next newer one in the mean velocity."""
+
+
+class TrajectoryNetwork(nn.Module):
+    """positions (B, N, P, 2) m, valid (B, N, P) 0/1, head_direction (B, N, 2) -> modes (B, N, K, T, 2) m and
+    log_probability (B, N, K), both float32, in the axes of `positions`.
+
+    A slot counts as a person where its newest step is valid; the valid steps must be an unbroken run up to it. Empty
+    slots answer finite numbers without meaning.
+    """
+
+    basis: Tensor
+
+    def __init__(self, config: TrajectoryConfig | None = None) -> None:
+        super().__init__()
+        c = self.config = config or TrajectoryConfig()
+        own = c.past * 2 + (c.past - 1) * 2 + c.past + 1 + 3
+        self.own = nn.Sequential(nn.Linear(own, c.width), nn.ReLU(), nn.Linear(c.width, c.width), nn.ReLU())
+        self.neighbours = NeighbourAttention(c)
+        self.trunk = nn.Sequential(nn.Linear(c.width + c.pair, c.width), nn.ReLU(), Residual(c.width))
+        self.paths = nn.Linear(c.width, c.modes * c.basis * 2)
+        self.logits = nn.Sequential(nn.Linear(c.width, c.width // 2), nn.ReLU(), nn.Linear(c.width // 2, c.modes))
+        self.register_buffer("basis", smooth_basis(c.future, c.basis))
+
+    def forward(self, positions: Tensor, valid: Tensor, head_direction: Tensor) -> tuple[Tensor, Tensor]:
+        """See the class."""
+        c = self.config
+        b, n = positions.shape[:2]
+        last = positions[:, :, -1]  # (B, N, 2)
+        history = (positions - last[:, :, None]) * valid[..., None]
+        moved = valid[:, :, 1:] * valid[:, :, :-1]  # (B, N, P-1)
+        steps = (history[:, :, 1:] - history[:, :, :-1]) * moved[..., None]
+        velocity = recent_mean(steps, moved)  # (B, N, 2) metres a step
+        frame = walking_frame(velocity, head_direction)  # (B, N, 2, 2), rows are the person's axes
+
+        speed = length(velocity)
+        known = length(head_direction).clamp(max=1.0)
+        own = torch.cat(
+            [
+                rotate(history, frame).flatten(2),
+                rotate(steps, frame).flatten(2),
+                valid,
+                speed,
+                rotate(head_direction[:, :, None], frame)[:, :, 0],
+                known,
+            ],
+            dim=-1,
+        )
+        person = self.own(own)  # (B, N, width)
+        social = self.neighbours(person, last, velocity, frame, valid[:, :, -1])
+        features = self.trunk(torch.cat([person, social], dim=-1))
+
+        coefficients = self.paths(features).view(b, n, c.modes, 2, c.basis)
+        offsets = (coefficients @ self.basis).transpose(-1, -2)  # (B, N, K, T, 2) in the person's axes
+        ahead = torch.arange(1, c.future + 1, dtype=positions.dtype, device=positions.device)
+        straight = speed[..., None, None] * ahead[:, None] * positions.new_tensor([1.0, 0.0])
+        local = offsets + straight
+        modes = local.flatten(2, 3) @ frame + last[:, :, None]
+        log_probability = torch.log_softmax(self.logits(features), dim=-1)
+        return modes.view(b, n, c.modes, c.future, 2), log_probability
+
+
+class NeighbourAttention(nn.Module):
+    """For each person, attention over everybody within reach; nobody there gives zeros (a null neighbour)."""
+
+    def __init__(self, config: TrajectoryConfig) -> None:
+        super().__init__()
+        self.heads, self.reach = config.heads, config.reach_m
+        self.query = nn.Linear(config.width, config.pair)
+        self.other = nn.Linear(config.width, config.pair)
+        self.relation = nn.Sequential(nn.Linear(9, config.pair), nn.ReLU(), nn.Linear(config.pair, config.pair))
+
+    def forward(self, person: Tensor, last: Tensor, velocity: Tensor, frame: Tensor, present: Tensor) -> Tensor:
+        """person (B, N, width), last and velocity (B, N, 2), frame (B, N, 2, 2), present (B, N) -> (B, N, pair)."""
+        b, n = last.shape[:2]
+        away = last[:, None] - last[:, :, None]  # (B, N, N, 2): from person i to person j
+        motion = velocity[:, None] - velocity[:, :, None]
+        distance = length(away)
+        # Steps until the two are closest if both walk on as they do, and how close that is.
+        closing = (-(away * motion).sum(-1, keepdim=True) / ((motion * motion).sum(-1, keepdim=True) + 0.01)).clamp(
+            0, 12
+        )
+        nearest = length(away + closing * motion)
+        relation = torch.cat(
+            [
+                rotate(away, frame),
+                rotate(motion, frame),
+                rotate(velocity[:, None].expand(b, n, n, 2), frame),
+                1.0 / (distance + 0.5),
+                closing / 12,
+                1.0 / (nearest + 0.5),
+            ],
+            dim=-1,
+        )
+        message = torch.relu(self.relation(relation) + self.other(person)[:, None])  # (B, N, N, pair)
+        message = message.view(b, n, n, self.heads, -1)
+        query = self.query(person).view(b, n, 1, self.heads, -1)
+        score = (query * message).sum(-1) / math.sqrt(message.shape[-1])  # (B, N, N, heads)
+        unseen = 1 - present[:, None] * (1 - torch.eye(n, dtype=last.dtype, device=last.device))
+        unseen = torch.maximum(unseen, (distance[..., 0] > self.reach).to(last.dtype))
+        score = score - 1e4 * unseen[..., None]
+        score = torch.cat([score, torch.zeros_like(score[:, :, :1])], dim=2)
+        weight = torch.softmax(score, dim=2)[:, :, :-1]
+        return (weight[..., None] * message).sum(2).flatten(2)
+
+
+class Residual(nn.Module):
+    """x + MLP(x)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same shape as `x`."""
+        return torch.relu(x + self.inner(x))
+
+
+def smooth_basis(steps: int, functions: int) -> Tensor:
+    """(functions, steps) time functions that vanish at time zero: t/T, then sines with growing frequency."""
+    t = torch.arange(1, steps + 1) / steps
+    rows = [2 * t] + [torch.sin(math.pi * k * t / 2) for k in range(1, functions)]
+    return torch.stack(rows)
+
+
+def recent_mean(steps: Tensor, moved: Tensor) -> Tensor:
+    """(B, N, P-1, 2) displacements with their 0/1 mask -> (B, N, 2) mean that leans on the newest."""
+    weight = _RECENCY ** torch.arange(steps.shape[2] - 1, -1, -1, dtype=steps.dtype, device=steps.device) * moved
+    return (steps * weight[..., None]).sum(2) / weight.sum(-1, keepdim=True).clamp(min=1e-6)
+
+
+def walking_frame(velocity: Tensor, head_direction: Tensor) -> Tensor:
+    """(B, N, 2, 2) whose rows are the person's x axis (walking direction) and y axis (to their left).
+
+    Somebody who stands takes the direction of the head; without one, the scene's x axis.
+    """
+    scene = torch.tensor([1.0, 0.0], dtype=velocity.dtype, device=velocity.device)
+    direction = torch.where(length(head_direction) > 0.5, head_direction, scene)
+    walking = (length(velocity) > _STANDING_M).to(velocity.dtype)
+    x = walking * velocity + (1 - walking) * direction
+    x = x / length(x)
+    return torch.stack([x, torch.stack([-x[..., 1], x[..., 0]], dim=-1)], dim=-2)
+
+
+def rotate(vectors: Tensor, frame: Tensor) -> Tensor:
+    """(B, N, M, 2) scene axes -> the same in each person's axes, `frame` (B, N, 2, 2)."""
+    return vectors @ frame.transpose(-1, -2)
+
+
+def length(vectors: Tensor) -> Tensor:
+    """(..., 2) -> (..., 1), with a finite gradient at zero."""
+    return torch.sqrt((vectors * vectors).sum(-1, keepdim=True) + 1e-12)

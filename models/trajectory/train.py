@@ -1,0 +1,109 @@
+"""Training of the predictor: evolving winner-takes-all on the paths, soft assignment on the probabilities."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from headway.models.trajectory.config import TrainingConfig, TrajectoryConfig
+from headway.models.trajectory.data import Batch, SceneSampler, training_recordings
+from headway.models.trajectory.network import TrajectoryNetwork
+
+CENTRAL = 0
+"""The mode that is pulled by everybody, not only by those it is nearest to: the single best guess."""
+
+
+def train(
+    held_out: str | None,
+    training: TrainingConfig,
+    log: Path | None = None,
+    splits: tuple[str, ...] = ("train",),
+    network: TrajectoryConfig | None = None,
+    progress: Callable[[int, dict[str, float]], None] = lambda step, row: None,
+) -> TrajectoryNetwork:
+    """Trains one network that never sees the scene `held_out` (None: all scenes) and returns it in eval mode.
+
+    `log` gets a CSV row every 100 steps; `progress` is called with the same.
+    """
+    torch.manual_seed(training.seed)
+    model = TrajectoryNetwork(network)
+    recordings = [r for split in splits for r in training_recordings(held_out, split)]
+    sampler = SceneSampler(recordings, model.config, training, training.seed)
+    optimiser = torch.optim.AdamW(model.parameters(), training.rate, weight_decay=training.weight_decay)
+    average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.999))
+    rows: list[dict[str, float]] = []
+    sums: dict[str, float] = {}
+    began = time.monotonic()
+    for step, batch in zip(range(1, training.steps + 1), sampler, strict=False):
+        for group in optimiser.param_groups:
+            group["lr"] = training.rate * learning_rate(step / training.steps)
+        loss, parts = losses(model, batch, training, step / training.steps)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        average.update_parameters(model)
+        sums = {k: sums.get(k, 0.0) + v for k, v in parts.items()}
+        if step % 100 == 0:
+            row = {"step": step, "seconds": time.monotonic() - began} | {k: v / 100 for k, v in sums.items()}
+            rows.append({k: round(v, 4) for k, v in row.items()})
+            progress(step, rows[-1])
+            sums = {}
+            if log is not None:
+                _write_log(log, rows)
+    model.load_state_dict(average.module.state_dict())
+    return model.eval()
+
+
+def learning_rate(share: float) -> float:
+    """Warm-up over 2 % of the run, then a cosine to 1 %."""
+    return min(share / 0.02, 1.0) * (0.505 + 0.495 * math.cos(math.pi * share))
+
+
+def losses(model: TrajectoryNetwork, batch: Batch, t: TrainingConfig, share: float) -> tuple[Tensor, dict[str, float]]:
+    """Loss of one batch at `share` of the run, and what it is made of, for the log."""
+    modes, log_probability = model(batch.positions, batch.valid, batch.head_direction)
+    rows = batch.teaches > 0
+    modes, log_probability = modes[rows], log_probability[rows]  # (M, K, T, 2), (M, K)
+    known, future = batch.known[rows], batch.future[rows]
+    error = (modes - future[:, None]).square().sum(-1).add(1e-6).sqrt() * known[:, None]  # (M, K, T)
+    count = known.sum(-1)
+    ade = error.sum(-1) / count[:, None]
+    last = (count - 1).long()[:, None, None].expand(-1, error.shape[1], 1)
+    fde = error.gather(-1, last)[..., 0]
+    distance = ade + t.final_weight * fde  # (M, K)
+
+    # Evolving winner-takes-all: first every mode is pulled by its nearest half, in the end only the best one.
+    k = modes.shape[1]
+    winners = max(1, round(k ** (1 - share / t.anneal))) if share < t.anneal else 1
+    nearest = distance.topk(winners, dim=-1, largest=False).values
+    best = nearest.mean(-1).mean()
+    central = distance[:, CENTRAL].mean()
+    # The probabilities learn which mode lies close, not which is closest by a hair.
+    target = torch.softmax(-ade.detach() / t.soft_m, dim=-1)
+    entropy = -(target * log_probability).sum(-1).mean()
+    loss = best + 0.5 * central + 0.3 * entropy
+    chosen = log_probability.argmax(-1, keepdim=True)
+    ade, fde = ade.detach(), fde.detach()
+    parts = {
+        "min_ade": float(ade.min(-1).values.mean()),
+        "min_fde": float(fde.min(-1).values.mean()),
+        "ade": float(ade.gather(-1, chosen).mean()),
+        "fde": float(fde.gather(-1, chosen).mean()),
+        "central_ade": float(ade[:, CENTRAL].mean()),
+        "cross_entropy": float(entropy.detach()),
+    }
+    return loss, parts
+
+
+def _write_log(path: Path, rows: list[dict[str, float]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
