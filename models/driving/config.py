@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headway.evaluate.tub import HEIGHT, WIDTH
 from headway.stages.drive import BINS
 
-HEIGHT, WIDTH = 120, 160
-"""Network input in pixels: the size of the tub's images."""
 __all__ = ["BINS", "HEIGHT", "WIDTH", "NetworkConfig", "TrainConfig"]
 
 
@@ -28,11 +27,12 @@ class TrainConfig:
     """One training run; the seed of member m is seed + m."""
 
     seed: int = 20250211
-    epochs: int = 60
+    epochs: int = 40
     batch: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     regression_weight: float = 4.0  # of the Huber loss on steering, beside the cross-entropy of the bins
     throttle_weight: float = 1.0
     soft_bins: float = 0.6  # width of the soft bin label, in bins: neighbours of the right bin are nearly right
+    smooth_frames: float = 3.0  # deviation, in frames, of the smoothing of the training labels over time
     threads: int = 1

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from headway.evaluate.tub import Drive
 from headway.models.driving.config import BINS, NetworkConfig, TrainConfig
-from headway.models.driving.data import Drive, augment
+from headway.models.driving.data import augment
 from headway.models.driving.network import DrivingNetwork
 from headway.stages.drive import BIN_CENTRES, BIN_WIDTH
 

@@ -1,0 +1,91 @@
+"""Reading a donkeycar tub and cutting it into blocks: one reader for evaluation and training.
+
+A tub is a folder with `manifest.json`, `catalog_*.catalog` (JSON lines) and `images/`. Its `user/angle` is + to the
+right; everything here is + to the left (REP-103), so it is negated on reading. Its time stamps are too close together
+to be frame times: FRAME_RATE_HZ is an assumption, used only for what needs seconds.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from headway.errors import UsageError
+
+FRAME_RATE_HZ = 20.0
+HEIGHT, WIDTH = 120, 160
+BLOCK, GAP = 30, 10
+"""Frames of a block, and frames thrown away between blocks of different parts: neighbours in time look alike."""
+SPLIT_PATTERN = ("train", "train", "calibration", "train", "test")
+"""Blocks take these parts in turn. One lap of the sample tub is about 12 blocks, so the parts fall on other places of
+the track in its second lap; the track itself is the same in all parts."""
+
+
+@dataclass(frozen=True)
+class Drive:
+    """images (N, 120, 160, 3) uint8 BGR; steering (N,) -1..1, + left; throttle (N,) 0..1, both float32."""
+
+    images: NDArray[np.uint8]
+    steering: NDArray[np.float32]
+    throttle: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.steering)
+
+    def at(self, rows: NDArray[np.int64]) -> Drive:
+        """The frames at `rows`."""
+        return Drive(self.images[rows], self.steering[rows], self.throttle[rows])
+
+
+def find_tub(data: Path) -> Path:
+    """The tub folder at or below `data`; raises UsageError that says what was looked for."""
+    for folder in (data, data / "tub", data / "donkeycar_tub" / "tub"):
+        if (folder / "manifest.json").is_file() and list(folder.glob("catalog_*.catalog")):
+            return folder
+    raise UsageError(f"{data} holds no donkeycar tub: a folder with manifest.json and catalog_*.catalog is wanted")
+
+
+def read_tub(folder: Path) -> Drive:
+    """All frames of a tub in order of recording."""
+    rows = []
+    for catalog in sorted(folder.glob("catalog_*.catalog"), key=lambda p: int(p.stem.rpartition("_")[2])):
+        rows += [json.loads(line) for line in catalog.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if not rows:
+        raise UsageError(f"the tub {folder} has no frames")
+    images = np.empty((len(rows), HEIGHT, WIDTH, 3), np.uint8)
+    for i, row in enumerate(rows):
+        path = folder / "images" / Path(row["cam/image_array"]).name
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise UsageError(f"{path} cannot be read as an image")
+        images[i] = image if image.shape[:2] == (HEIGHT, WIDTH) else cv2.resize(image, (WIDTH, HEIGHT))
+    steering = np.array([-row["user/angle"] for row in rows], np.float32)
+    throttle = np.array([row["user/throttle"] for row in rows], np.float32)
+    return Drive(images, np.clip(steering, -1, 1), np.clip(throttle, 0, 1))
+
+
+def blocks(count: int) -> list[tuple[str, NDArray[np.int64]]]:
+    """(part, row indices) of every block among `count` consecutive frames, in order, without the gaps."""
+    return [
+        (SPLIT_PATTERN[i % len(SPLIT_PATTERN)], np.arange(first, min(first + BLOCK, count)))
+        for i, first in enumerate(range(0, count, BLOCK + GAP))
+    ]
+
+
+def split_blocks(count: int) -> dict[str, NDArray[np.int64]]:
+    """Row indices of "train", "calibration" and "test" among `count` consecutive frames.
+
+    A gap between two blocks of one part belongs to that part; a gap between different parts belongs to none.
+    """
+    parts: dict[str, list[int]] = {part: [] for part in ("train", "calibration", "test")}
+    previous = ""
+    for part, rows in blocks(count):
+        first = int(rows[0]) - (GAP if part == previous else 0)
+        parts[part] += range(first, int(rows[-1]) + 1)
+        previous = part
+    return {part: np.array(rows, np.int64) for part, rows in parts.items()}

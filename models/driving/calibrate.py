@@ -1,0 +1,80 @@
+"""Calibration of the driving stage on frames that no gradient has seen: every number of `DriveCalibration`.
+
+The frames of a block are alike, so the numbers rest on few independent blocks: the evaluation says how well they hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headway.stages.drive import BIN_WIDTH, DriveCalibration, bin_of, bin_probability, fuse
+
+Array = NDArray[np.floating]
+
+NOMINAL = 0.9  # coverage asked of the interval
+SMALL_ERROR = BIN_WIDTH  # an error below the width of a bin counts as small
+NOVELTY_MARGIN = 1.25  # over the largest novelty of the calibration frames
+SLOW_QUANTILE, RECOVER_QUANTILE, HANDOVER_QUANTILE = 0.75, 0.9, 1.0  # of the half-widths of the calibration frames
+HANDOVER_MARGIN = 1.1  # hand-over begins above every width that calibration frames showed
+TEMPERATURES = np.geomspace(0.25, 6.0, 400)
+
+
+def temperature_of(logits: Array, steering: Array) -> float:
+    """Temperature with the least negative log likelihood of the right bin; logits (N, 11), steering (N,)."""
+    rows, right = np.arange(len(steering)), bin_of(steering)
+    loss = [-np.log(bin_probability(logits, t)[rows, right] + 1e-12).mean() for t in TEMPERATURES]
+    return float(TEMPERATURES[int(np.argmin(loss))])
+
+
+def conformal_quantile(scores: Array, nominal: float) -> float:
+    """The finite-sample quantile: the ceil((n + 1) nominal)-th smallest score, the largest where n is too small."""
+    scores = np.sort(np.asarray(scores))
+    rank = int(np.ceil((len(scores) + 1) * nominal))
+    return float(scores[min(rank, len(scores)) - 1])
+
+
+def logistic(x: Array, correct: NDArray[np.bool_], ridge: float = 1e-2) -> tuple[float, float]:
+    """(intercept, slope) of P(correct) = sigmoid(intercept - slope x), by Newton's method with a small ridge."""
+    design = np.stack([np.ones_like(x), -x], 1)
+    weights = np.zeros(2)
+    for _ in range(50):
+        p = 1.0 / (1.0 + np.exp(-design @ weights))
+        gradient = design.T @ (p - correct) + ridge * weights
+        hessian = (design * (p * (1 - p))[:, None]).T @ design + ridge * np.eye(2)
+        weights = weights - np.linalg.solve(hessian, gradient)
+    return float(weights[0]), float(weights[1])
+
+
+def calibrate(controls: Array, logits: Array, novelty: Array, steering: Array) -> DriveCalibration:
+    """controls (N, 2), logits (N, 11), novelty (N,) of the calibration frames; steering (N,) of the human there."""
+    temperature = temperature_of(logits, steering)
+    regression = np.clip(controls[:, 0], -1, 1)
+    sigma = float(np.sqrt(((regression - steering) ** 2).mean()))
+    belief = fuse(regression, logits, temperature, sigma)
+    error = np.abs(belief.steering - steering)
+    scale = conformal_quantile(error / belief.spread, NOMINAL)
+    intercept, slope = logistic(np.log(belief.spread), error <= SMALL_ERROR)
+    width = scale * belief.spread
+    slow, recover, handover = np.quantile(width, [SLOW_QUANTILE, RECOVER_QUANTILE, HANDOVER_QUANTILE])
+    return DriveCalibration(
+        temperature=temperature,
+        regression_sigma=sigma,
+        conformal_scale=scale,
+        nominal=NOMINAL,
+        confidence_intercept=intercept,
+        confidence_slope=slope,
+        small_error=SMALL_ERROR,
+        novelty_limit=NOVELTY_MARGIN * float(novelty.max()),
+        slow_width=float(slow),
+        recover_width=float(recover),
+        handover_width=HANDOVER_MARGIN * float(handover),
+    )
+
+
+def as_config(calibration: DriveCalibration) -> dict[str, Any]:
+    """For the manifest."""
+    return {key: round(value, 6) for key, value in asdict(calibration).items()}

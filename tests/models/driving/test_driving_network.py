@@ -1,0 +1,119 @@
+"""The driving network, its training data and its calibration."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+
+from headway.evaluate.tub import Drive, split_blocks
+from headway.models.driving import calibrate as c
+from headway.models.driving.config import NetworkConfig, TrainConfig
+from headway.models.driving.data import augment, flip, training_frames
+from headway.models.driving.network import DrivingNetwork
+from headway.models.driving.train import fit, predict, soft_bin_labels
+from headway.runtime.engine import model_folder
+from headway.runtime.manifest import read_manifest
+from headway.stages.drive import BIN_CENTRES, bin_of
+
+pytestmark = pytest.mark.train
+
+
+def drive_of(count: int, seed: int = 0) -> Drive:
+    """A toy road: a bright stripe whose place tells the steering."""
+    rng = np.random.default_rng(seed)
+    steering = rng.uniform(-0.9, 0.9, count).astype(np.float32)
+    images = rng.integers(60, 90, (count, 120, 160, 3), np.uint8)
+    for image, s in zip(images, steering, strict=True):
+        x = int(80 - 65 * s)
+        image[40:, max(x - 8, 0) : x + 8] = 230
+    return Drive(images, steering, np.full(count, 0.6, np.float32))
+
+
+def test_the_default_network_keeps_within_two_million_parameters():
+    network = DrivingNetwork(NetworkConfig())
+    assert sum(p.numel() for p in network.parameters()) <= 2_000_000
+
+
+def test_the_manifest_counts_the_parameters_that_the_network_has():
+    manifest = read_manifest(model_folder("driving"))
+    config = {**manifest.training["network"], "channels": tuple(manifest.training["network"]["channels"])}
+    assert manifest.parameters == sum(p.numel() for p in DrivingNetwork(NetworkConfig(**config)).parameters())
+
+
+def test_it_learns_a_toy_road_and_the_same_seed_gives_the_same_network():
+    config = NetworkConfig(members=1, channels=(8, 8, 12, 12, 16), squeeze=8, hidden=24)
+    train = TrainConfig(epochs=6, batch=16, learning_rate=4e-3)
+    drive, held = drive_of(128), drive_of(40, seed=1)
+    first, log = fit(drive, config, train, lambda *a: None)
+    second, _ = fit(drive, config, train, lambda *a: None)
+    assert log[-1]["loss"] < 0.8 * log[0]["loss"]
+    controls, logits, novelty = predict(first, held.images)
+    again = predict(second, held.images)
+    assert (controls == again[0]).all()
+    assert (logits == again[1]).all()
+    assert np.abs(controls[:, 0] - held.steering).mean() < 0.6 * np.abs(held.steering).mean()
+    black = predict(first, np.zeros((2, 120, 160, 3), np.uint8))[2]
+    assert black.min() > 2 * novelty.max()
+
+
+def test_soft_labels_peak_in_the_right_bin_and_mirror():
+    steering = torch.linspace(-0.95, 0.95, 39)
+    labels = soft_bin_labels(steering, 0.6)
+    assert torch.allclose(labels.sum(1), torch.ones(39))
+    assert (labels.argmax(1).numpy() == bin_of(steering.numpy())).all()
+    assert torch.allclose(soft_bin_labels(-steering, 0.6), labels.flip(1), atol=1e-6)
+
+
+def test_a_mirrored_image_takes_the_mirrored_bin():
+    drive = drive_of(50)
+    images, steering = flip(drive.images, drive.steering)
+    assert (images[:, :, ::-1] == drive.images).all()
+    assert (bin_of(steering) == 10 - bin_of(drive.steering)).all()
+
+
+def test_augmentation_is_seeded_and_leaves_its_input_alone():
+    drive = drive_of(8)
+    before = drive.images.copy()
+    a, b = (augment(drive, np.random.default_rng(4)) for _ in range(2))
+    assert (a.images == b.images).all()
+    assert (drive.images == before).all()
+    assert set(np.abs(a.steering).round(6)) == set(np.abs(drive.steering).round(6))
+
+
+def test_smoothing_lets_no_label_of_another_part_in():
+    drive = drive_of(400)
+    rows = split_blocks(400)["train"]
+    other = np.setdiff1d(np.arange(400), rows)
+    steering = drive.steering.copy()
+    steering[other] = 1.0
+    changed = Drive(drive.images, steering, drive.throttle)
+    kept = training_frames(drive, rows, 3.0).steering
+    assert (training_frames(changed, rows, 3.0).steering == kept).all()
+    assert np.std(kept) < np.std(drive.steering[rows])
+
+
+def test_the_conformal_quantile_covers_exchangeable_scores():
+    rng = np.random.default_rng(0)
+    covered = [rng.exponential() <= c.conformal_quantile(rng.exponential(size=99), 0.9) for _ in range(4000)]
+    assert np.mean(covered) == pytest.approx(0.9, abs=0.015)
+
+
+def test_temperature_recovers_an_overconfident_classifier():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (6000, 11))
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    right = np.array([rng.choice(11, p=row) for row in p])
+    assert c.temperature_of(logits * 3.0, BIN_CENTRES[right]) == pytest.approx(3.0, rel=0.1)
+
+
+def test_logistic_recovers_its_own_parameters():
+    rng = np.random.default_rng(0)
+    x = rng.normal(-1.5, 0.7, 20_000)
+    correct = rng.uniform(size=20_000) < 1 / (1 + np.exp(-(-2.0 - 2.5 * x)))
+    intercept, slope = c.logistic(x, correct)
+    assert intercept == pytest.approx(-2.0, abs=0.15)
+    assert slope == pytest.approx(2.5, abs=0.15)

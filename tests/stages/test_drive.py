@@ -1,0 +1,254 @@
+"""The driving stage's promises: fusion, calibrated doubt, behaviour with hysteresis."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headway.errors import FrameError, ModelError
+from headway.runtime.engine import Model, open_model
+from headway.runtime.manifest import FileEntry, Manifest, TensorSpec
+from headway.stages import drive as d
+from headway.stages.drive import Behaviour, DriveCalibration, DriveConfig, DriveStage
+from headway.types import DriveState, Frame
+
+START = 1_700_000_000_000_000_000
+CALIBRATION = DriveCalibration(
+    temperature=1.5,
+    regression_sigma=0.2,
+    conformal_scale=1.4,
+    nominal=0.9,
+    confidence_intercept=-3.0,
+    confidence_slope=2.5,
+    small_error=0.18,
+    novelty_limit=1.5,
+    slow_width=0.25,
+    recover_width=0.3,
+    handover_width=0.6,
+)
+FINITE = st.floats(-50, 50)
+LOGITS = st.lists(FINITE, min_size=11, max_size=11).map(np.array)
+
+
+class Scripted:
+    """An engine whose outputs the test sets: what the stage makes of them is what is tested."""
+
+    name = "scripted"
+
+    def __init__(self, steering: float = 0.2, throttle: float = 0.8, novelty: float = 1.0, peak: float = 8.0) -> None:
+        self.steering, self.throttle, self.novelty, self.peak = steering, throttle, novelty, peak
+        self.seen: np.ndarray | None = None
+
+    def infer(self, feeds):
+        self.seen = feeds["image"].copy()
+        logits = np.zeros((1, 11), np.float32)
+        logits[0, int(d.bin_of(np.array(self.steering)))] = self.peak
+        return {
+            "controls": np.array([[self.steering, self.throttle]], np.float32),
+            "bin_logits": logits,
+            "novelty": np.array([[self.novelty]], np.float32),
+        }
+
+    def close(self) -> None:
+        pass
+
+
+def model_with(engine: Scripted, config: dict | None = None) -> Model:
+    manifest = Manifest(
+        name="driving",
+        task="driving",
+        files={"onnx": FileEntry("x", "0")},
+        inputs={"image": TensorSpec((1, 120, 160, 3), "uint8", "NHWC", "BGR")},
+        outputs={
+            "controls": TensorSpec((1, 2), columns={"steering": (0, 1), "throttle": (1, 2)}),
+            "bin_logits": TensorSpec((1, 11), columns={"bins": (0, 11)}),
+            "novelty": TensorSpec((1, 1), columns={"novelty": (0, 1)}),
+        },
+        parameters=0,
+        config=asdict(CALIBRATION) if config is None else config,
+    )
+    return Model(manifest, engine, Path())
+
+
+def frame(i: int = 0, shape: tuple[int, ...] = (120, 160, 3)) -> Frame:
+    return Frame(stamp_ns=START + i * 50_000_000, image=np.full(shape, 90, np.uint8))
+
+
+def test_bins_are_eleven_equal_ones_and_mirror_as_k_to_10_minus_k():
+    assert d.bin_of(np.array([-1.0, 0.0, 1.0])).tolist() == [0, 5, 10]
+    steering = np.linspace(-0.99, 0.99, 200)
+    assert (d.bin_of(-steering) == 10 - d.bin_of(steering)).all()
+    assert (d.bin_of(d.BIN_CENTRES) == np.arange(11)).all()
+
+
+@given(st.floats(-1, 1), LOGITS)
+def test_fusion_lies_between_the_two_heads_and_is_deterministic(regression, logits):
+    belief = d.fuse(np.asarray(regression), logits, 1.5, 0.2)
+    low, high = sorted([float(belief.regression), float(belief.expectation)])
+    assert low - 1e-9 <= belief.steering <= high + 1e-9
+    again = d.fuse(np.asarray(regression), logits, 1.5, 0.2)
+    assert (again.steering, again.spread) == (belief.steering, belief.spread)
+
+
+@given(st.floats(-0.99, 0.99), LOGITS)
+def test_fusion_of_a_mirrored_answer_is_the_mirrored_fusion(regression, logits):
+    belief = d.fuse(np.asarray(regression), logits, 1.5, 0.2)
+    mirrored = d.fuse(np.asarray(-regression), logits[::-1], 1.5, 0.2)
+    assert mirrored.steering == pytest.approx(-belief.steering, abs=1e-9)
+    assert mirrored.spread == pytest.approx(belief.spread, abs=1e-9)
+
+
+def test_fusion_weighs_by_precision():
+    sharp, flat = np.where(np.arange(11) == 8, 20.0, 0.0), np.zeros(11)
+    regression, centre = 0.0, d.BIN_CENTRES[8]
+    # By hand: a bin known for sure still has the variance of a uniform draw from it.
+    weight = d.WITHIN_BIN_VARIANCE / (d.WITHIN_BIN_VARIANCE + 0.2**2)
+    assert d.fuse(np.asarray(regression), sharp, 1.0, 0.2).steering == pytest.approx((1 - weight) * centre, abs=1e-4)
+    variance = float(np.var(d.BIN_CENTRES)) + d.WITHIN_BIN_VARIANCE
+    assert d.fuse(np.asarray(0.5), flat, 1.0, 0.2).steering == pytest.approx(0.5 * variance / (variance + 0.04))
+
+
+def test_spread_grows_with_flat_bins_and_with_disagreement():
+    sharp = np.where(np.arange(11) == 5, 20.0, 0.0)
+    agreed = d.fuse(np.asarray(0.0), sharp, 1.0, 0.2).spread
+    assert d.fuse(np.asarray(0.6), sharp, 1.0, 0.2).spread > agreed + 0.3
+    assert d.fuse(np.asarray(0.0), np.zeros(11), 1.0, 0.2).spread > agreed + 0.3
+
+
+def test_the_interval_holds_the_steering_and_a_familiar_image_keeps_its_confidence():
+    answer = DriveStage(model_with(Scripted()))(frame())
+    assert answer.interval[0] <= answer.steering <= answer.interval[1]
+    assert answer.confidence > 0.5
+    assert answer.state == DriveState.DRIVE
+    assert answer.reason == ""
+
+
+def test_an_unfamiliar_image_has_no_confidence_and_ends_in_hand_over_then_stop():
+    engine = Scripted(novelty=4.0)
+    stage = DriveStage(model_with(engine))
+    answers = [stage(frame(i)) for i in range(80)]
+    assert all(a.confidence == 0.0 for a in answers)
+    assert answers[0].interval == (-1.0, 1.0)
+    assert "unlike" in answers[0].reason
+    states = [a.state for a in answers]
+    assert states == sorted(states)
+    assert states[9] == DriveState.SLOW
+    assert states[11] == DriveState.HANDOVER
+    assert states[-1] == DriveState.STOP
+    assert answers[-1].throttle == 0.0
+
+
+def test_after_a_stop_driving_goes_on_only_when_calm_lasted():
+    engine = Scripted(novelty=4.0)
+    stage = DriveStage(model_with(engine))
+    for i in range(80):
+        stage(frame(i))
+    engine.novelty = 1.0
+    states = [stage(frame(80 + i)).state for i in range(30)]
+    assert states[10] == DriveState.STOP
+    assert states[-1] == DriveState.DRIVE
+
+
+def test_speed_falls_as_the_interval_widens():
+    behaviour = Behaviour(CALIBRATION, DriveConfig())
+    widths = np.linspace(0.1, 0.6, 30)
+    shares = []
+    for width in widths:
+        behaviour.reset()
+        shares.append(behaviour.step(float(width), 0.05)[1])
+    assert shares[0] == 1.0
+    assert shares[-1] == pytest.approx(d.LOWEST_THROTTLE_SHARE)
+    assert all(b <= a for a, b in itertools.pairwise(shares))
+
+
+def test_doubt_between_the_thresholds_neither_starts_nor_ends():
+    between = (CALIBRATION.recover_width + CALIBRATION.handover_width) / 2
+    calm = Behaviour(CALIBRATION, DriveConfig())
+    assert all(calm.step(between, 0.1)[0] == DriveState.SLOW for _ in range(100))
+    doubting = Behaviour(CALIBRATION, DriveConfig())
+    doubting.step(1.0, 0.1)
+    assert [doubting.step(between, 0.1)[0] for _ in range(100)][-1] == DriveState.STOP
+
+
+@given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 1)), max_size=50))
+def test_no_throttle_in_stop_and_never_more_than_the_networks(steps):
+    behaviour = Behaviour(CALIBRATION, DriveConfig())
+    for width, dt in steps:
+        state, share = behaviour.step(width, dt)
+        assert 0.0 <= share <= 1.0
+        assert share == 0.0 or state != DriveState.STOP
+
+
+def test_the_image_is_resized_to_the_networks_input_without_touching_it():
+    engine = Scripted()
+    image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    before = image.copy()
+    image.flags.writeable = False
+    DriveStage(model_with(engine))(Frame(stamp_ns=START, image=image))
+    assert engine.seen.shape == (1, 120, 160, 3)
+    assert np.abs(engine.seen[0].mean() - before.mean()) < 1.0
+    assert (image == before).all()
+
+
+@pytest.mark.parametrize("image", [np.zeros((0, 0, 3), np.uint8), np.zeros((5, 5), np.uint8), np.zeros((5, 5, 3))])
+def test_an_unusable_image_is_refused_by_name(image):
+    with pytest.raises(FrameError, match="driving needs"):
+        DriveStage(model_with(Scripted()))(Frame(stamp_ns=START, image=image))
+
+
+@pytest.mark.parametrize("bad", [None, math.nan, -1.0, "wide"])
+def test_a_manifest_without_a_threshold_is_refused_by_its_name(bad):
+    config = {**asdict(CALIBRATION), "handover_width": bad}
+    with pytest.raises(ModelError, match="handover_width"):
+        DriveStage(model_with(Scripted(), config))
+
+
+def test_thresholds_out_of_order_are_refused():
+    with pytest.raises(ModelError, match="recover_width < handover_width"):
+        DriveStage(model_with(Scripted(), asdict(replace(CALIBRATION, recover_width=0.7))))
+
+
+def test_stamps_that_jump_back_or_far_do_not_count_as_waiting_time():
+    stage = DriveStage(model_with(Scripted(novelty=4.0)))
+    stage(frame(0))
+    back = stage(Frame(stamp_ns=START - 10**12, image=frame().image))
+    assert back.state == DriveState.SLOW
+    far = stage(Frame(stamp_ns=START + 10**12, image=frame().image))
+    assert far.state == DriveState.HANDOVER
+
+
+@pytest.fixture(scope="module")
+def installed() -> Model:
+    return open_model("driving", "driving")
+
+
+@pytest.mark.parametrize("kind", ["black", "white", "noise", "street", "gradient"])
+def test_the_shipped_model_claims_nothing_on_images_that_are_no_track(installed, kind):
+    rng = np.random.default_rng(3)
+    rows = np.linspace(0, 255, 120)[:, None, None]
+    image = {
+        "black": np.zeros((120, 160, 3)),
+        "white": np.full((120, 160, 3), 255.0),
+        "noise": rng.integers(0, 256, (120, 160, 3)).astype(float),
+        "street": np.where(rows > 128, [120.0, 120.0, 125.0], [235.0, 190.0, 150.0]) * np.ones((1, 160, 1)),
+        "gradient": np.broadcast_to(rows, (120, 160, 3)),
+    }[kind]
+    stage = DriveStage(installed)
+    answers = [stage(Frame(stamp_ns=START + i * 50_000_000, image=image.astype(np.uint8))) for i in range(70)]
+    assert max(a.confidence for a in answers) < 0.2
+    assert answers[-1].state == DriveState.STOP
+
+
+def test_the_same_frame_twice_gives_the_same_answer(installed):
+    image = np.random.default_rng(5).integers(0, 256, (240, 320, 3), np.uint8)
+    stage = DriveStage(installed)
+    first = stage(Frame(stamp_ns=START, image=image))
+    stage.reset()
+    assert stage(Frame(stamp_ns=START, image=image)) == first
