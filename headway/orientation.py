@@ -33,10 +33,11 @@ class OrientationBuffer:
     def push(self, stamp_ns: int, quaternion: Array) -> bool:
         """Adds an IMU orientation (4,) x, y, z, w, IMU frame -> world. False where it was refused.
 
-        Refused: NaN, zero length, a stamp that is not newer. After a clock step back the buffer starts afresh.
+        Refused: NaN, a length far from one, a stamp that is not newer. After a clock step back the buffer starts afresh.
         """
         q = np.asarray(quaternion, float)
-        if q.shape != (4,) or not np.isfinite(q).all() or np.linalg.norm(q) < 0.5:
+        # A driver that rounds is forgiven; anything far from unit length is no orientation.
+        if q.shape != (4,) or not (np.abs(q) <= 2).all() or not 0.5 <= np.linalg.norm(q) <= 2:
             return False
         if self._samples:
             newest = self._samples[-1][0]

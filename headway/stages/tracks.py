@@ -27,6 +27,8 @@ Array = NDArray[np.floating]
 _RESTART_S = 1.0
 """A stamp this far back is a new recording; less is a frame out of order."""
 _STALE_ODOMETRY_S = 0.5
+_FASTEST_MPS = 100.0
+"""An odometry that claims more is broken."""
 _BIAS_SHARE = 0.25
 """Share of the head-size error that is allowed for in gating: it is common to a track and its sightings."""
 _HEAD_MEMORY_S = 0.5
@@ -188,7 +190,7 @@ def _ego_velocity(view: View) -> Array | None:
     if o is None or abs(view.stamp_ns - o.stamp_ns) * 1e-9 > _STALE_ODOMETRY_S:
         return None
     velocity = np.asarray(o.velocity, float)[:2]
-    return velocity if velocity.shape == (2,) and np.isfinite(velocity).all() else None
+    return velocity if velocity.shape == (2,) and (np.abs(velocity) <= _FASTEST_MPS).all() else None
 
 
 def _heading(rotation: Array) -> float:

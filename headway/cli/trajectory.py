@@ -1,0 +1,116 @@
+"""`headway evaluate trajectory` and `headway train trajectory`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from headway.errors import ModelError, UsageError
+
+_MODEL = "trajectory"
+_KEYS = ("ade", "fde", "min_ade20", "min_fde20")
+
+
+def evaluate(
+    data: Annotated[str, typer.Option(help="Data set: eth_ucy.")] = "eth_ucy",
+    protocol: Annotated[str, typer.Option(help="leave-one-out.")] = "leave-one-out",
+    nominal: Annotated[float, typer.Option(help="Level of the conformal radius.", min=0.5, max=0.99)] = 0.9,
+    model: Annotated[str, typer.Option(help="Installed model, or a folder, with the five networks below it.")] = _MODEL,
+    json_file: Annotated[Optional[Path], typer.Option("--json", help="Write the numbers to this file.")] = None,  # noqa: UP045
+) -> None:
+    """Forecast accuracy, each scene predicted by a network that never saw it."""
+    from headway.evaluate.trajectory import leave_one_out
+
+    if (data, protocol) != ("eth_ucy", "leave-one-out"):
+        raise UsageError(
+            f"no protocol '{protocol}' on data '{data}'; there is: --data eth_ucy --protocol leave-one-out"
+        )
+    folders = _leave_one_out_folders(model)
+    with Progress(transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(scene: str, done: int, total: int) -> None:
+            tasks.setdefault(scene, bars.add_task(scene, total=total) if scene not in tasks else None)
+            bars.update(tasks[scene], completed=done)
+
+        report = leave_one_out(folders, nominal, show)
+    report["command"] = "headway " + shlex.join(sys.argv[1:])
+    _print(report)
+    if json_file:
+        json_file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def train(
+    out: Annotated[Path, typer.Option(help="Folder for the model; the five leave-one-out networks go below it.")],
+    leave_one_out: Annotated[
+        bool, typer.Option("--leave-one-out", help="Only the five networks, straight into it.")
+    ] = False,
+    steps: Annotated[int, typer.Option(help="Training steps of each network.", min=100)] = 6000,
+    seed: Annotated[int, typer.Option(help="Seed; the five networks take this and the next four.")] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
+) -> None:
+    """Five networks that each never see one scene, and the shipped one, calibrated on what those five got wrong."""
+    import torch
+
+    from headway.models.trajectory.config import TrainingConfig
+    from headway.models.trajectory.produce import produce, produce_leave_one_out
+
+    torch.set_num_threads(threads)
+    training = TrainingConfig(steps=steps, seed=seed)
+    with Progress() as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(label: str, done: int, total: int) -> None:
+            if label not in tasks:
+                tasks[label] = bars.add_task(label, total=total)
+            bars.update(tasks[label], completed=done)
+
+        if leave_one_out:
+            summary = produce_leave_one_out(out, training, show)["mean"]
+        else:
+            summary = produce(out, training, show).evaluation["summary"]
+    Console().print(summary)
+
+
+def _leave_one_out_folders(model: str) -> dict[str, str]:
+    from headway.evaluate.pedestrians import SCENES
+    from headway.runtime.engine import model_folder
+
+    root = model_folder(model) / "leave-one-out"
+    missing = [scene for scene in SCENES if not (root / scene / "manifest.json").is_file()]
+    if missing:
+        raise ModelError(
+            f"{root} lacks the networks for {', '.join(missing)}: "
+            "train them with `headway train trajectory --leave-one-out --out DIR`"
+        )
+    return {scene: str(root / scene) for scene in SCENES}
+
+
+def _print(report: dict[str, Any]) -> None:
+    table = Table(title="ETH/UCY, leave one scene out, 8 -> 12 steps of 0.4 s, metres")
+    for column in ("scene", "windows", "model", "ADE", "FDE", "minADE20", "minFDE20"):
+        table.add_column(column, justify="left" if column in ("scene", "model") else "right")
+    rows = [(s, v["windows"], v["models"]) for s, v in report["scenes"].items()] + [("mean", "", report["mean"])]
+    for scene, windows, models in rows:
+        for i, (name, values) in enumerate(models.items()):
+            single = values["min_ade20"] == values["ade"]
+            numbers = [f"{values[k]:.3f}" if not (single and k.startswith("min")) else "one path" for k in _KEYS]
+            table.add_row(scene if i == 0 else "", f"{windows}" if i == 0 else "", name, *numbers)
+        table.add_section()
+    console = Console()
+    console.print(table)
+    cover = report["coverage"]
+    if cover:
+        inside = ", ".join(f"{scene} {100 * v:.1f} %" for scene, v in cover["by_scene"].items())
+        console.print(
+            f"radius at {100 * cover['nominal']:.0f} %, calibrated on the other four scenes: "
+            f"{100 * cover['measured']:.1f} % of people inside for the whole path ({inside})"
+        )
