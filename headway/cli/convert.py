@@ -1,0 +1,67 @@
+"""`headway convert`: recorded material to a bag."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+if TYPE_CHECKING:
+    from headway.convert import Converted
+
+Bag = Annotated[Path, typer.Argument(help="The bag to write, one .mcap file.")]
+Limit = Annotated[Optional[int], typer.Option("--limit", min=1, help="Stop after this many images.")]  # noqa: UP045
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the bag where it exists.")]
+
+
+def video(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="A video, or a folder of images.")],
+    bag: Bag,
+    hfov: Annotated[float, typer.Option("--hfov", help="Assumed horizontal field of view, degrees.")] = 60.0,
+    rate: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option("--rate", help="Images a second; default: the video's own, 15 for a folder."),
+    ] = None,
+    limit: Limit = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """A video or a folder of images to a bag with JPEG images and an assumed camera_info."""
+    from headway.convert import convert_video
+
+    with _bar(source) as progress:
+        result = convert_video(source, bag, hfov, rate, limit, overwrite, progress)
+    _report(result, bag)
+
+
+def tub(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="A donkeycar tub (the folder with manifest.json).")],
+    bag: Bag,
+    rate: Annotated[float, typer.Option("--rate", help="Images a second; the tub does not know.")] = 20.0,
+    limit: Limit = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """A donkeycar tub to a bag with its images and the person's steering (+ = left) as /ground_truth/drive."""
+    from headway.convert import convert_tub
+
+    with _bar(source) as progress:
+        result = convert_tub(source, bag, rate, limit, overwrite, progress)
+    _report(result, bag)
+
+
+def _bar(source: Path) -> Any:
+    from headway.report.progress import bar
+
+    return bar(f"converting {source.name}")
+
+
+def _report(result: Converted, bag: Path) -> None:
+    from rich.console import Console
+
+    console = Console(soft_wrap=True)
+    console.print(f"{result.images} images -> {bag}", highlight=False)
+    for note in result.notes:
+        console.print(f"note: {note}", highlight=False)
+    if result.lost:
+        console.print(f"[yellow]left out:[/] {len(result.lost)}, first: {result.lost[0]}", highlight=False)
+        raise typer.Exit(3)

@@ -1,0 +1,285 @@
+"""Recorded material as bags: a video or a folder of images, and donkeycar tubs.
+
+Such material carries no calibration and no usable clock: field of view and rate are assumptions, which the result
+states in `notes`. Stamps start at START_NS and advance by the rate.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from headway.bags import BagWriter
+from headway.errors import UsageError
+from headway.images import COMPRESSED
+from headway.messages import COMMAND, stamp
+
+IMAGE_TOPIC = "/camera/image_raw/compressed"
+CAMERA_TOPIC = "/camera/camera_info"
+DRIVE_TOPIC = "/ground_truth/drive"
+FRAME_ID = "camera_optical_frame"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+START_NS = 1_700_000_000_000_000_000
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+JPEG_QUALITY = 92
+FOLDER_RATE_HZ = 15.0
+TUB_RATE_HZ = 20.0
+
+Progress = Callable[[int, int | None], None]  # images done, images expected where that is known
+
+
+@dataclass
+class Converted:
+    """What became of the material: images written, what was left out, and what was assumed."""
+
+    images: int = 0
+    lost: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One JPEG with its size in pixels."""
+
+    jpeg: bytes
+    width: int
+    height: int
+
+
+def convert_video(
+    source: Path,
+    bag: Path,
+    hfov_deg: float = 60.0,
+    rate_hz: float | None = None,
+    limit: int | None = None,
+    overwrite: bool = False,
+    progress: Progress = lambda done, total: None,
+) -> Converted:
+    """A video that cv2 reads, or a folder of images in order of their names -> images and camera_info."""
+    if not 1.0 <= hfov_deg < 180.0:
+        raise UsageError(f"--hfov {hfov_deg:g}: a horizontal field of view of 1 to 179 degrees is wanted")
+    if rate_hz is not None and not 0.1 <= rate_hz <= 1000:
+        raise UsageError(f"--rate {rate_hz:g}: 0.1 to 1000 images a second are wanted")
+    result = Converted()
+    timed, duration_s = (_folder if source.is_dir() else _video)(source, rate_hz, result)
+    result.notes.append(f"{hfov_deg:g}° horizontal field of view assumed: distances scale with it (--hfov)")
+    time_s = 0.0
+    with _writing(bag, overwrite) as writer:
+        for time_s, picture in timed:
+            stamp_ns = START_NS + round(time_s * 1e9)
+            _write_picture(writer, picture, stamp_ns)
+            writer.write(CAMERA_TOPIC, CAMERA_INFO, camera_info(picture, hfov_deg, stamp_ns), stamp_ns)
+            result.images += 1
+            expected = round((result.images - 1) * duration_s / time_s) if time_s > 0 else None
+            progress(result.images, min(limit, expected) if limit and expected else expected)
+            if limit and result.images >= limit:
+                break
+        if not result.images:
+            raise UsageError(f"{source} holds no image that can be read")
+        writer.finish()
+    if not limit and time_s < 0.95 * duration_s - 1.0:
+        result.lost.append(f"the video ends after {time_s:.1f} of {duration_s:.1f} s")
+    return result
+
+
+Timed = Iterator[tuple[float, Picture]]
+
+
+def _video(source: Path, rate_hz: float | None, result: Converted) -> tuple[Timed, float]:
+    """Pictures with their time in seconds, and the duration the file states."""
+    if not source.exists():
+        raise UsageError(f"{source} does not exist")
+    capture = cv2.VideoCapture(str(source))
+    if not capture.isOpened():
+        raise UsageError(f"{source} is no video that OpenCV can read, and no folder of images")
+    stated = float(capture.get(cv2.CAP_PROP_FPS))
+    rate = rate_hz or (stated if 0.1 <= stated <= 1000 else FOLDER_RATE_HZ)
+    result.notes.append(f"{rate:g} images a second (--rate)" if rate_hz else "image times as the video states them")
+
+    def pictures() -> Timed:
+        start = previous = None
+        for index in itertools.count():
+            found, image = capture.read()
+            if not found:
+                capture.release()
+                return
+            time_s = index / rate
+            # Containers of interlaced material state twice the rate that comes out: the frame's own time is right.
+            own = float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1e3
+            start = own if start is None else start
+            if not rate_hz and (previous is None or own - start > previous):
+                time_s = own - start
+            elif previous is not None and time_s <= previous:
+                time_s = previous + 1 / rate
+            previous = time_s
+            yield time_s, encode(image)
+
+    return pictures(), max(float(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0.0) / rate
+
+
+def _folder(source: Path, rate_hz: float | None, result: Converted) -> tuple[Timed, float]:
+    files = sorted((p for p in source.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=lambda p: _natural(p.name))
+    if not files:
+        raise UsageError(f"{source} holds no image ({', '.join(IMAGE_SUFFIXES)})")
+    rate = rate_hz or FOLDER_RATE_HZ
+    result.notes.append(f"{rate:g} images a second {'' if rate_hz else 'assumed '}(--rate)")
+    timed = ((index / rate, picture) for index, picture in enumerate(_read_all(files, result)))
+    return timed, 0.0 if result.lost else (len(files) - 1) / rate
+
+
+def _read_all(files: list[Path], result: Converted) -> Iterator[Picture]:
+    for file in files:
+        picture = read_picture(file)
+        if picture is None:
+            result.lost.append(f"{file.name} is no image that can be read")
+        else:
+            yield picture
+
+
+def convert_tub(
+    source: Path,
+    bag: Path,
+    rate_hz: float = TUB_RATE_HZ,
+    limit: int | None = None,
+    overwrite: bool = False,
+    progress: Progress = lambda done, total: None,
+) -> Converted:
+    """A donkeycar tub (version 2) -> images and the person's steering, turned to + = left, as /ground_truth/drive.
+
+    The time stamps of a tub's catalog are those of writing, too close together to be frame times: not used.
+    """
+    if not 0.1 <= rate_hz <= 1000:
+        raise UsageError(f"--rate {rate_hz:g}: 0.1 to 1000 images a second are wanted")
+    records = tub_records(source)
+    result = Converted(notes=[f"{rate_hz:g} images a second assumed: the catalog's stamps are no frame times (--rate)"])
+    result.notes.append("no camera_info: a tub has no calibration")
+    with _writing(bag, overwrite) as writer:
+        for record in records[:limit]:
+            name = Path(str(record.get("cam/image_array", ""))).name
+            picture = read_picture(source / "images" / name) if name else None
+            angle, throttle = _finite(record.get("user/angle")), _finite(record.get("user/throttle"))
+            if picture is None or angle is None or throttle is None:
+                result.lost.append(f"record {record.get('_index')}: no image, or no steering")
+                continue
+            # The index keeps its place in time: a record that was left out leaves a gap, not a jump of the vehicle.
+            stamp_ns = START_NS + round(int(record.get("_index", result.images)) * 1e9 / rate_hz)
+            _write_picture(writer, picture, stamp_ns)
+            writer.write(DRIVE_TOPIC, COMMAND, _person(angle, throttle, stamp_ns), stamp_ns)
+            result.images += 1
+            progress(result.images, min(limit or len(records), len(records)))
+        if not result.images:
+            raise UsageError(f"{source}: no record with image and steering")
+        writer.finish()
+    return result
+
+
+def tub_records(source: Path) -> list[dict[str, Any]]:
+    """Records of a tub in order of their index, without those its user deleted."""
+    try:
+        lines = (source / "manifest.json").read_text(encoding="utf-8").splitlines()
+        catalog = json.loads(lines[-1])
+        deleted, names = set(catalog.get("deleted_indexes", ())), [Path(p).name for p in catalog["paths"]]
+        rows = [
+            json.loads(row) for name in names for row in (source / name).read_text(encoding="utf-8").splitlines() if row
+        ]
+    except (OSError, UnicodeDecodeError, ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"{source} is no donkeycar tub (manifest.json with its catalogs): {type(error).__name__} {error}"
+        ) from error
+    return sorted((r for r in rows if r.get("_index") not in deleted), key=lambda r: int(r.get("_index", 0)))
+
+
+def camera_info(picture: Picture, hfov_deg: float, stamp_ns: int) -> dict[str, Any]:
+    """sensor_msgs/CameraInfo of an ideal pinhole camera with square pixels and its centre in the image's."""
+    focal = 0.5 * picture.width / math.tan(math.radians(hfov_deg) / 2)
+    cx, cy = picture.width / 2, picture.height / 2
+    return {
+        "header": {"stamp": stamp(stamp_ns), "frame_id": FRAME_ID},
+        "width": picture.width,
+        "height": picture.height,
+        "distortion_model": "plumb_bob",
+        "d": [0.0] * 5,
+        "k": [focal, 0.0, cx, 0.0, focal, cy, 0.0, 0.0, 1.0],
+        "r": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        "p": [focal, 0.0, cx, 0.0, 0.0, focal, cy, 0.0, 0.0, 0.0, 1.0, 0.0],
+    }
+
+
+def encode(image: np.ndarray) -> Picture:
+    """(H, W, 3) uint8 BGR -> JPEG."""
+    jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
+    return Picture(jpeg, image.shape[1], image.shape[0])
+
+
+def read_picture(file: Path) -> Picture | None:
+    """An image file as JPEG; the bytes of a JPEG file are kept as they are. None where it cannot be read."""
+    image = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    if image is None:
+        return None
+    if file.suffix.lower() in (".jpg", ".jpeg"):
+        return Picture(file.read_bytes(), image.shape[1], image.shape[0])
+    return encode(image)
+
+
+def _write_picture(writer: BagWriter, picture: Picture, stamp_ns: int) -> None:
+    header = {"stamp": stamp(stamp_ns), "frame_id": FRAME_ID}
+    writer.write(IMAGE_TOPIC, COMPRESSED, {"header": header, "format": "jpeg", "data": picture.jpeg}, stamp_ns)
+
+
+def _person(angle: float, throttle: float, stamp_ns: int) -> dict[str, Any]:
+    steering = float(np.clip(-angle, -1.0, 1.0))
+    return {
+        "header": {"stamp": stamp(stamp_ns), "frame_id": FRAME_ID},
+        "valid": True,
+        "reason": "driven by a person",
+        "steering": steering,
+        "steering_low": steering,
+        "steering_high": steering,
+        "throttle": float(np.clip(throttle, 0.0, 1.0)),
+        "brake": float(np.clip(-throttle, 0.0, 1.0)),
+        "confidence": 1.0,
+    }
+
+
+class _writing(BagWriter):
+    """A writer whose bag appears under its name only when `finish` was called: no half bag is left behind."""
+
+    def __init__(self, bag: Path, overwrite: bool) -> None:
+        self._bag = bag if bag.suffix == ".mcap" else bag.with_name(bag.name + ".mcap")
+        if self._bag.exists() and not overwrite:
+            raise UsageError(f"{self._bag} exists: name another file, or add --overwrite")
+        self._part = self._bag.with_name(f".{self._bag.stem}.part.mcap")
+        super().__init__(self._part)
+
+    def finish(self) -> None:
+        self.close()
+        self._part.replace(self._bag)
+
+    def __enter__(self) -> _writing:
+        return self
+
+    def __exit__(self, *args: Any) -> None:
+        self.close()
+        self._part.unlink(missing_ok=True)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A sort key that puts 2.jpg before 10.jpg."""
+    parts: list[tuple[int, str]] = []
+    for part in "".join(c if c.isdigit() else f"\0{c}\0" for c in name).split("\0"):
+        if part:
+            parts.append((int(part), "") if part.isdigit() else (-1, part))
+    return parts
+
+
+def _finite(value: Any) -> float | None:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if number else None

@@ -1,0 +1,1 @@
+"""What a run showed: read from its bags, written as summary.json, report.html and annotated.mp4."""
