@@ -55,9 +55,7 @@ class Sensors:
 
     def __init__(self, config: SensorConfig | None = None) -> None:
         self.config = config or SensorConfig()
-        q = self.config.camera_imu_rotation
-        rotation = rotation_from_quaternion(unit_quaternion(q)) if q else None
-        self._orientation = OrientationBuffer(rotation, self.config.orientation_max_gap_s)
+        self._orientation = self._empty_buffer()
         self._imu_seen = False
         self._camera: Camera | None = None
         self._camera_fault = "no camera_info received"
@@ -149,10 +147,15 @@ class Sensors:
             return "no IMU orientation received"
         return f"no IMU sample within {self.config.orientation_max_gap_s:g} s of the image"
 
+    def _empty_buffer(self) -> OrientationBuffer:
+        q = self.config.camera_imu_rotation
+        rotation = rotation_from_quaternion(unit_quaternion(q)) if q else None
+        return OrientationBuffer(rotation, self.config.orientation_max_gap_s)
+
     def reset(self) -> None:
         """Forgets everything that is bound to a time; the intrinsics stay."""
         with self._lock:
-            self._orientation.reset()
+            self._orientation = self._empty_buffer()
             self._odometry = self._depth = None
 
 

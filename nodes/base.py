@@ -1,0 +1,289 @@
+"""What all nodes share: lifecycle, parameters, the worker, accounting, diagnostics, signals.
+
+A node fills in five verbs: `load` (engines, publishers), `listen` (subscriptions, timers), `answer` (one frame),
+`refuse` (one frame that cannot be answered, with the reason) and `free`.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+
+from headway.errors import EngineError, FrameError, HeadwayError
+from headway.node_config import NodeConfig
+from headway.nodes import diagnostics, parameters
+from headway.nodes.inputs import Item, Ledger, Mailbox, Worker, feed, subscribe
+from headway.nodes.reports import Reports
+from headway.nodes.request import Order, Request
+from headway.sensors import stamp_of
+from headway.types import Trace
+
+JOIN_S = 5.0  # longest wait for an inference in progress when the node is deactivated
+INCOMPARABLE_S = 86_400.0  # a stamp a day off is on another clock, not late
+
+
+class StageNode(Reports, LifecycleNode):
+    """Base of all nodes; see the module's docstring."""
+
+    input_name = "image"  # how reasons and warnings call the main input
+
+    def __init__(self, name: str, defaults: NodeConfig, **kwargs: Any) -> None:
+        """Declares the parameters. Raises ConfigError for one that was given and does not fit."""
+        super().__init__(name, **kwargs)
+        self.config: Any = parameters.declare(self, defaults)
+        self.add_on_set_parameters_callback(self._on_set)
+        self.ledger = Ledger()
+        self.mailbox: Mailbox | None = None
+        self.models: dict[str, str] = {}  # name -> SHA-256
+        self._worker: Worker | None = None
+        self._publishers_made: list[Any] = []
+        self._subscriptions_made: list[Any] = []
+        self._timers_made: list[Any] = []
+        self._model_info: Any = None
+        self._order = Order()
+        self.last_request: Request | None = None
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._state = "unconfigured"
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", QoSProfile(depth=10))
+        self.create_timer(self.config.diagnostics_period_s, self.guarded(self._diagnose), clock=self._steady)
+
+    # What a node fills in.
+
+    def load(self) -> None:
+        """Opens and warms the engines, makes the publishers."""
+        raise NotImplementedError
+
+    def listen(self) -> None:
+        """Makes subscriptions and timers."""
+        raise NotImplementedError
+
+    def answer(self, request: Request) -> str:
+        """Answers one message; returns "" or the reason why the answer is not valid."""
+        raise NotImplementedError
+
+    def refuse(self, request: Request, reason: str) -> None:
+        """Publishes valid = false with the reason."""
+        raise NotImplementedError
+
+    def restart(self) -> None:
+        """Forgets what is carried from frame to frame."""
+
+    def free(self) -> None:
+        """Closes the engines."""
+
+    # Lifecycle.
+
+    def on_configure(self, state: Any) -> TransitionCallbackReturn:
+        """Reads parameters, loads, verifies and warms the engines, makes publishers."""
+        return self._transition("configure", self._configure, state, super().on_configure)
+
+    def on_activate(self, state: Any) -> TransitionCallbackReturn:
+        """Listens."""
+        return self._transition("activate", self._activate, state, super().on_activate)
+
+    def on_deactivate(self, state: Any) -> TransitionCallbackReturn:
+        """Stops listening; the frame in work is finished."""
+        return self._transition("deactivate", self._deactivate, state, super().on_deactivate)
+
+    def on_cleanup(self, state: Any) -> TransitionCallbackReturn:
+        """Frees the engines and the publishers."""
+        return self._transition("cleanup", self._cleanup, state, super().on_cleanup)
+
+    def on_shutdown(self, state: Any) -> TransitionCallbackReturn:
+        """Deactivates and cleans up, from any state."""
+        return self._transition("shutdown", self.stop, state, super().on_shutdown)
+
+    def on_error(self, state: Any) -> TransitionCallbackReturn:
+        """Frees everything; the node can be configured again."""
+        return self._transition("error", self.stop, state, super().on_error)
+
+    def _transition(
+        self, name: str, work: Callable[[], None], state: Any, then: Callable[[Any], TransitionCallbackReturn]
+    ) -> TransitionCallbackReturn:
+        try:
+            work()
+            return then(state)
+        except HeadwayError as error:
+            self.get_logger().error(f"{name}: {error}")
+        except Exception as error:
+            self.report(f"{name} failed", error)
+        if name not in ("configure", "activate"):
+            return TransitionCallbackReturn.ERROR
+        # Half-way is no state: back to where the transition began.
+        undo = self._cleanup if name == "configure" else self._deactivate
+        self.guarded(undo)()
+        return TransitionCallbackReturn.FAILURE
+
+    def _configure(self) -> None:
+        self.config = parameters.read(self, self.config)
+        start = time.monotonic()
+        self.load()
+        self._tell_models()
+        models = ", ".join(f"{k} {v[:12]}" for k, v in self.models.items()) or "no model"
+        self.get_logger().info(f"configured in {time.monotonic() - start:.2f} s: {models}, {self.config.engine}")
+        self._state = "inactive"
+
+    def _tell_models(self) -> None:
+        """Latched, so that whoever comes later still learns which weights speak."""
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._model_info = self.create_publisher(String, "~/model_info", latched)
+        about = {"engine": self.config.engine, "models": self.models}
+        self._model_info.publish(String(data=json.dumps(about)))
+
+    def _activate(self) -> None:
+        self.ledger = Ledger()
+        self.mailbox = Mailbox(self.ledger)
+        self._order, self.last_request = Order(), None
+        self.restart()
+        self.listen()  # nothing arrives before this callback has returned and the publishers are enabled
+        self._state = "active"
+        gc.collect()
+        gc.freeze()  # what lives now lives as long as the node: no use in looking at it again for every frame
+
+    def work_on(self, kind: type, topic: str) -> None:
+        """Makes `topic` the main input: the newest message is handed to `answer` on the worker thread."""
+        assert self.mailbox is not None
+        self._subscriptions_made.append(feed(self, kind, topic, self.mailbox, self.config.input.reliability))
+        self._worker = Worker(self.mailbox, lambda item: self._handle(kind, item), f"{self.get_name()}-worker")
+
+    def hear(self, kind: type, topic: str, callback: Callable[[Any], None], depth: int = 1) -> None:
+        """Subscribes a side input; `callback` must be quick, it runs between the node's timers."""
+        reliability = self.config.input.reliability
+        self._subscriptions_made.append(subscribe(self, kind, topic, self.guarded(callback), reliability, depth))
+
+    def every(self, period_s: float, callback: Callable[[], None]) -> None:
+        """A timer that goes on when the ROS clock stands still."""
+        self._timers_made.append(self.create_timer(period_s, self.guarded(callback), clock=self._steady))
+
+    def advertise(self, kind: type, topic: str, depth: int = 10) -> Any:
+        """A lifecycle publisher, reliable, which any subscriber can take."""
+        publisher = self.create_lifecycle_publisher(kind, topic, QoSProfile(depth=depth))
+        self._publishers_made.append(publisher)
+        return publisher
+
+    def _deactivate(self) -> None:
+        for timer in self._timers_made:
+            self.destroy_timer(timer)
+        for subscription in self._subscriptions_made:
+            self.destroy_subscription(subscription)
+        self._timers_made, self._subscriptions_made = [], []
+        worker, self._worker = self._worker, None
+        self._state = "inactive"
+        if worker and not worker.stop(JOIN_S):
+            raise EngineError(f"the engine has not returned for {JOIN_S:g} s")
+
+    def _cleanup(self) -> None:
+        self.free()
+        for publisher in self._publishers_made:
+            self.destroy_lifecycle_publisher(publisher)
+        if self._model_info is not None:
+            self.destroy_publisher(self._model_info)
+        self._publishers_made, self._model_info, self.models = [], None, {}
+        self._state = "unconfigured"
+
+    def stop(self) -> None:
+        """Back to where nothing is loaded, from any state."""
+        self._deactivate()
+        self._cleanup()
+
+    # One message.
+
+    def _handle(self, kind: type, item: Item) -> None:
+        ledger = self.ledger
+        try:
+            message = deserialize_message(item.data, kind)
+        except Exception:  # rclpy has no type of its own for bytes that are no message
+            ledger.drop(f"the bytes are no {kind.__name__}")
+            return
+        stamp_ns = stamp_of(message)
+        if not self._in_order(stamp_ns):
+            ledger.drop("its stamp is not newer than the previous one")
+            return
+        trace = ledger.open_trace(item.index)
+        now_ns = self.get_clock().now().nanoseconds
+        request = Request(message, stamp_ns or now_ns, now_ns, trace)
+        self.last_request = request
+        reason = self._answer_or_reason(request)
+        if rclpy.ok(context=self.context):
+            ledger.answer(trace, reason)
+
+    def _answer_or_reason(self, request: Request) -> str:
+        try:
+            age_s = self.age_ms(request) * 1e-3
+            if 0 < self.config.input.max_age_s < age_s:
+                raise FrameError(f"stale: the {self.input_name} is older than {self.config.input.max_age_s:g} s")
+            return self.answer(request)
+        except (FrameError, EngineError) as error:
+            reason = str(error)
+        except Exception as error:
+            if not rclpy.ok(context=self.context):
+                return "the node was stopped"
+            self.report(f"a {self.input_name} could not be answered", error)
+            reason = f"internal error: {type(error).__name__}: {error}"
+        self.warn_once(reason, f"{self.input_name} not answered: {reason}")
+        self.guarded(lambda: self.refuse(request, reason))()
+        return reason
+
+    def _in_order(self, stamp_ns: int) -> bool:
+        if stamp_ns == 0:
+            self.warn_once("zero", f"{self.input_name} has stamp 0: the time of arrival is used for tracking")
+        verdict = self._order.judge(stamp_ns)
+        if verdict == Order.RESTARTED:
+            self.get_logger().warning(f"{self.input_name} stamps went back: the source was restarted")
+            self.restart()
+        return verdict != Order.LATE
+
+    def age_ms(self, request: Request) -> float:
+        """Age of the source at this moment by the node's clock; 0 where the two clocks cannot be compared."""
+        age_s = (self.get_clock().now().nanoseconds - request.stamp_ns) * 1e-9
+        if abs(age_s) > INCOMPARABLE_S:
+            self.warn_once(
+                "clock", f"{self.input_name} stamps are on another clock: ages are unknown (is use_sim_time right?)"
+            )
+            return 0.0
+        request.trace.age_ms = max(0.0, age_s * 1e3)
+        return request.trace.age_ms
+
+    def silence_s(self) -> float:
+        """Seconds since the main input came last (or since activation), or that its last message is being worked on."""
+        assert self.mailbox is not None
+        since = self.mailbox.last_ns
+        if self._worker and self._worker.busy_since_ns:
+            since = min(since, self._worker.busy_since_ns)
+        return (time.monotonic_ns() - since) * 1e-9
+
+    def silent_request(self) -> Request:
+        """A request for what must be said without a message: the header is the last source's, the time goes on."""
+        now_ns, last = self.get_clock().now().nanoseconds, self.last_request
+        if last is None:
+            return Request(Image(), now_ns, now_ns, Trace())
+        trace = Trace(frame_index=last.trace.frame_index, dropped_total=last.trace.dropped_total)
+        return Request(last.message, last.stamp_ns + max(0, now_ns - last.clock_ns), now_ns, trace)
+
+    # Diagnostics.
+
+    def extra_diagnostics(self) -> dict[str, Any]:
+        """More lines for the diagnostics of this node."""
+        return {}
+
+    def _diagnose(self) -> None:
+        busy_ns = self._worker.busy_since_ns if self._worker else 0
+        extra = {"busy_s": f"{(time.monotonic_ns() - busy_ns) * 1e-9:.2f}"} if busy_ns else {}
+        extra |= self.extra_diagnostics()
+        status = diagnostics.status(self.get_name(), self.ledger, self.models, self.config.engine, self._state, extra)
+        self._diagnostics.publish(diagnostics.diagnostic_array(self.get_clock().now().to_msg(), [status]))
+
+    def _on_set(self, changes: Sequence[Any]) -> Any:
+        return parameters.check(self.config, list(changes), self._state == "unconfigured")

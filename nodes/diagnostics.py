@@ -1,0 +1,62 @@
+"""/diagnostics from a steady timer, so that a node whose input or engine stalls still reports."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+from headway.nodes.inputs import Ledger
+
+STALE_PERIODS, DEAD_PERIODS = 3, 10  # of the input: WARN, ERROR
+
+
+def status(
+    name: str, ledger: Ledger, models: Mapping[str, str], engine: str, state: str, extra: Mapping[str, Any]
+) -> DiagnosticStatus:
+    """One status of a node: rate, age, drops, stages, engine and hashes, reasons."""
+    s = ledger.summary()
+    arrivals = np.array(s["arrivals_ns"], float) * 1e-9
+    period = float(np.median(np.diff(arrivals))) if len(arrivals) > 1 else 0.0
+    silence = time.monotonic_ns() * 1e-9 - arrivals[-1] if len(arrivals) else None
+    level, message = _judge(state, period, silence, s)
+    values: dict[str, Any] = {"state": state, "rate_hz": f"{1 / period:.1f}" if period > 0 else "0"}
+    if s["ages_ms"]:
+        values["age_p50_ms"], values["age_p99_ms"] = (f"{v:.1f}" for v in np.percentile(s["ages_ms"], (50, 99)))
+    values |= {"received": s["received"], "answered": s["answered"], "dropped": sum(s["dropped"].values())}
+    values |= {f"stage_{k}_p50_ms": f"{np.median(v):.2f}" for k, v in s["stage_ms"].items()}
+    values["engine"] = engine
+    values |= {f"model_{k}": v[:12] for k, v in models.items()}
+    values |= {f"dropped: {k}": v for k, v in s["dropped"].items()}
+    values |= {f"invalid: {k}": v for k, v in s["invalid"].items()}
+    values |= extra
+    return DiagnosticStatus(
+        level=level,
+        name=f"{name}: stream",
+        message=message,
+        hardware_id="headway",
+        values=[KeyValue(key=str(k), value=str(v)) for k, v in values.items()],
+    )
+
+
+def _judge(state: str, period: float, silence: float | None, s: Mapping[str, Any]) -> tuple[bytes, str]:
+    if state != "active":
+        return DiagnosticStatus.OK, state
+    if silence is None:
+        return DiagnosticStatus.WARN, "no input received yet"
+    if period > 0 and silence > DEAD_PERIODS * period:
+        return DiagnosticStatus.ERROR, f"no input for {silence:.1f} s"
+    if period > 0 and silence > STALE_PERIODS * period:
+        return DiagnosticStatus.WARN, f"no input for {silence:.2f} s"
+    invalid = sum(s["invalid"].values())
+    return (DiagnosticStatus.WARN, f"{invalid} frames not valid") if invalid else (DiagnosticStatus.OK, "running")
+
+
+def diagnostic_array(stamp: Any, statuses: list[DiagnosticStatus]) -> DiagnosticArray:
+    """The message with its stamp; diagnostics are about the node, so this stamp is the node's now."""
+    array = DiagnosticArray(status=statuses)
+    array.header.stamp = stamp
+    return array

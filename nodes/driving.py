@@ -1,0 +1,90 @@
+"""Node `driving`: image -> command, which always passes the safety gate."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from nav_msgs.msg import Odometry
+
+from headway.messages import risks_from_message
+from headway.node_config import DrivingNodeConfig
+from headway.nodes.images import ImageNode
+from headway.nodes.publishers import CommandPublisher, PicturePublisher
+from headway.nodes.request import Request
+from headway.nodes.spin import run
+from headway.nodes.watch import Heartbeat
+from headway.pipeline import Driving
+from headway.sensors import Sensors
+from headway_msgs.msg import RiskArray
+
+
+class DrivingNode(ImageNode):
+    """image, odom, risk -> ~/command, ~/twist, ~/debug_image."""
+
+    config: DrivingNodeConfig
+
+    def __init__(self) -> None:
+        super().__init__("driving", DrivingNodeConfig())
+        self._task: Driving | None = None
+
+    def load(self) -> None:
+        """See StageNode.load."""
+        c = self.config
+        self._task = Driving.open(c.model, c.drive, c.gate, c.engine, c.threads)
+        self.models = {self._task.model.name: self._task.model.manifest.hash}
+        self.sensors = Sensors()
+        self._command, self._picture = CommandPublisher(self, c.gate), PicturePublisher(self)
+        self._heartbeat = Heartbeat(self, self._task, self._command, self.sensors)
+
+    def listen(self) -> None:
+        """See StageNode.listen."""
+        self.hear(Odometry, "odom", self.sensors.on_odometry, depth=10)
+        self.hear(RiskArray, "risk", self._on_risk)
+        self.listen_to_images()
+        self._heartbeat.start()
+
+    def answer(self, request: Request) -> str:
+        """See StageNode.answer."""
+        assert self._task is not None
+        frame = self.frame(request)
+        _, command = self._task.step(frame, self._heartbeat.risks, request.trace)
+        self.age_ms(request)
+        self._command.say(request, command, frame)
+        if self._picture.wanted:
+            from headway.annotate import annotate
+
+            self._picture.say(request, annotate(frame, command=command))
+        return "" if command.valid else command.reason
+
+    def refuse(self, request: Request, reason: str) -> None:
+        """A frame that cannot be answered still moves the gate: the vehicle does not wait for the next one."""
+        if self._task:
+            view = self.sensors.view(request.stamp_ns, request.message.header.frame_id, 0, 0)
+            command = self._task.idle(view, self._heartbeat.risks)
+            self._command.say(request, command, view, valid=False, reason=reason)
+
+    def _on_risk(self, message: Any) -> None:
+        self._heartbeat.risks = risks_from_message(message)
+
+    def restart(self) -> None:
+        """See StageNode.restart."""
+        if self._task:
+            self._task.reset()
+            self.sensors.reset()
+            self._heartbeat.risks = None
+
+    def free(self) -> None:
+        """See StageNode.free."""
+        task, self._task = self._task, None
+        if task:
+            task.close()
+
+
+def main() -> None:
+    """Entry point of the executable."""
+    sys.exit(run(DrivingNode))
+
+
+if __name__ == "__main__":
+    main()

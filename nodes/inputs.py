@@ -1,0 +1,206 @@
+"""The newest frame wins: the subscription callback only stores, a worker thread decodes and infers.
+
+Every frame that was sent to this node is accounted for: answered, or dropped with a reason. Losses in the transport
+are seen in the sequence numbers of the publisher and counted too.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+from headway.types import Trace
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
+NEWER = "a newer frame arrived while this one waited"
+LOST = "lost in the transport"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One serialized message as it came, its index among all that were sent, and when it came (monotonic)."""
+
+    data: bytes
+    index: int
+    received_ns: int
+
+
+class Ledger:
+    """received == answered + dropped + (the one in work or waiting). Thread-safe."""
+
+    def __init__(self, window: int = 256) -> None:
+        self._lock = threading.Lock()
+        self.received = 0
+        self.answered = 0
+        self.dropped: Counter[str] = Counter()  # reason -> frames
+        self.invalid: Counter[str] = Counter()  # reason -> frames answered with valid = false
+        self.ages_ms: deque[float] = deque(maxlen=window)
+        self.stage_ms: dict[str, deque[float]] = {}
+        self.arrivals_ns: deque[int] = deque(maxlen=window)
+        self._reported = 0
+
+    def arrive(self, lost: int = 0) -> int:
+        """Counts one frame, and `lost` before it; returns its index."""
+        with self._lock:
+            self.received += lost + 1
+            if lost:
+                self.dropped[LOST] += lost
+            self.arrivals_ns.append(time.monotonic_ns())
+            return self.received - 1
+
+    def drop(self, reason: str) -> None:
+        """Counts one frame that will not be answered."""
+        with self._lock:
+            self.dropped[reason] += 1
+
+    def open_trace(self, index: int) -> Trace:
+        """A trace for the answer to frame `index`, with the frames dropped since the previous answer."""
+        with self._lock:
+            total = sum(self.dropped.values())
+            trace = Trace(frame_index=index, dropped=total - self._reported, dropped_total=total)
+            self._reported = total
+            return trace
+
+    def answer(self, trace: Trace, reason: str = "") -> None:
+        """Counts one answer; `reason` where it is not valid."""
+        with self._lock:
+            self.answered += 1
+            if reason:
+                self.invalid[reason] += 1
+            self.ages_ms.append(trace.age_ms)
+            for stage, duration in trace.stage_ms.items():
+                self.stage_ms.setdefault(stage, deque(maxlen=256)).append(duration)
+
+    def summary(self) -> dict[str, Any]:
+        """A consistent copy of everything that diagnostics show."""
+        with self._lock:
+            return {
+                "received": self.received,
+                "answered": self.answered,
+                "dropped": dict(self.dropped),
+                "invalid": dict(self.invalid),
+                "ages_ms": list(self.ages_ms),
+                "stage_ms": {k: list(v) for k, v in self.stage_ms.items()},
+                "arrivals_ns": list(self.arrivals_ns),
+            }
+
+
+class Mailbox:
+    """Room for one message. A newer one replaces an unread one, which is counted as dropped."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._condition = threading.Condition()
+        self._item: Item | None = None
+        self._closed = False
+        self._sequence = 0
+        self.last_ns = time.monotonic_ns()  # of the last arrival, at first of the making
+
+    def put(self, data: bytes, sequence: int | None = None) -> None:
+        """Stores a message. `sequence` is the publisher's number where it is known to be the only publisher."""
+        lost = 0
+        if sequence:
+            lost = max(0, sequence - self._sequence - 1) if 0 < self._sequence < sequence else 0
+            self._sequence = sequence
+        item = Item(data, self._ledger.arrive(lost), time.monotonic_ns())
+        with self._condition:
+            self.last_ns = item.received_ns
+            if self._item is not None:
+                self._ledger.drop(NEWER)
+            self._item = item
+            self._condition.notify()
+
+    def take(self) -> Item | None:
+        """Waits for a message; None when the box is closed."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._item is not None or self._closed)
+            item, self._item = self._item, None
+            return None if self._closed else item
+
+    def close(self) -> None:
+        """Wakes the reader for the last time; what still waits is counted as dropped."""
+        with self._condition:
+            if self._item is not None:
+                self._ledger.drop("the node was deactivated")
+            self._item, self._closed = None, True
+            self._condition.notify_all()
+
+
+class Worker:
+    """One thread that hands every taken message to `handle`."""
+
+    def __init__(self, mailbox: Mailbox, handle: Callable[[Item], None], name: str) -> None:
+        self._mailbox, self._handle = mailbox, handle
+        self.busy_since_ns = 0  # monotonic; 0 while idle
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while (item := self._mailbox.take()) is not None:
+            self.busy_since_ns = time.monotonic_ns()
+            self._handle(item)
+            self.busy_since_ns = 0
+
+    def stop(self, timeout_s: float) -> bool:
+        """Ends the thread; False where it still works after `timeout_s`."""
+        self._mailbox.close()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+
+def input_qos(reliability: str, depth: int = 1) -> QoSProfile:
+    """Volatile, keep last `depth`."""
+    policy = ReliabilityPolicy.RELIABLE if reliability == "reliable" else ReliabilityPolicy.BEST_EFFORT
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=policy)
+
+
+def subscribe(
+    node: Any,
+    kind: type,
+    topic: str,
+    callback: Callable[..., None],
+    reliability: str,
+    depth: int = 1,
+    raw: bool = False,
+) -> Any:
+    """A subscription that warns, once and with the cure, when a publisher offers a QoS it cannot take."""
+    warned: list[bool] = []
+
+    def incompatible(event: Any) -> None:
+        if not warned:
+            warned.append(True)
+            node.get_logger().warning(
+                f"a publisher on '{node.resolve_topic_name(topic)}' offers an incompatible QoS "
+                f"({event.last_policy_kind}): nothing will arrive from it; set input.reliability to best_effort"
+            )
+
+    return node.create_subscription(
+        kind,
+        topic,
+        callback,
+        input_qos(reliability, depth),
+        raw=raw,
+        event_callbacks=SubscriptionEventCallbacks(incompatible_qos=incompatible),
+    )
+
+
+def feed(node: Any, kind: type, topic: str, mailbox: Mailbox, reliability: str) -> Any:
+    """Subscribes `topic` in serialized form into `mailbox`: a frame that is dropped costs no decoding."""
+
+    def store(data: bytes, info: dict[str, Any]) -> None:
+        sequence = info.get("publication_sequence_number") if isinstance(info, dict) else None
+        # Numbers of several publishers interleave: then a gap proves nothing.
+        mailbox.put(data, sequence if node.count_publishers(subscription.topic_name) <= 1 else None)
+
+    subscription = subscribe(node, kind, topic, store, reliability, raw=True)
+    return subscription

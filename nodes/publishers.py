@@ -1,0 +1,122 @@
+"""What the tasks publish. One class a task, used by its own node and by the node that runs all."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import TwistStamped
+from sensor_msgs.msg import Image
+from visualization_msgs.msg import MarkerArray
+
+from headway import messages
+from headway.markers import marker_array
+from headway.nodes.base import StageNode
+from headway.nodes.outputs import fill, wanted
+from headway.nodes.request import Request
+from headway.pipeline import Motion
+from headway.stages.gate import GateConfig
+from headway.types import DriveCommand as Command
+from headway.types import Heads, Trace, Tracks, View
+from headway_msgs.msg import DriveCommand, ForecastArray, HeadArray, RiskArray
+
+
+class HeadPublisher:
+    """~/heads."""
+
+    def __init__(self, node: StageNode) -> None:
+        self._heads = node.advertise(HeadArray, "~/heads")
+
+    def say(
+        self, request: Request, heads: Heads, view: View, width: int, height: int, tracks: Tracks | None = None
+    ) -> None:
+        """The heads of one image."""
+        fields = messages.head_array(heads, view, width, height, request.trace, tracks=tracks)
+        self._heads.publish(fill(HeadArray(), _restamped(fields, request)))
+
+    def refuse(self, request: Request, reason: str) -> None:
+        """No answer for this image."""
+        fields = messages.head_array(None, request.view, 0, 0, request.trace, valid=False, reason=reason)
+        self._heads.publish(fill(HeadArray(), _restamped(fields, request)))
+
+
+class MotionPublisher:
+    """~/forecasts, ~/risk, and ~/markers while somebody looks."""
+
+    def __init__(self, node: StageNode) -> None:
+        self._forecasts = node.advertise(ForecastArray, "~/forecasts")
+        self._risk = node.advertise(RiskArray, "~/risk")
+        self._markers = node.advertise(MarkerArray, "~/markers", depth=1)
+
+    def say(self, request: Request, motion: Motion, view: View) -> None:
+        """Forecasts and risks of one view."""
+        forecasts = messages.forecast_array(motion.forecast, view, request.trace)
+        risk = messages.risk_array(motion.risks, view, request.trace)
+        self._risk.publish(fill(RiskArray(), _restamped(risk, request)))
+        self._forecasts.publish(fill(ForecastArray(), _restamped(forecasts, request)))
+        if wanted(self._markers):
+            self._markers.publish(fill(MarkerArray(), marker_array(motion.forecast, motion.risks, view)))
+
+    def refuse(self, request: Request, reason: str, trace: Trace | None = None) -> None:
+        """No forecast for this view; the risk is unsure."""
+        trace = trace or request.trace
+        forecasts = messages.forecast_array(None, request.view, trace, valid=False, reason=reason)
+        risk = messages.risk_array(None, request.view, trace, valid=False, reason=reason)
+        self._risk.publish(fill(RiskArray(), _restamped(risk, request)))
+        self._forecasts.publish(fill(ForecastArray(), _restamped(forecasts, request)))
+
+
+class CommandPublisher:
+    """~/command and ~/twist."""
+
+    def __init__(self, node: StageNode, gate: GateConfig) -> None:
+        self._command = node.advertise(DriveCommand, "~/command")
+        self._twist = node.advertise(TwistStamped, "~/twist")
+        self._curvature = math.tan(math.radians(gate.max_steering_deg)) / gate.wheelbase_m  # 1/m at full lock
+
+    def say(
+        self,
+        request: Request,
+        command: Command,
+        view: View,
+        valid: bool = True,
+        reason: str = "",
+        trace: Trace | None = None,
+    ) -> None:
+        """One command, valid or ramping to a stop."""
+        fields = messages.drive_command(command, view, trace or request.trace, valid, reason)
+        self._command.publish(fill(DriveCommand(), _restamped(fields, request)))
+        twist = messages.twist_stamped(command, view, self._curvature)
+        self._twist.publish(fill(TwistStamped(), _restamped(twist, request)))
+
+
+class PicturePublisher:
+    """~/debug_image, drawn only while somebody looks."""
+
+    def __init__(self, node: StageNode) -> None:
+        self._image = node.advertise(Image, "~/debug_image", depth=1)
+
+    @property
+    def wanted(self) -> bool:
+        """True while somebody looks."""
+        return wanted(self._image)
+
+    def say(self, request: Request, image: np.ndarray) -> None:
+        """image: (H, W, 3) uint8 BGR."""
+        height, width = image.shape[:2]
+        fields: dict[str, Any] = {
+            "header": messages.header(request.view),
+            "height": height,
+            "width": width,
+            "encoding": "bgr8",
+            "step": 3 * width,
+            "data": np.ascontiguousarray(image).reshape(-1),
+        }
+        self._image.publish(fill(Image(), _restamped(fields, request)))
+
+
+def _restamped(fields: dict[str, Any], request: Request) -> dict[str, Any]:
+    # A source without stamps is tracked by its time of arrival, but no stamp is ever invented in an output.
+    fields["header"]["stamp"] = request.stamp
+    return fields

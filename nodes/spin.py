@@ -1,0 +1,43 @@
+"""One node, one process: start, spin, and an orderly end on SIGINT and SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+
+from headway.errors import HeadwayError
+from headway.nodes.base import StageNode
+from headway.ros_environment import prepare
+
+
+def run(make: Callable[[], StageNode], args: list[str] | None = None) -> int:
+    """Spins one node until SIGINT or SIGTERM; returns the exit code."""
+    prepare()
+    rclpy.init(args=args)
+    node: StageNode | None = None
+    try:
+        node = make()
+        if node.config.autostart:
+            node.trigger_configure()
+            node.trigger_activate()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except HeadwayError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    finally:
+        # A second signal while ROS is being taken down would kill the process half-way.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if node is not None:
+            node.guarded(node.stop)()
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0

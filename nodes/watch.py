@@ -1,0 +1,58 @@
+"""What is said when nothing comes in: silence must be heard as silence, and a vehicle must come to a stop."""
+
+from __future__ import annotations
+
+import time
+
+from headway.nodes.base import StageNode
+from headway.nodes.publishers import CommandPublisher, MotionPublisher
+from headway.pipeline import Driving
+from headway.sensors import Sensors
+from headway.types import Risks
+
+WATCH_PERIOD_S = 0.04
+REPEAT_S = 0.2  # "unsure" is repeated this often while the silence lasts
+
+
+class MotionWatch:
+    """Publishes "unsure" once the main input of the node has been silent for input.timeout_s."""
+
+    def __init__(self, node: StageNode, publisher: MotionPublisher) -> None:
+        self._node, self._publisher = node, publisher
+        self._said_ns = 0
+
+    def start(self) -> None:
+        """Begins to watch; called at activation."""
+        self._said_ns = 0
+        self._node.every(WATCH_PERIOD_S, self._tick)
+
+    def _tick(self) -> None:
+        silence = self._node.silence_s()
+        now_ns = time.monotonic_ns()
+        if silence < self._node.config.input.timeout_s or now_ns - self._said_ns < REPEAT_S * 1e9:
+            return
+        self._said_ns = now_ns
+        ever = self._node.last_request is not None
+        what = f"no {self._node.input_name} for {silence:.2f} s" if ever else f"no {self._node.input_name} received yet"
+        self._publisher.refuse(self._node.silent_request(), what)
+
+
+class Heartbeat:
+    """Goes on sending commands that ramp to a stop once no image could be answered for heartbeat_s."""
+
+    def __init__(self, node: StageNode, task: Driving, publisher: CommandPublisher, sensors: Sensors) -> None:
+        self._node, self._task, self._publisher, self._sensors = node, task, publisher, sensors
+        self.risks: Risks | None = None
+
+    def start(self) -> None:
+        """Begins to watch; called at activation."""
+        self._node.every(self._node.config.heartbeat_period_s, self._tick)
+
+    def _tick(self) -> None:
+        silence = self._node.silence_s()
+        if silence < self._node.config.heartbeat_s:
+            return
+        request = self._node.silent_request()
+        view = self._sensors.view(request.stamp_ns, request.message.header.frame_id, 0, 0)
+        command = self._task.idle(view, self.risks)
+        self._publisher.say(request, command, view, valid=False, reason=f"no image answered for {silence:.1f} s")
