@@ -1,0 +1,100 @@
+"""Head pose: one pass of the network over the whole frame, every head with box, score, rotation and expected error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import chndtr
+
+from headway.config import Config, parameter
+from headway.errors import ModelError
+from headway.geometry import Array, ray_basis, rotation_from_6d, viewing_ray
+from headway.runtime.engine import Model
+from headway.stages.letterbox import Letterbox
+from headway.stages.nms import suppress
+from headway.types import Camera, Frame, Heads
+
+TASK = "head-pose"
+
+ATTENTION_DEG = 15.0
+"""A head within this angle of the lens looks at the camera: eyes turn about that far before the head follows."""
+
+SIGMA_TO_AXIS = float(np.sqrt(np.pi / 8.0))
+"""Expected angle of a rotation error with three equal normal components -> standard deviation of one component."""
+
+SMALLEST_SIGMA_DEG = 0.5
+"""No pose label is better than this, so no head is surer."""
+
+
+@dataclass(frozen=True)
+class HeadConfig(Config):
+    """What is reported."""
+
+    score_threshold: float = parameter(
+        0.35, "heads below this score are not reported (best F1 on the rendered validation set)", 0.01, 1.0
+    )
+    nms_iou: float = parameter(
+        0.45, "of two boxes that overlap more than this, the lower score goes (DirectMHP's demo value)", 0.0, 1.0
+    )
+    minimum_px: float = parameter(
+        3.0, "heads narrower or lower than this in the source image are not reported", 0.0, 1000.0
+    )
+
+
+class HeadStage:
+    """Frame -> Heads. Works on any `head-pose` model folder; the input size comes from its manifest."""
+
+    def __init__(self, model: Model, config: HeadConfig | None = None) -> None:
+        self.model, self.config = model, config or HeadConfig()
+        spec, output = model.manifest.inputs.get("image"), model.manifest.outputs.get("candidates")
+        if spec is None or output is None or len(spec.shape) != 4 or spec.shape[0] != 1 or spec.shape[3] != 3:
+            raise ModelError(f"model '{model.name}' is no head-pose model: image (1, H, W, 3) -> candidates is wanted")
+        self._box, self._score = output.column("box"), output.column("score")
+        self._rotation, self._log_sigma = output.column("rotation"), output.column("log_sigma")
+        self._letterbox = Letterbox(spec.shape[1], spec.shape[2])
+
+    def __call__(self, frame: Frame) -> Heads:
+        """Heads of one frame, best score first. Raises FrameError for an image that is none, EngineError for NaN."""
+        rows = self.model.infer({"image": self._letterbox(frame.image)})["candidates"][0]
+        # Rows come sorted by score: everything below the threshold is cut off before anything is computed.
+        score = rows[:, self._score][:, 0]
+        rows = rows[: int(np.count_nonzero(score >= self.config.score_threshold))]
+        rows = rows[suppress(rows[:, self._box], self.config.nms_iou)]
+        boxes = self._letterbox.boxes_to_source(rows[:, self._box])
+        large = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= max(self.config.minimum_px, 1e-3)
+        rows, boxes = rows[large], boxes[large]
+        if not len(rows):
+            return Heads.empty()
+        nine = rows[:, self._rotation].astype(float).reshape(-1, 3, 3)
+        rotation = rotation_from_6d(np.concatenate([nine[:, :, 0], nine[:, :, 1]], axis=1))
+        sigma_deg = np.degrees(np.exp(rows[:, self._log_sigma][:, 0].astype(float))).clip(SMALLEST_SIGMA_DEG, 180.0)
+        attention = attention_probability(rotation, sigma_deg)
+        if frame.camera is not None:
+            height, width = frame.image.shape[:2]
+            rotation = _basis_at(boxes, frame.camera, height, width) @ rotation
+        return Heads(boxes.astype(np.float32), rows[:, self._score][:, 0].copy(), rotation, sigma_deg, attention)
+
+    def reset(self) -> None:
+        """Nothing is remembered from frame to frame."""
+
+
+def attention_probability(rotation: Array, sigma_deg: Array) -> Array:
+    """Probability (N,) that each head looks at the camera, from ray-relative rotations (N, 3, 3) and sigma_deg (N,).
+
+    The gaze is an angle a = acos(R[2, 2]) off the direction to the lens. Of the rotation error's three components,
+    each normal with s = sigma_deg · sqrt(π/8), two turn the gaze: so its true offset is a Rice variable and
+    P(offset < 15°) = F(15² / s²), F the noncentral chi-square law of 2 degrees of freedom with noncentrality a² / s².
+    """
+    angle = np.degrees(np.arccos(np.asarray(rotation, float)[:, 2, 2].clip(-1.0, 1.0)))
+    s = np.maximum(np.asarray(sigma_deg, float), SMALLEST_SIGMA_DEG) * SIGMA_TO_AXIS
+    probability = chndtr((ATTENTION_DEG / s) ** 2, 2.0, (angle / s) ** 2)
+    # Far out in the tail the series gives up with NaN; there the answer is 0 or 1 to machine precision.
+    return np.where(np.isfinite(probability), probability, (angle < ATTENTION_DEG).astype(float)).clip(0.0, 1.0)
+
+
+def _basis_at(boxes: Array, camera: Camera, height: int, width: int) -> Array:
+    """(N, 3, 3) ray bases at the box centres; the intrinsics may be for another size of the same picture."""
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    scale = [camera.width / width if camera.width else 1.0, camera.height / height if camera.height else 1.0]
+    return ray_basis(viewing_ray(centre * scale, camera))

@@ -1,0 +1,58 @@
+"""Fits an image of any size into the network's input, and takes boxes back."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from headway.errors import FrameError
+from headway.geometry import Array
+
+GREY = 114
+"""Padding colour, the one the networks were trained with (the YOLO family's value)."""
+
+AREA_BELOW = 0.6
+"""Shrinking by more than this averages the pixels (INTER_AREA): linear sampling would alias small heads."""
+
+
+class Letterbox:
+    """Scales, centres and pads with grey. Owns one buffer, made once; each call writes over the last one's result."""
+
+    def __init__(self, height: int, width: int) -> None:
+        self.height, self.width = height, width
+        self._buffer = np.full((1, height, width, 3), GREY, np.uint8)
+        self._source = (0, 0)
+        self._place = (0, 0, width, height)
+        self._scale = np.ones(2)
+
+    def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(h, w, 3) uint8 -> (1, H, W, 3) uint8: a view on the buffer, valid until the next call."""
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+            raise FrameError(f"image is {image.dtype}{list(image.shape)}: (height, width, 3) uint8 BGR is wanted")
+        if image.shape[:2] != self._source:
+            self._fit(image.shape[0], image.shape[1])
+        x, y, w, h = self._place
+        inside = self._buffer[0, y : y + h, x : x + w]
+        if (h, w) == image.shape[:2]:
+            inside[...] = image
+        else:
+            area = min(self._scale) < AREA_BELOW
+            cv2.resize(image, (w, h), dst=inside, interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR)
+        return self._buffer
+
+    def boxes_to_source(self, boxes: Array) -> Array:
+        """(N, 4) xyxy pixels of the network's input -> (N, 4) xyxy pixels of the last image, clipped to it."""
+        x, y, _, _ = self._place
+        corners = (np.asarray(boxes, float).reshape(-1, 2, 2) - [x, y]) / self._scale
+        height, width = self._source
+        return corners.clip(0.0, [width, height]).reshape(-1, 4)
+
+    def _fit(self, height: int, width: int) -> None:
+        scale = min(self.width / width, self.height / height)
+        # An extreme aspect ratio still has one pixel across, so the two axes may scale differently.
+        w, h = max(1, round(width * scale)), max(1, round(height * scale))
+        self._source = (height, width)
+        self._place = ((self.width - w) // 2, (self.height - h) // 2, w, h)
+        self._scale = np.array([w / width, h / height])
+        self._buffer.fill(GREY)

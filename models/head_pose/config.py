@@ -1,0 +1,62 @@
+"""Sizes of the network and settings of its training, each with where it comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STRIDES = (8, 16, 32)
+CANDIDATES = 300
+"""Rows of the graph's output: fixed shape for the engines, and the largest crowd that is answered in full."""
+
+COLUMNS = {"box": (0, 4), "score": (4, 5), "rotation": (5, 14), "log_sigma": (14, 15)}
+"""Columns of `candidates`. log_sigma is the natural logarithm of the expected geodesic error in radians."""
+
+BOX, SCORE, ROTATION, LOG_SIGMA = (slice(*COLUMNS[name]) for name in ("box", "score", "rotation", "log_sigma"))
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Channels of the trunk at strides 2, 4, 8, 16, 32, residual blocks at strides 4..32, channels of neck and head."""
+
+    channels: tuple[int, int, int, int, int] = (16, 32, 64, 128, 160)
+    blocks: tuple[int, int, int, int] = (1, 2, 2, 1)
+    neck: int = 64
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the terms and the assignment of heads to cells."""
+
+    score: float = 1.0
+    box: float = 2.0
+    pose: float = 2.0
+    sigma: float = 0.1
+    # A head of size s = sqrt(w h) px is learnt at every level with low <= s < high; the ranges overlap so that a size
+    # between two levels is seen by both.
+    size_ranges: tuple[tuple[float, float], ...] = ((0.0, 56.0), (36.0, 128.0), (88.0, 1e9))
+    # Cells whose centre lies within this many strides of the box centre are positive: 3 x 3 cells or a little less.
+    radius: float = 1.25
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run. Times count from the start of the run, resumed time included."""
+
+    seed: int = 0
+    # Crop start: small pictures round one head, so that the pose terms see a head in nearly every pixel computed.
+    crop_size: int = 96
+    crop_batch: int = 64
+    crop_share: float = 0.4
+    # Until here crops and frames take turns, then frames alone set the statistics of the batch norms.
+    mixed_share: float = 0.8
+    frame_size: int = 256
+    frame_batch: int = 12
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    warmup_steps: int = 100
+    # The raw 6D squared error has a gradient everywhere; the geodesic error takes over after this share of the run.
+    raw_pose_share: float = 0.12
+    ema: float = 0.998
+    minimum_visibility: float = 0.3
+    photo_share: float = 0.12
+    checkpoint_s: float = 120.0

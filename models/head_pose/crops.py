@@ -1,0 +1,106 @@
+"""Which part of which picture is learnt next: crops round one head for the crop start, frames afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from headway.evaluate.head_labels import HeadLabels
+from headway.models.head_pose.cutouts import Cutout, paste
+from headway.models.head_pose.data import Sample, Warp, recoloured, warped
+
+TURN_SD_DEG, TURN_LIMIT_DEG = 12.0, 40.0
+"""In-plane rotation added in training: people tilt their heads and cameras are held askew."""
+
+SMALLEST_HEAD_PX = 9.0
+LARGEST_UPSCALE = 2.0
+"""Beyond twice its rendered size a head is a blur that no camera makes."""
+
+
+def by_image(labels: HeadLabels) -> list[np.ndarray]:
+    """For each picture the rows of its heads."""
+    order = np.argsort(labels.index, kind="stable")
+    counts = np.bincount(labels.index, minlength=len(labels.images))
+    return np.split(order, np.cumsum(counts)[:-1])
+
+
+class Sampler:
+    """An endless, reproducible stream of training pictures of one size."""
+
+    def __init__(
+        self,
+        images: Sequence[np.ndarray],
+        labels: HeadLabels,
+        size: int,
+        rng: np.random.Generator,
+        *,
+        around_heads: bool,
+        minimum_visibility: float = 0.3,
+        cutouts: Sequence[Cutout] = (),
+        cutout_share: float = 0.0,
+        augment: bool = True,
+    ):
+        self.images, self.labels, self.size, self.rng = images, labels, size, rng
+        self.around_heads, self.augment = around_heads, augment
+        self.cutouts, self.cutout_share = cutouts, cutout_share if cutouts else 0.0
+        self.minimum_visibility = minimum_visibility
+        self._rows = by_image(labels)
+        self._good = np.flatnonzero(labels.visibility >= minimum_visibility)
+
+    def reseed(self, seed: int) -> None:
+        """Starts another stream."""
+        self.rng = np.random.default_rng([seed, self.size])
+
+    def whole(self, row: int) -> Sample:
+        """Picture `row` as it is; heads too hidden to learn from are marked as ignored."""
+        here, labels = self._rows[row], self.labels
+        ignore = labels.visibility[here] < self.minimum_visibility
+        return Sample(self.images[row], labels.boxes[here], labels.rotation[here], ignore)
+
+    def next(self) -> Sample:
+        """The next picture."""
+        sample = self._crop() if self.around_heads else self._frame()
+        if self.rng.random() < self.cutout_share:
+            sample = paste(sample, self.cutouts[self.rng.integers(len(self.cutouts))], self._paste_px(), self.rng)
+        return Sample(recoloured(sample.image, self.rng), *_labels(sample)) if self.augment else sample
+
+    def batch(self, count: int) -> list[Sample]:
+        """The next `count` pictures."""
+        return [self.next() for _ in range(count)]
+
+    def _crop(self) -> Sample:
+        head = int(self.rng.choice(self._good))
+        box = self.labels.boxes[head]
+        px = max(float(np.sqrt((box[2] - box[0]) * (box[3] - box[1]))), 1.0)
+        largest = min(0.95 * self.size, LARGEST_UPSCALE * px)
+        wanted = np.exp(self.rng.uniform(np.log(min(14.0, 0.9 * largest)), np.log(largest)))
+        room = max(self.size - wanted, 0.0) / 2
+        return self._warped(int(self.labels.index[head]), (box[:2] + box[2:]) / 2, wanted / px, room)
+
+    def _frame(self) -> Sample:
+        row = int(self.rng.integers(len(self.images)))
+        height, width = self.images[row].shape[:2]
+        scale = self.size / max(height, width) * np.exp(self.rng.uniform(np.log(0.75), np.log(2.0)))
+        here = self._rows[row]
+        if len(here) and self.rng.random() < 0.7:
+            box = self.labels.boxes[self.rng.choice(here)]
+            return self._warped(row, (box[:2] + box[2:]) / 2, scale, 0.35 * self.size)
+        centre = np.array([width, height]) * self.rng.uniform(0.3, 0.7, 2)
+        return self._warped(row, centre, scale, 0.1 * self.size)
+
+    def _warped(self, row: int, source: np.ndarray, scale: float, room: float) -> Sample:
+        target = self.size / 2 + self.rng.uniform(-room, room, 2)
+        angle, mirror = 0.0, False
+        if self.augment:
+            angle = float(np.radians(np.clip(self.rng.normal(0, TURN_SD_DEG), -TURN_LIMIT_DEG, TURN_LIMIT_DEG)))
+            mirror = bool(self.rng.random() < 0.5)
+        warp = Warp(float(scale), angle, (source[0], source[1]), (target[0], target[1]), mirror)
+        return warped(self.whole(row), warp, self.size)
+
+    def _paste_px(self) -> float:
+        return float(np.exp(self.rng.uniform(np.log(20.0), np.log(0.7 * self.size))))
+
+
+def _labels(sample: Sample) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return sample.boxes, sample.rotation, sample.ignore

@@ -1,0 +1,159 @@
+"""Training pictures: a cache of decoded images, similarity warps with exact labels, and changes of colour."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+
+from headway.errors import UsageError
+from headway.evaluate.head_labels import HeadLabels
+from headway.models.head_pose.loss import Targets
+
+Image = NDArray[np.uint8]
+
+GREY = 114
+MIRROR = np.diag([-1.0, 1.0, 1.0])
+MINIMUM_PX = 6.0
+"""A head smaller than this after a warp is ignored: no pose can be read from it."""
+
+MINIMUM_INSIDE = 0.4
+"""A head of which less than this share of the box stays in the picture is ignored."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One training picture (S, S, 3) uint8 BGR with its M heads; see loss.Targets for the fields."""
+
+    image: Image
+    boxes: np.ndarray
+    rotation: np.ndarray
+    ignore: np.ndarray
+
+
+@dataclass(frozen=True)
+class Warp:
+    """Rotation by `angle` (radians, clockwise in the image) and scale about `source` (x, y), moved to `target`.
+
+    With `mirror` the picture is flipped left to right first.
+    """
+
+    scale: float
+    angle: float
+    source: tuple[float, float]
+    target: tuple[float, float]
+    mirror: bool = False
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """(2, 3) affine matrix for cv2.warpAffine, source pixels -> target pixels (continuous coordinates)."""
+        c, s = self.scale * np.cos(self.angle), self.scale * np.sin(self.angle)
+        linear = np.array([[c, -s], [s, c]]) @ np.diag([-1.0 if self.mirror else 1.0, 1.0])
+        return np.c_[linear, np.array(self.target) - linear @ np.array(self.source)]
+
+    def image(self, image: np.ndarray, size: int, border: int | tuple[int, ...] = GREY) -> np.ndarray:
+        """Warps a picture to `size` x `size`; shrinking by more than two goes over a smaller copy: no aliasing."""
+        matrix = self.matrix
+        while np.linalg.norm(matrix[:, 0]) < 0.5 and min(image.shape[:2]) >= 8:
+            image = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+            matrix = np.c_[matrix[:, :2] * 2.0, matrix[:, 2]]
+        # OpenCV puts pixel centres at whole numbers, the labels put them at halves.
+        shifted = np.c_[matrix[:, :2], matrix[:, 2] + matrix[:, :2] @ [0.5, 0.5] - 0.5]
+        value = border if isinstance(border, tuple) else (border,) * 3
+        return cv2.warpAffine(image, shifted, (size, size), flags=cv2.INTER_LINEAR, borderValue=value)
+
+    def boxes(self, boxes: np.ndarray) -> np.ndarray:
+        """(M, 4) -> (M, 4): a head fills its box like an ellipse, so the box of the turned ellipse is the new box."""
+        matrix = self.matrix
+        centre = (boxes[:, :2] + boxes[:, 2:]) / 2 @ matrix[:, :2].T + matrix[:, 2]
+        half = np.sqrt(((boxes[:, 2:] - boxes[:, :2]) / 2) ** 2 @ (matrix[:, :2] ** 2).T)
+        return np.c_[centre - half, centre + half]
+
+    def rotation(self, rotation: np.ndarray) -> np.ndarray:
+        """(M, 3, 3) ray-relative head rotations in the warped picture."""
+        c, s = np.cos(self.angle), np.sin(self.angle)
+        if self.mirror:
+            rotation = MIRROR @ rotation @ MIRROR
+        return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]) @ rotation
+
+
+def area(boxes: np.ndarray) -> np.ndarray:
+    """(M, 4) xyxy -> (M,) square pixels, 0 where a box is empty."""
+    return np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0.0), axis=1)
+
+
+def warped(sample: Sample, warp: Warp, size: int) -> Sample:
+    """The part of a labelled picture that the warp shows: heads outside are dropped, cut-off ones may be ignored."""
+    whole = warp.boxes(sample.boxes)
+    clipped = whole.clip(0, size)
+    inside = area(clipped) / np.maximum(area(whole), 1e-9)
+    seen = inside > 0.02
+    small = np.sqrt(area(clipped)) < MINIMUM_PX
+    hidden = sample.ignore | small | (inside < MINIMUM_INSIDE)
+    return Sample(warp.image(sample.image, size), clipped[seen], warp.rotation(sample.rotation)[seen], hidden[seen])
+
+
+class ImageCache:
+    """All pictures of a label set, decoded once into a memory-mapped (N, H, W, 3) uint8 file below `folder`.
+
+    Pictures of one set must have one size. Owner of the memory is the file: never write to a row.
+    """
+
+    def __init__(self, labels: HeadLabels, folder: Path):
+        first = cv2.imread(str(labels.images[0])) if labels.images else None
+        if first is None:
+            raise UsageError(f"no readable image among the {len(labels.images)} of the training set")
+        key = hashlib.sha256("\n".join(map(str, labels.images)).encode()).hexdigest()[:16]
+        path = folder / f"{key}.npy"
+        if not path.is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(".part.npy")
+            store = np.lib.format.open_memmap(part, "w+", np.uint8, (len(labels.images), *first.shape))
+            for row, source in enumerate(track(labels.images, "decoding images", transient=True)):
+                image = cv2.imread(str(source))
+                if image is None or image.shape != first.shape:
+                    raise UsageError(f"{source} cannot be read, or is not {first.shape[1]}x{first.shape[0]} px")
+                store[row] = image
+            store.flush()
+            part.rename(path)
+        self.images = np.load(path, mmap_mode="r")
+
+    def __getitem__(self, row: int) -> Image:
+        return self.images[row]
+
+
+def recoloured(image: Image, rng: np.random.Generator) -> Image:
+    """Exposure, gamma, white balance, and now and then grey, blur, noise or JPEG: what cameras do to a picture."""
+    curve = (np.arange(256, dtype=np.float32) / 255.0) ** np.exp(rng.normal(0, 0.25))
+    gain = np.exp(rng.normal(0, 0.2)) * np.exp(rng.normal(0, 0.07, 3))
+    table = np.clip(255.0 * curve[:, None] * gain + rng.normal(0, 12), 0, 255).astype(np.uint8)
+    image = cv2.LUT(image, table.reshape(256, 1, 3))
+    kind = rng.random()
+    if kind < 0.10:
+        image = np.repeat(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[..., None], 3, axis=2)
+    elif kind < 0.25:
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.4))
+    elif kind < 0.40:
+        noise = rng.normal(0, rng.uniform(2, 14), image.shape).astype(np.int16)
+        image = np.clip(image + noise, 0, 255).astype(np.uint8)
+    elif kind < 0.52:
+        _, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 80))])
+        image = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+    return image
+
+
+def collate(samples: list[Sample]) -> tuple[torch.Tensor, Targets]:
+    """Samples of one size -> images (B, 3, S, S) float32 0..255 and targets."""
+    images = torch.from_numpy(np.stack([s.image for s in samples])).permute(0, 3, 1, 2)
+    return images.float().contiguous(memory_format=torch.channels_last), Targets(
+        boxes=torch.from_numpy(np.concatenate([s.boxes for s in samples]).astype(np.float32)),
+        rotation=torch.from_numpy(np.concatenate([s.rotation for s in samples]).astype(np.float32)),
+        image=torch.from_numpy(np.repeat(np.arange(len(samples)), [len(s.boxes) for s in samples])),
+        ignore=torch.from_numpy(np.concatenate([s.ignore for s in samples]).astype(bool)),
+    )

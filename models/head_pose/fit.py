@@ -1,0 +1,173 @@
+"""The training loop: crop start, then frames, with an averaged copy of the weights; can stop and go on."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from headway.models.head_pose.config import LossConfig, TrainConfig
+from headway.models.head_pose.crops import Sampler
+from headway.models.head_pose.data import collate
+from headway.models.head_pose.loss import HeadPoseLoss
+from headway.models.head_pose.network import HeadPoseNet
+
+LOG_FILE, CHECKPOINT_FILE = "log.csv", "checkpoint.pt"
+LOG_EVERY_S = 15.0
+CLIP = 5.0
+"""Largest gradient norm: a head on the border of two cells now and then gives a gradient a hundred times the usual."""
+
+
+@dataclass
+class Limit:
+    """A run ends after `minutes` of training or `steps`, whichever is given and comes first."""
+
+    minutes: float | None = None
+    steps: int | None = None
+
+    def progress(self, elapsed_s: float, step: int) -> float:
+        """0 at the start, 1 at the end."""
+        by_time = elapsed_s / (60 * self.minutes) if self.minutes else 0.0
+        by_step = step / self.steps if self.steps else 0.0
+        return min(1.0, max(by_time, by_step))
+
+
+class Average:
+    """Exponential moving average of the weights; young averages follow faster."""
+
+    def __init__(self, network: nn.Module, decay: float):
+        self.network, self.decay, self.count = copy.deepcopy(network).eval(), decay, 0
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Takes the weights of `network` in."""
+        self.count += 1
+        share = 1 - min(self.decay, (1 + self.count) / (10 + self.count))
+        for mine, new in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
+            if mine.dtype.is_floating_point:
+                mine.lerp_(new, share)
+            else:
+                mine.copy_(new)
+
+
+@dataclass
+class Run:
+    """State of one training run; `folder` receives the log and the checkpoints."""
+
+    config: TrainConfig
+    limit: Limit
+    folder: Path
+    crops: Sampler
+    frames: Sampler
+    loss: LossConfig = field(default_factory=LossConfig)
+    step: int = 0
+    elapsed_s: float = 0.0
+    pictures: int = 0
+
+    def __post_init__(self) -> None:
+        torch.manual_seed(self.config.seed)
+        self.network = HeadPoseNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = Average(self.network, self.config.ema)
+        self.losses = {s.size: HeadPoseLoss(s.size, s.size, self.loss) for s in (self.crops, self.frames)}
+        decay = [p for p in self.network.parameters() if p.ndim > 1]
+        rest = [p for p in self.network.parameters() if p.ndim <= 1]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": decay, "weight_decay": self.config.weight_decay}, {"params": rest, "weight_decay": 0.0}],
+            lr=self.config.learning_rate,
+        )
+
+    def resume(self) -> bool:
+        """Goes on from the checkpoint in `folder`, if there is one."""
+        path = self.folder / CHECKPOINT_FILE
+        if not path.is_file():
+            return False
+        state = torch.load(path, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.average.network.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.elapsed_s, self.pictures = state["step"], state["elapsed_s"], state["pictures"]
+        self.average.count = self.step
+        # The stream of pictures must not start again from its beginning.
+        for sampler in (self.crops, self.frames):
+            sampler.reseed(self.config.seed + self.step)
+        return True
+
+    def save(self) -> None:
+        """Writes the checkpoint by rename, so that a kill leaves the old one whole."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "pictures": self.pictures,
+            "config": asdict(self.config),
+        }
+        part = self.folder / (CHECKPOINT_FILE + ".part")
+        torch.save(state, part)
+        part.rename(self.folder / CHECKPOINT_FILE)
+
+    def fit(self, report: Callable[[float, dict[str, float]], None] | None = None) -> None:
+        """Trains to the limit; `report` gets progress 0..1 and the mean terms since the last call."""
+        started, before = time.monotonic(), self.elapsed_s
+        saved = logged = started
+        terms: dict[str, list[float]] = {}
+        while (progress := self.limit.progress(self.elapsed_s, self.step)) < 1.0:
+            for name, value in self._one_step(progress).items():
+                terms.setdefault(name, []).append(value)
+            now = time.monotonic()
+            self.elapsed_s = before + now - started
+            if now - logged > LOG_EVERY_S or self.limit.progress(self.elapsed_s, self.step) >= 1.0:
+                means = {name: sum(values) / len(values) for name, values in terms.items()}
+                self._log(means)
+                if report:
+                    report(progress, means)
+                terms, logged = {}, now
+            if now - saved > self.config.checkpoint_s:
+                self.save()
+                saved = time.monotonic()
+        self.save()
+
+    def _one_step(self, progress: float) -> dict[str, float]:
+        c = self.config
+        crop = progress < c.crop_share or (progress < c.mixed_share and self.step % 2 == 0)
+        sampler, batch = (self.crops, c.crop_batch) if crop else (self.frames, c.frame_batch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate(progress)
+        images, targets = collate(sampler.batch(batch))
+        self.network.train()
+        raw_pose = max(0.0, 1.0 - progress / c.raw_pose_share)
+        loss, terms = self.losses[sampler.size](self.network(images), targets, raw_pose)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm: Tensor = nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
+        if bool(torch.isfinite(norm)):
+            self.optimizer.step()
+            self.average.update(self.network)
+        self.step += 1
+        self.pictures += batch
+        return {("crop_" if crop else "frame_") + k: v for k, v in terms.items()}
+
+    def _learning_rate(self, progress: float) -> float:
+        warm = min(1.0, (self.step + 1) / self.config.warmup_steps)
+        return self.config.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+
+    def _log(self, means: dict[str, float]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / LOG_FILE
+        names = [f"{kind}_{k}" for kind in ("crop", "frame") for k in ("loss", "score", "box", "angle_deg", "sigma")]
+        fresh = not path.is_file()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if fresh:
+                writer.writerow(["step", "elapsed_s", "pictures", *names])
+            row = [f"{means[n]:.4f}" if n in means else "" for n in names]
+            writer.writerow([self.step, f"{self.elapsed_s:.0f}", self.pictures, *row])

@@ -1,0 +1,113 @@
+"""The network: a small residual trunk, a top-down neck, and one decoupled head shared by the three levels.
+
+Fully convolutional: it trains at any size that is a multiple of 32 and exports at a fixed one.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headway.models.head_pose.config import STRIDES, NetworkConfig
+
+RAW_BOX, RAW_SCORE, RAW_SIX, RAW_SIGMA = slice(0, 4), slice(4, 5), slice(5, 11), slice(11, 12)
+"""Channels of the raw maps: centre offset and log size in strides, score logit, 6D rotation, log sigma (radians)."""
+
+RAW_CHANNELS = 12
+
+
+class ConvNorm(nn.Sequential):
+    """Convolution, batch norm and, unless told otherwise, ReLU."""
+
+    def __init__(self, inside: int, outside: int, kernel: int = 3, stride: int = 1, groups: int = 1, act: bool = True):
+        layers: list[nn.Module] = [
+            nn.Conv2d(inside, outside, kernel, stride, kernel // 2, groups=groups, bias=False),
+            nn.BatchNorm2d(outside),
+        ]
+        super().__init__(*layers, *([nn.ReLU(inplace=True)] if act else []))
+
+
+class Block(nn.Module):
+    """x + 3x3(1x1(x)) through half the channels."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.reduce = ConvNorm(channels, channels // 2, 1)
+        self.expand = ConvNorm(channels // 2, channels, 3, act=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> the same shape."""
+        return F.relu(x + self.expand(self.reduce(x)), inplace=True)
+
+
+class Tower(nn.Sequential):
+    """Two depthwise-separable layers with a wide first kernel: context at little cost."""
+
+    def __init__(self, channels: int, layers: int = 2):
+        parts: list[nn.Module] = []
+        for _ in range(layers):
+            parts += [ConvNorm(channels, channels, 5, groups=channels, act=False), ConvNorm(channels, channels, 1)]
+        super().__init__(*parts)
+
+
+class HeadPoseNet(nn.Module):
+    """Image in, three raw maps out."""
+
+    def __init__(self, config: NetworkConfig | None = None):
+        super().__init__()
+        config = config or NetworkConfig()
+        c, n = config.channels, config.neck
+        self.stem = nn.Sequential(ConvNorm(3, c[0], 3, 2), ConvNorm(c[0], c[1], 3, 2))
+        self.stages = nn.ModuleList()
+        for level, count in enumerate(config.blocks):
+            down = [] if level == 0 else [ConvNorm(c[level], c[level + 1], 3, 2)]
+            self.stages.append(nn.Sequential(*down, *(Block(c[level + 1]) for _ in range(count))))
+        self.lateral = nn.ModuleList(ConvNorm(ch, n, 1, act=False) for ch in c[2:])
+        self.smooth = nn.ModuleList(ConvNorm(n, n, 3) for _ in STRIDES)
+        self.detect_tower, self.pose_tower = Tower(n), Tower(n)
+        self.detect_out, self.pose_out = nn.Conv2d(n, 5, 1), nn.Conv2d(n, 7, 1)
+        self.register_buffer("mean", torch.full((1, 3, 1, 1), 114.0))
+        self.register_buffer("scale", torch.full((1, 3, 1, 1), 1.0 / 64.0))
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        for out in (self.detect_out, self.pose_out):
+            nn.init.normal_(out.weight, std=0.01)
+            nn.init.zeros_(out.bias)
+        with torch.no_grad():
+            # About one cell in a hundred is a head; a fresh head is 4 strides wide; error at chance is about 2 rad.
+            self.detect_out.bias[RAW_SCORE] = math.log(0.01 / 0.99)
+            self.detect_out.bias[2:4] = math.log(4.0)
+            self.pose_out.bias[6] = math.log(2.0)
+
+    def trunk(self, image: Tensor) -> list[Tensor]:
+        """(B, 3, H, W) float 0..255 BGR -> features at strides 8, 16, 32."""
+        x = self.stem((image - self.mean) * self.scale)
+        features = []
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        return features[1:]
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """(B, 3, H, W) float 0..255 BGR -> per level (B, RAW_CHANNELS, H / stride, W / stride)."""
+        tops = [lateral(x) for lateral, x in zip(self.lateral, self.trunk(image), strict=True)]
+        for level in (1, 0):
+            tops[level] = tops[level] + F.interpolate(tops[level + 1], scale_factor=2.0, mode="nearest")
+        maps = []
+        for smooth, x in zip(self.smooth, tops, strict=True):
+            x = smooth(F.relu(x))
+            detect, pose = self.detect_out(self.detect_tower(x)), self.pose_out(self.pose_tower(x))
+            maps.append(torch.cat([detect, pose], 1))
+        return maps
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Trainable parameters."""
+    return sum(p.numel() for p in network.parameters())
