@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
+from walking_people import CAMERA, heads, stamp, view
 
 from headway.errors import FrameError
 from headway.geometry import OPTICAL_TO_BODY
 from headway.stages.associate import associate
 from headway.stages.tracks import TrackConfig, TrackStage
 from headway.types import Heads, Tracks
-from walking_people import CAMERA, heads, stamp, view
 
 RATE = 15.0
 

@@ -24,7 +24,7 @@ def view(seconds: float, orientation=OPTICAL_TO_BODY, velocity=None, camera=CAME
 
 
 def heads(positions, orientation=OPTICAL_TO_BODY, camera=CAMERA, rotation=None, sigma_deg=10.0) -> Heads:
-    """Heads of people at semi-local positions (n, 3) m, seen without error: those in front of the camera and inside it."""
+    """Heads of people at semi-local positions (n, 3) m, seen without error: those that are inside the image."""
     points = from_semi_local(np.atleast_2d(np.asarray(positions, float)), orientation)
     boxes = []
     for point in points[points[:, 2] > 0.3]:
