@@ -1,0 +1,42 @@
+"""`headway render people|scene`: labelled synthetic data. The work is in headway.models.render."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def people(
+    out: Annotated[Path, typer.Option(help="Folder for the pictures and annotations.json.")],
+    images: Annotated[int, typer.Option(min=1, help="How many pictures.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same pictures.")] = 1,
+    split: Annotated[str, typer.Option(help="train or val: they share no body, look or background.")] = "train",
+    size: Annotated[int, typer.Option(min=64, help="Width and height in pixels.")] = 384,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes; one a core.")] = 1,
+    pool: Annotated[Path | None, typer.Option(help="Cached bodies; default: bodies.npz beside OUT.")] = None,
+    train_bodies: Annotated[int, typer.Option(min=1, help="Training bodies, when the pool is built.")] = 1500,
+    val_bodies: Annotated[int, typer.Option(min=1, help="Validation bodies, when the pool is built.")] = 200,
+) -> None:
+    """Render crowds of people with exact head boxes and rotations, COCO style."""
+    from rich.progress import Progress
+
+    from headway.models.render.people import Order, ensure_pool, render_people
+
+    order = Order(out, images, seed, split, size, jobs)
+    path = pool or out.resolve().parent / "bodies.npz"
+    with Progress() as bar:
+        posing = bar.add_task("bodies", total=None)
+        bodies, seconds = ensure_pool(
+            path, train_bodies, val_bodies, lambda done, total: bar.update(posing, completed=done, total=total)
+        )
+        bar.update(posing, completed=len(bodies), total=len(bodies))
+        drawing = bar.add_task("pictures", total=images)
+        result = render_people(order, path, lambda done, _: bar.update(drawing, completed=done))
+    built = f"built in {seconds:.0f} s" if seconds else "from the cache"
+    typer.echo(f"bodies: {len(bodies)} in {path}, {built}")
+    rate = result["images"] / result["seconds"]
+    typer.echo(
+        f"{result['images']} pictures, {result['heads']} heads in {out}, {rate:.1f} pictures/s with {jobs} job(s)"
+    )
