@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from straight_engine import STEP_S, straight_model
+from walking_people import heads, view
+
+from headway.errors import ModelError
+from headway.stages.forecast import ForecastConfig, ForecastStage, resample
+from headway.stages.tracks import TrackStage
+from headway.types import Heads, Tracks
+
+
+def followed(velocity, seconds: float, rate: float = 15.0, ego=None, start=(4.0, 0.5, 0.0), people: int = 1) -> Tracks:
+    """Tracks after watching people side by side, 0.8 m apart, walk with `velocity` in the world."""
+    stage, tracks = TrackStage(), None
+    relative = np.array(velocity) - (0 if ego is None else np.array(ego))
+    for i in range(round(seconds * rate) + 1):
+        place = np.array([[start[0], start[1] + 0.8 * k, start[2]] for k in range(people)])
+        place[:, :2] += relative * i / rate
+        tracks = stage(view(i / rate, velocity=ego), heads(place))
+    assert tracks is not None
+    return tracks
+
+
+def test_a_walker_goes_on_and_the_radius_grows_with_time(tmp_path) -> None:
+    forecast = ForecastStage(straight_model(tmp_path))(followed([0.5, 0.0], 4.0), None)
+    best = forecast.modes[0, forecast.probability[0].argmax()]
+    now = forecast.tracks.position[0, :2]
+    np.testing.assert_allclose(best[-1], [now[0] + 0.5 * 4.8, now[1]], atol=0.1)
+    assert (np.diff(forecast.radius[0]) > 0).all()
+    assert forecast.probability.sum(axis=1) == pytest.approx(1)
+    assert forecast.step_s == STEP_S
+
+
+@pytest.mark.parametrize("ego", [None, [1.5, 0.0], [0.8, -0.4]])
+def test_paths_are_relative_to_the_camera_whether_its_motion_is_known_or_not(tmp_path, ego) -> None:
+    tracks = followed([0.2, 0.3], 3.0, ego=ego, start=(7.0, -0.5, 0.0))
+    forecast = ForecastStage(straight_model(tmp_path))(tracks, None)
+    relative = np.array([0.2, 0.3]) - (0 if ego is None else np.array(ego))
+    best = forecast.modes[0, forecast.probability[0].argmax()]
+    np.testing.assert_allclose(best[6] - tracks.position[0, :2], 7 * STEP_S * relative, atol=0.15)
+
+
+def test_with_odometry_the_network_sees_peoples_own_motion(tmp_path) -> None:
+    model = straight_model(tmp_path)
+    ForecastStage(model)(followed([0.0, 0.0], 3.0, ego=[1.5, 0.0], start=(8.0, 0, 0)), None)
+    fed = model.engine.fed
+    assert fed["valid"][0, 0].all()
+    assert np.abs(np.diff(fed["positions"][0, 0], axis=0)).max() < 0.05
+
+
+@given(st.sampled_from([7.5, 10.0, 15.0, 29.97, 60.0]), st.floats(0.0, 4.0))
+def test_history_lies_on_the_networks_grid_at_any_camera_rate(rate: float, seconds: float) -> None:
+    tracks = followed([0.4, 0.3], seconds, rate, start=(4.0, -0.5, 0.0))
+    positions, valid = resample(tracks, 8, STEP_S)
+    assert valid[0, -2:].all()
+    assert (np.diff(valid[0].astype(int)) >= 0).all()
+    assert valid[0].sum() == pytest.approx(np.clip(1 + tracks.age_s[0] / STEP_S, 2, 8), abs=1.01)
+    np.testing.assert_allclose(positions[0, -1], tracks.position[0, :2])
+    if seconds > 3.5:
+        np.testing.assert_allclose(np.diff(positions[0], axis=0)[-3:], 3 * [[0.4 * STEP_S, 0.3 * STEP_S]], atol=0.05)
+
+
+def test_somebody_just_seen_gets_a_wider_radius(tmp_path) -> None:
+    stage = ForecastStage(straight_model(tmp_path))
+    new, known = (stage(followed([0.5, 0.0], s), None).radius[0] for s in (0.2, 4.0))
+    assert (new > known).all()
+    assert new[-1] > 1.5 * known[-1]
+
+
+def test_a_path_before_a_long_gap_is_not_used() -> None:
+    stage = TrackStage()
+    for i in range(46):
+        hidden = 15 <= i < 32
+        stage.config = stage.config.replaced({"max_unseen_s": 2.0})
+        tracks = stage(view(i / 15), Heads.empty() if hidden else heads([4.0, 0.5, 0.0]))
+    assert tracks.age_s[0] == pytest.approx(3.0)
+    _, valid = resample(tracks, 8, STEP_S)
+    assert valid[0].sum() == 3
+
+
+def test_the_nominal_level_sets_the_radius(tmp_path) -> None:
+    tracks = followed([0.5, 0.0], 4.0)
+    radii = [
+        ForecastStage(straight_model(tmp_path), ForecastConfig(nominal=level))(tracks, None).radius[0, -1]
+        for level in (0.5, 0.7, 0.9)
+    ]
+    assert radii == sorted(radii)
+
+
+def test_nobody_gives_an_empty_forecast_without_running_the_network(tmp_path) -> None:
+    model = straight_model(tmp_path)
+    forecast = ForecastStage(model)(TrackStage()(view(0), Heads.empty()), None)
+    assert len(forecast) == 0
+    assert forecast.modes.shape == (0, 20, 12, 2)
+    assert model.engine.fed == {}
+
+
+def test_a_calibration_that_was_changed_is_refused(tmp_path) -> None:
+    model = straight_model(tmp_path)
+    (tmp_path / "calibration.json").write_text("{}")
+    with pytest.raises(ModelError, match="SHA-256"):
+        ForecastStage(model)
+
+
+def test_head_directions_reach_the_network_unless_switched_off(tmp_path) -> None:
+    tracks = followed([0.5, 0.0], 1.0)
+    for use in (True, False):
+        model = straight_model(tmp_path)
+        ForecastStage(model, ForecastConfig(use_head_direction=use))(tracks, None)
+        assert np.linalg.norm(model.engine.fed["head_direction"][0, 0]) == pytest.approx(1.0 if use else 0.0)

@@ -1,0 +1,156 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from straight_engine import straight_model
+from walking_people import heads, stamp, view
+
+from headway.stages.forecast import ForecastStage
+from headway.stages.risk import RiskConfig, RiskStage, meet
+from headway.stages.tracks import TrackStage
+from headway.types import Forecast, Level, Risks, Tracks
+
+RATE = 15.0
+
+
+def forecast_of(position, velocity, age_s=3.0, seconds=0.0, heading=0.0, spread=0.0, unsure="") -> Forecast:
+    """One person on a straight path, all modes but for `spread` m of sideways fan at the end."""
+    position, velocity = np.array(position, float), np.array(velocity, float)
+    ahead = 0.4 * np.arange(1, 13)[:, None]
+    side = np.array([-velocity[1], velocity[0]]) / (np.linalg.norm(velocity) + 1e-9)
+    # The first of equally likely modes counts as the most likely one: let it be the middle of the fan.
+    fan = np.array(sorted(np.linspace(-spread, spread, 20), key=abs))[:, None, None] * ahead / 4.8
+    modes = (position + velocity * ahead)[None] + fan * side
+    tracks = Tracks(
+        stamp_ns=stamp(seconds),
+        ids=np.array([7]),
+        position=np.array([[*position, 0.0]]),
+        velocity=np.array([[*velocity, 0.0]]),
+        covariance=np.eye(4)[None] * 0.01,
+        history=np.full((1, 4, 2), np.nan),
+        history_age_s=np.full((1, 4), np.nan),
+        age_s=np.array([age_s]),
+        head_direction=np.full((1, 2), np.nan),
+        head_index=np.array([0]),
+        unsure=unsure,
+        heading_rad=heading,
+    )
+    return Forecast(tracks, modes[None], np.full((1, 20), 0.05), np.full((1, 12), 0.3), 0.4, 0.9)
+
+
+def chain(folder, start, velocity, seconds: float, noise: float = 0.0) -> list[Risks]:
+    """Tracks, forecast and risk on a person seen by a standing camera."""
+    stages = TrackStage(), ForecastStage(straight_model(folder)), RiskStage()
+    random, found = np.random.default_rng(0), []
+    for i in range(int(seconds * RATE)):
+        place = np.array([*(np.array(start) + np.array(velocity) * i / RATE), 0.0])
+        place[:2] += noise * random.normal(size=2)
+        tracks = stages[0](view(i / RATE), heads(place))
+        found.append(stages[2](stages[1](tracks, None)))
+    return found
+
+
+def test_time_to_contact_is_when_the_disc_is_entered() -> None:
+    risk = RiskStage()(forecast_of([4.0, 0.0], [-1.5, 0.0])).items[0]
+    assert risk.time_to_contact_s == pytest.approx(3.0 / 1.5, abs=1e-6)
+    assert risk.probability == pytest.approx(1.0)
+    assert risk.level == Level.ALERT
+    assert risk.direction == "ahead"
+    assert risk.closest_m == pytest.approx(0.0, abs=1e-6)
+
+
+@given(st.floats(-8, 8), st.floats(-8, 8), st.floats(-3, 3), st.floats(-3, 3))
+def test_contact_agrees_with_small_steps_along_the_path(x, y, vx, vy) -> None:
+    forecast = forecast_of([x, y], [vx, vy])
+    contacts = meet(forecast, RiskConfig(horizon_s=4.8))
+    t = np.linspace(0, 4.8, 4801)
+    distance = np.hypot(x + vx * t, y + vy * t)
+    assert contacts.closest_m[0] == pytest.approx(distance.min(), abs=5e-3)
+    if distance.min() < 0.99:
+        assert contacts.time_s[0] == pytest.approx(t[np.argmax(distance <= 1.0)], abs=5e-3)
+        assert contacts.probability[0] == pytest.approx(1.0)
+    elif distance.min() > 1.01:
+        assert np.isinf(contacts.time_s[0])
+
+
+def test_somebody_who_walks_past_is_clear() -> None:
+    for position, velocity in (([6.0, 2.5], [-1.5, 0.0]), ([3.0, 0.0], [1.0, 0.0]), ([5.0, 4.0], [0.0, 0.0])):
+        risk = RiskStage()(forecast_of(position, velocity)).items[0]
+        assert risk.level == Level.CLEAR
+        assert risk.time_to_contact_s is None
+
+
+def test_probability_is_the_share_of_paths_that_come_close() -> None:
+    narrow, wide = (meet(forecast_of([6.0, 0.0], [-1.5, 0.0], spread=s), RiskConfig()) for s in (1.0, 6.0))
+    assert narrow.probability[0] == pytest.approx(1.0)
+    assert 0.2 < wide.probability[0] < 0.6
+
+
+@pytest.mark.parametrize(
+    ("position", "heading", "word"),
+    [
+        ([5, 0], 0.0, "ahead"),
+        ([0, 5], 0.0, "left"),
+        ([0, -5], 0.0, "right"),
+        ([-5, 0.1], 0.0, "behind"),
+        ([0, 5], np.pi / 2, "ahead"),
+        ([5, 0], np.pi / 2, "right"),
+        ([-5, 0.1], np.pi, "ahead"),
+        ([-5, -0.1], -3.0, "ahead"),
+    ],
+)
+def test_directions_are_seen_from_where_the_camera_looks(position, heading, word) -> None:
+    assert RiskStage()(forecast_of(position, [0, 0], heading=heading)).items[0].direction == word
+
+
+def test_a_level_does_not_flicker_and_falls_in_the_end() -> None:
+    stage = RiskStage()
+    levels = []
+    for i in range(40):
+        probability_sways = 1.9 if i % 2 else 2.6
+        fan = probability_sways if i < 20 else 60.0
+        levels.append(stage(forecast_of([4.0, 0.0], [-1.5, 0.0], seconds=i / RATE, spread=fan)).items[0].level)
+    assert set(levels[:20]) == {Level.ALERT}
+    assert levels[-1] < Level.ALERT
+    assert np.count_nonzero(np.diff(levels)) <= 2
+
+
+def test_a_young_track_is_unsure_and_says_so() -> None:
+    risk = RiskStage()(forecast_of([4.0, 0.0], [-1.5, 0.0], age_s=0.1)).items[0]
+    assert risk.level == Level.UNSURE
+    assert "seen for" in risk.reason
+
+
+def test_somebody_who_touches_is_never_too_young_for_an_alert() -> None:
+    assert RiskStage()(forecast_of([0.3, 0.0], [-0.5, 0.0], age_s=0.0)).items[0].level == Level.ALERT
+
+
+def test_degraded_input_and_silence_are_unsure() -> None:
+    stage = RiskStage()
+    assert "orientation" in stage(forecast_of([9, 9], [0, 0], unsure="no orientation")).unsure
+    assert stage(forecast_of([9, 9], [0, 0], seconds=0.1)).unsure == ""
+    late = stage(forecast_of([9, 9], [0, 0], seconds=2.0))
+    assert "1.9 s" in late.unsure
+    assert late.level == Level.UNSURE
+    assert stage.stale(stamp(3), "the camera is silent").level == Level.UNSURE
+
+
+def test_a_head_on_walker_raises_an_alert_in_time(tmp_path) -> None:
+    found = chain(tmp_path, [7.0, 0.0], [-1.4, 0.0], 4.0)
+    alert = next(i for i, r in enumerate(found) if r.level == Level.ALERT)
+    contact = (7.0 - 1.0) / 1.4
+    assert contact - alert / RATE >= 2.0
+    assert all(r.level == Level.ALERT for r in found[alert:])
+
+
+@pytest.mark.parametrize("noise", [0.03, 0.1])
+def test_a_head_on_walker_is_seen_in_noise_too(tmp_path, noise: float) -> None:
+    found = chain(tmp_path, [7.0, 0.0], [-1.4, 0.0], 4.0, noise)
+    alert = next(i for i, r in enumerate(found) if r.level == Level.ALERT)
+    assert (7.0 - 1.0) / 1.4 - alert / RATE >= 1.5
+
+
+def test_a_person_who_stays_far_away_raises_nothing(tmp_path) -> None:
+    found = chain(tmp_path, [5.0, 1.5], [0.0, 0.0], 3.0, 0.03)
+    assert all(r.level in (Level.CLEAR, Level.UNSURE) for r in found)
+    assert found[-1].level == Level.CLEAR
