@@ -97,20 +97,28 @@ def resample(tracks: Tracks, past: int, step_s: float) -> tuple[Array, NDArray[n
     like a person who stands.
     """
     n = len(tracks)
+    rows = np.arange(n)[:, None]
     wanted = -step_s * np.arange(past - 1, -1, -1)
-    positions, valid = np.zeros((n, past, 2)), np.zeros((n, past), bool)
     own = tracks.velocity[:, :2] + (0.0 if tracks.ego_velocity is None else tracks.ego_velocity)
-    for i in range(n):
-        age = tracks.history_age_s[i]
-        known = np.isfinite(age) & (age > 1e-6)
-        times = np.append(-age[known], 0.0)
-        places = np.vstack([tracks.history[i, known], tracks.position[i, :2]])
-        gaps = np.flatnonzero(np.diff(times) > _LONGEST_GAP_S)
-        if len(gaps):
-            times, places = times[gaps[-1] + 1 :], places[gaps[-1] + 1 :]
-        positions[i, :, 0] = np.interp(wanted, times, places[:, 0])
-        positions[i, :, 1] = np.interp(wanted, times, places[:, 1])
-        valid[i] = wanted >= times[0] - 0.1 * step_s
+    # Empty entries lie infinitely long ago, like everything before the last long gap.
+    age = tracks.history_age_s
+    times = np.where(np.isfinite(age) & (age > 1e-6), -np.nan_to_num(age), -np.inf)
+    times = np.column_stack([times, np.zeros(n)])
+    places = np.concatenate([np.nan_to_num(tracks.history), tracks.position[:, None, :2]], axis=1)
+    order = np.argsort(times, axis=1, kind="stable")
+    times, places = times[rows, order], places[rows, order]
+    with np.errstate(invalid="ignore"):
+        gap = np.diff(times, axis=1) > _LONGEST_GAP_S
+    lost = np.flip(np.logical_or.accumulate(np.flip(gap, axis=1), axis=1), axis=1)
+    times[:, :-1][lost] = -np.inf
+
+    first = np.isinf(times).sum(axis=1)[:, None]
+    right = np.clip((times[:, :, None] < wanted).sum(axis=1), first, times.shape[1] - 1)
+    left = np.maximum(right - 1, first)
+    span = times[rows, right] - times[rows, left]
+    share = np.clip((wanted - times[rows, left]) / np.where(span > 0, span, 1.0), 0, 1)[..., None]
+    positions = (1 - share) * places[rows, left] + share * places[rows, right]
+    valid = wanted >= times[rows, first] - 0.1 * step_s
     short = ~valid[:, -2]
     positions[short, -2] = tracks.position[short, :2] - step_s * own[short]
     valid[:, -2] = True
