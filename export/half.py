@@ -1,0 +1,174 @@
+"""FP16 made in the ONNX graph itself: what runs in half precision is written down, not left to a builder's flag.
+
+Half is for the trunk: convolutions and products with learnt weights, and what lies between them. Everything before
+the first of them (normalisation of the image) and after the last (box decode, rotation orthogonalisation, softmax,
+calibration) stays FP32: at 640 px a half has steps of 0.5 px, and a normalised 6D vector loses its last degree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from headway.errors import ModelError
+
+LEARNT = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
+"""In half where one operand is a weight: a product of two activations is geometry, not a layer."""
+_MAPS = "Concat Resize MaxPool AveragePool GlobalAveragePool Reshape Transpose Slice Flatten Unsqueeze Squeeze Split"
+_VALUES = "Relu LeakyRelu PRelu Sigmoid HardSigmoid HardSwish Tanh Gelu Erf Add Mul BatchNormalization Identity"
+BETWEEN = frozenset(f"{_MAPS} {_VALUES}".split())
+"""In half where they stand between two layers that are."""
+ISLANDS = ("whitening", "basis", "signature", "centres", "strides")
+"""Nodes and weights with one of these words in their name keep FP32: the whitening of the driving network's novelty
+(entries in the hundreds), the time functions of the forecast (metres at the end of the horizon), the decode grid."""
+FLOAT_ONLY_INPUTS = {"Resize": (1, 2)}
+"""Inputs of a half node that stay FP32: ROI and scales of Resize."""
+
+
+@dataclass(frozen=True)
+class HalfReport:
+    """Which nodes run in half, which nodes that compute in floats stay FP32, and which of these were named."""
+
+    half: tuple[str, ...]
+    full: tuple[str, ...]
+    islands: tuple[str, ...]
+
+
+def to_half(model: onnx.ModelProto, islands: Sequence[str] = ISLANDS) -> tuple[onnx.ModelProto, HalfReport]:
+    """A copy of `model` with its trunk in FP16, and the report; inputs and outputs keep their types.
+
+    Raises ModelError where a weight does not fit into a half or where nothing is left to convert.
+    """
+    model = onnx.shape_inference.infer_shapes(model, strict_mode=True)
+    graph = model.graph
+    kinds = _types(graph)
+    named = {_key(n) for n in graph.node if _is_island(n, islands)}
+    chosen = _trunk(graph, named)
+    if not chosen:
+        raise ModelError("no layer of this network can run in half precision")
+    report = HalfReport(
+        half=tuple(n.name or n.output[0] for n in graph.node if _key(n) in chosen),
+        full=tuple(n.name or n.output[0] for n in graph.node if _key(n) not in chosen and _computes(n, kinds)),
+        islands=tuple(n.name or n.output[0] for n in graph.node if _key(n) in named),
+    )
+    _Converter(graph, kinds, chosen).run()
+    del graph.value_info[:]  # the noted types of the trunk are no longer true
+    onnx.checker.check_model(model, full_check=True)
+    return model, report
+
+
+def _types(graph: onnx.GraphProto) -> dict[str, int]:
+    kinds = {v.name: v.type.tensor_type.elem_type for v in (*graph.input, *graph.output, *graph.value_info)}
+    kinds.update({t.name: t.data_type for t in graph.initializer})
+    return kinds
+
+
+def _key(node: onnx.NodeProto) -> str:
+    """A node's first output: unique in a graph, where names may be empty."""
+    return node.output[0]
+
+
+def _is_island(node: onnx.NodeProto, words: Sequence[str]) -> bool:
+    return any(word in name for word in words for name in (node.name, *node.input))
+
+
+def _computes(node: onnx.NodeProto, kinds: dict[str, int]) -> bool:
+    return node.op_type not in ("Constant", "Cast") and kinds.get(node.output[0]) == TensorProto.FLOAT
+
+
+def _trunk(graph: onnx.GraphProto, named: set[str]) -> set[str]:
+    """Keys of the nodes that go to half: the learnt layers and what lies between two of them."""
+    weights = {t.name for t in graph.initializer}
+    learnt = {
+        _key(n)
+        for n in graph.node
+        if n.op_type in LEARNT and _key(n) not in named and weights.intersection(n.input[1:2])
+    }
+    made = {name for n in graph.node if _key(n) in learnt for name in n.output}
+    # The bias of a product is part of the layer.
+    learnt |= {
+        _key(n) for n in graph.node if n.op_type == "Add" and made & set(n.input) and weights & set(n.input)
+    } - named
+    allowed = learnt | {_key(n) for n in graph.node if n.op_type in BETWEEN and _key(n) not in named}
+    # Behind a layer, reached through allowed nodes only; then, backwards, in front of one.
+    behind: set[str] = set()
+    warm: set[str] = set()
+    for node in graph.node:
+        if _key(node) in learnt or (_key(node) in allowed and warm.intersection(node.input)):
+            behind.add(_key(node))
+            warm.update(node.output)
+    front: set[str] = set()
+    wanted: set[str] = set()
+    for node in reversed(graph.node):
+        if _key(node) in learnt or (_key(node) in allowed and wanted.intersection(node.output)):
+            front.add(_key(node))
+            wanted.update(node.input)
+    return behind & front
+
+
+class _Converter:
+    """Rewrites the graph: half weights for half nodes, one cast where a tensor crosses the border."""
+
+    def __init__(self, graph: onnx.GraphProto, kinds: dict[str, int], chosen: set[str]) -> None:
+        self.graph, self.chosen = graph, chosen
+        self.weights = {t.name: t for t in graph.initializer}
+        self.float = {name for name, kind in kinds.items() if kind == TensorProto.FLOAT}
+        self.outputs = {o.name for o in graph.output}
+        self.is_half: set[str] = set()
+        self.nodes: list[onnx.NodeProto] = []
+        self.casts: dict[tuple[str, int], str] = {}
+
+    def run(self) -> None:
+        for node in self.graph.node:
+            inside = _key(node) in self.chosen
+            for i, name in enumerate(node.input):
+                if name in self.float:
+                    half = inside and i not in FLOAT_ONLY_INPUTS.get(node.op_type, ())
+                    node.input[i] = self._as(name, half)
+            self.nodes.append(node)
+            if inside:
+                self._half_outputs(node)
+        del self.graph.node[:]
+        self.graph.node.extend(self.nodes)
+        used = {name for node in self.nodes for name in node.input}
+        kept = [t for t in self.weights.values() if t.name in used or t.name in self.outputs]
+        del self.graph.initializer[:]
+        self.graph.initializer.extend(kept)
+
+    def _half_outputs(self, node: onnx.NodeProto) -> None:
+        for i, name in enumerate(node.output):
+            if name in self.outputs:  # the graph's outputs stay FP32
+                node.output[i] = f"{name}_half"
+                self.nodes.append(_cast(f"{name}_half", name, TensorProto.FLOAT))
+            elif name in self.float:
+                self.is_half.add(name)
+
+    def _as(self, name: str, half: bool) -> str:
+        """The name under which the float tensor `name` is to be had in half, or in full."""
+        if half == (name in self.is_half):
+            return name
+        key = (name, TensorProto.FLOAT16 if half else TensorProto.FLOAT)
+        if key not in self.casts:
+            new = f"{name}_{'half' if half else 'full'}"
+            if name in self.weights:
+                self.weights[new] = _half_weight(self.weights[name], new)
+            else:
+                self.nodes.append(_cast(name, new, key[1]))
+            self.casts[key] = new
+        return self.casts[key]
+
+
+def _cast(source: str, target: str, kind: int) -> onnx.NodeProto:
+    return helper.make_node("Cast", [source], [target], name=f"{target}_cast", to=kind)
+
+
+def _half_weight(tensor: onnx.TensorProto, name: str) -> onnx.TensorProto:
+    values = numpy_helper.to_array(tensor)
+    limit = float(np.finfo(np.float16).max)
+    if np.abs(values).max(initial=0.0) > limit:
+        raise ModelError(f"weight '{tensor.name}' reaches {np.abs(values).max():.3g}, a half ends at {limit:.0f}")
+    return numpy_helper.from_array(values.astype(np.float16), name)
