@@ -136,7 +136,7 @@ def read_parameter_file(path: Path, node: str) -> dict[str, Any]:
     if not isinstance(raw, Mapping):
         raise ConfigError(f"{path} is not a ROS 2 parameter file: expected '<node>: ros__parameters: ...'")
     flat: dict[str, Any] = {}
-    for key in ("/**", node, f"/{node}"):
+    for key in ("/**", f"/**/{node}", node, f"/{node}"):
         section = raw.get(key)
         if section is None:
             continue

@@ -38,8 +38,13 @@ def child_environment(domain: int, processes: int = 6) -> dict[str, str]:
     env["RCUTILS_LOGGING_BUFFERED_STREAM"] = "1"
     if shared_memory_free() >= processes * SEGMENT_BYTES:
         for name in PROFILE_VARIABLES:
-            env[name] = str(share_dir() / "launch" / "config" / "fastdds.xml")
+            env[name] = str(profile_file())
     return env
+
+
+def profile_file() -> Path:
+    """The Fast DDS profile with shared memory large enough for images."""
+    return share_dir() / "launch" / "config" / "fastdds.xml"
 
 
 def shared_memory_free() -> int:

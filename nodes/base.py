@@ -26,7 +26,8 @@ from headway.node_config import NodeConfig
 from headway.nodes import diagnostics, parameters
 from headway.nodes.inputs import Item, Ledger, Mailbox, Worker, feed, subscribe
 from headway.nodes.reports import Reports
-from headway.nodes.request import Order, Request
+from headway.nodes.request import Request
+from headway.order import Order
 from headway.sensors import stamp_of
 from headway.types import Trace
 
@@ -214,10 +215,10 @@ class StageNode(Reports, LifecycleNode):
         trace = ledger.open_trace(item.index)
         now_ns = self.get_clock().now().nanoseconds
         request = Request(message, stamp_ns or now_ns, now_ns, trace)
-        self.last_request = request
         reason = self._answer_or_reason(request)
         if rclpy.ok(context=self.context):
             ledger.answer(trace, reason)
+        self.last_request = request
 
     def _answer_or_reason(self, request: Request) -> str:
         try:

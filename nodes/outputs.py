@@ -26,7 +26,8 @@ def fill(message: Any, fields: Mapping[str, Any]) -> Any:
 
     An unknown field name raises KeyError with the message's type: a typing error must not become a default value.
     """
-    kinds = _kinds(type(message))
+    message_type: Any = type(message)
+    kinds = _kinds(message_type)
     for name, value in fields.items():
         if name not in kinds:
             raise KeyError(f"{type(message).__name__} has no field '{name}'")

@@ -1,4 +1,4 @@
-"""One input message on its way to an answer, and the order in which stamps may come."""
+"""One input message on its way to an answer."""
 
 from __future__ import annotations
 
@@ -30,23 +30,3 @@ class Request:
     def view(self) -> View:
         """A view that knows nothing but where the message came from."""
         return View(stamp_ns=self.stamp_ns, frame_id=self.message.header.frame_id)
-
-
-class Order:
-    """Keeps output stamps strictly increasing, except over a restart of the source."""
-
-    FRESH, LATE, RESTARTED = "fresh", "late", "restarted"
-    RESTART_S = 1.0  # stamps that jump back further than this are a restarted source, not disorder
-
-    def __init__(self) -> None:
-        self._last_ns = 0
-
-    def judge(self, stamp_ns: int) -> str:
-        """FRESH, LATE (not newer than the previous one: not to be answered) or RESTARTED. Stamp 0 is always fresh."""
-        last = self._last_ns
-        if stamp_ns == 0:
-            return self.FRESH
-        if stamp_ns <= last and last - stamp_ns < self.RESTART_S * 1e9:
-            return self.LATE
-        self._last_ns = stamp_ns
-        return self.FRESH if stamp_ns > last else self.RESTARTED

@@ -1,0 +1,268 @@
+"""The real ROS 2 graph on a bag: node processes with the launch files' parameter files, a player, a recorder.
+
+Nothing of ROS is imported here: the nodes and the conductor (headway.nodes.conductor) are processes of their own, in a
+private domain on this machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from headway import messages
+from headway.bags import BagReader
+from headway.bags.topics import InputTopics, choose_topics
+from headway.errors import HeadwayError, MissingDependencyError
+from headway.images import COMPRESSED
+from headway.node_config import parameter_file
+from headway.ros_environment import child_environment
+
+OUTPUT = "output.mcap"
+SPARE_S = 30.0  # beyond the length of the bag, for the last answers and the nodes' account
+SIGINT_S, SIGTERM_S = 8.0, 3.0
+
+# What each executable listens to (of the bag) and what it publishes.
+LISTENS = {
+    "head_pose": ("image", "camera_info"),
+    "trajectory": ("camera_info", "imu", "odom", "depth"),
+    "driving": ("image", "odom"),
+    "headway": ("image", "camera_info", "imu", "odom", "depth"),
+}
+HEADS_OUT = {"heads": messages.HEADS}
+MOTION_OUT = {"forecasts": messages.FORECASTS, "risk": messages.RISK}
+DRIVE_OUT = {"command": messages.COMMAND, "twist": messages.TWIST}
+PUBLISHES: dict[str, dict[str, str]] = {
+    "head_pose": HEADS_OUT,
+    "trajectory": MOTION_OUT,
+    "driving": DRIVE_OUT,
+    "headway": {**HEADS_OUT, **MOTION_OUT, **DRIVE_OUT},
+}
+BETWEEN = {"trajectory": {"heads": "/head_pose/heads"}, "driving": {"risk": "/trajectory/risk"}}
+ANSWERS = {"head_pose": "heads", "trajectory": "risk", "driving": "command"}  # where each task answers every frame
+
+
+@dataclass
+class Performance:
+    """What a run through the graph gave, beside `output`.
+
+    tasks: task -> {"answered", "dropped", "invalid": {reason: n}, "latency_ms": [...]}; latency is from the publication
+    of the image to the arrival of the answer. diagnostics: node -> its last report. problems: what did not end cleanly.
+    """
+
+    output: Path
+    topics: InputTopics
+    frames: int = 0
+    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    diagnostics: dict[str, dict[str, str]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    loss: str = ""
+
+    def sent_to(self, task: str) -> int:
+        """Frames that `task` should have answered: the trajectory task can only answer what head_pose answered."""
+        if task == "trajectory" and "head_pose" in self.diagnostics:
+            return int(self.tasks["head_pose"]["answered"])
+        return self.frames
+
+    def unexplained(self, task: str) -> int:
+        """Frames neither answered nor counted as dropped."""
+        return self.sent_to(task) - int(self.tasks[task]["answered"]) - int(self.tasks[task]["dropped"])
+
+    def drop_reasons(self, task: str) -> dict[str, int]:
+        """reason -> frames, as the node's diagnostics say."""
+        node = self.diagnostics.get(task) or self.diagnostics.get("headway") or {}
+        return {k.removeprefix("dropped: "): int(v) for k, v in node.items() if k.startswith("dropped: ")}
+
+
+def run_graph(
+    bag: Path,
+    out: Path,
+    wanted: InputTopics | None = None,
+    composed: bool = False,
+    rate: float = 1.0,
+    parameter_files: Mapping[str, Path] | None = None,
+    progress: Callable[[int, int | None], None] = lambda done, total: None,
+) -> Performance:
+    """Plays `bag` through the graph; writes `out`/output.mcap and `out`/logs/.
+
+    parameter_files: node -> file instead of the launch files' one. Raises BagError, MissingDependencyError (no ROS 2),
+    HeadwayError where a node cannot start (its last words are in the message) or dies.
+    """
+    require_ros()
+    with BagReader(bag) as reader:
+        topics = choose_topics(reader, wanted)
+        kinds = {name: reader.topics[name].msgtype for name in topics.names}
+        total = reader.topics[topics.image].count
+    nodes = ("headway",) if composed else ("head_pose", "trajectory", "driving")
+    logs = out / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    files = {node: (parameter_files or {}).get(node) or parameter_file(node) for node in nodes}
+    plan = _plan(bag, out, topics, kinds, nodes, rate)
+    (logs / "plan.json").write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
+    (logs / "result.json").unlink(missing_ok=True)
+    env = child_environment(free_domain(), len(nodes) + 1)
+    env["ROS_LOG_DIR"] = str((logs / "ros").resolve())
+    performance = Performance(out / OUTPUT, topics)
+    with contextlib.ExitStack() as stack:
+        processes = {}
+        for node in nodes:
+            arguments = node_arguments(node, topics, kinds, files[node])
+            command = [sys.executable, "-m", f"headway.nodes.{node}", *arguments]
+            processes[node] = stack.enter_context(_process(command, env, logs / f"{node}.log", performance.problems))
+        command = [sys.executable, "-m", "headway.nodes.conductor", str(logs / "plan.json")]
+        conductor = stack.enter_context(
+            _process(command, env, logs / "conductor.log", performance.problems, piped=True)
+        )
+        _follow(conductor, processes, logs, lambda done: progress(done, total if total >= 0 else None))
+    result = json.loads((logs / "result.json").read_text(encoding="utf-8"))
+    performance.frames, performance.loss = result["frames"], result["loss"]
+    performance.tasks, performance.diagnostics = result["tasks"], result["diagnostics"]
+    return performance
+
+
+def node_arguments(node: str, topics: InputTopics, kinds: Mapping[str, str], file: Path) -> list[str]:
+    """Command line of a node on this bag: parameter file, remappings, the transport that the bag has."""
+    arguments = ["--ros-args", "--params-file", str(file), "-p", "use_sim_time:=true"]
+    for name in LISTENS[node]:
+        topic = getattr(topics, name)
+        if not topic:
+            continue
+        if name == "image":
+            compressed = kinds[topic] == COMPRESSED
+            arguments += ["-p", f"input.transport:={'compressed' if compressed else 'raw'}"]
+            name = "image/compressed" if compressed else "image"
+        arguments += ["-r", f"{name}:={topic}"]
+    for name, topic in BETWEEN.get(node, {}).items():
+        arguments += ["-r", f"{name}:={topic}"]
+    return arguments
+
+
+def require_ros() -> None:
+    """Raises MissingDependencyError with the cure where ROS 2 or the built messages are missing."""
+    for package, cure in (("rclpy", "pip install '.[ros]' or source /opt/ros/<distro>/setup.bash"),
+                          ("headway_msgs.msg", "`make setup` or colcon builds it")):  # fmt: skip
+        try:
+            found = importlib.util.find_spec(package) is not None
+        except ModuleNotFoundError:
+            found = False
+        if not found:
+            raise MissingDependencyError(f"{package.partition('.')[0]} is not installed: {cure}")
+
+
+def free_domain() -> int:
+    """A ROS domain that no process on this machine uses: its first unicast port is free."""
+    for domain in range(11, 100):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("127.0.0.1", 7400 + 250 * domain + 10))
+            except OSError:
+                continue
+            return domain
+    raise HeadwayError("no free ROS domain from 11 to 99: too many ROS processes run here")
+
+
+def _plan(
+    bag: Path, out: Path, topics: InputTopics, kinds: Mapping[str, str], nodes: tuple[str, ...], rate: float
+) -> dict[str, Any]:
+    subscribers: dict[str, int] = {}
+    for node in nodes:
+        for name in LISTENS[node]:
+            if topic := getattr(topics, name):
+                subscribers[topic] = subscribers.get(topic, 0) + 1
+        for topic in BETWEEN.get(node, {}).values():
+            subscribers[topic] = 2  # the node and the recorder
+    outputs = {f"/{node}/{name}": kind for node in nodes for name, kind in PUBLISHES[node].items()}
+    answers = {
+        task: next(f"/{node}/{name}" for node in nodes if node in (task, "headway")) for task, name in ANSWERS.items()
+    }
+    return {
+        "bag": str(bag),
+        "rate": rate,
+        "inputs": dict(kinds),
+        "image": topics.image,
+        "subscribers": subscribers,
+        "nodes": list(nodes),
+        "outputs": outputs,
+        "answers": answers,
+        "output": str(out / OUTPUT),
+        "result": str(out / "logs" / "result.json"),
+    }
+
+
+@contextlib.contextmanager
+def _process(
+    command: list[str], env: dict[str, str], log: Path, problems: list[str], piped: bool = False
+) -> Iterator[subprocess.Popen[str]]:
+    """A process that is asked to end with SIGINT, then SIGTERM, then killed; what was not clean goes to `problems`."""
+    with log.open("w", encoding="utf-8") as file:
+        # Its own session: Ctrl-C at the terminal ends this process, which then ends the others in order.
+        process = subprocess.Popen(
+            command,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if piped else file,
+            stderr=file,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            for sent, patience in ((signal.SIGINT, SIGINT_S), (signal.SIGTERM, SIGTERM_S), (signal.SIGKILL, 5.0)):
+                if process.poll() is None:
+                    process.send_signal(sent)
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(patience)
+            if process.stdout:
+                process.stdout.close()
+            if process.returncode != 0:
+                problems.append(f"{log.stem} ended with code {process.returncode}: see {log}")
+
+
+def _follow(
+    conductor: subprocess.Popen[str],
+    nodes: Mapping[str, subprocess.Popen[str]],
+    logs: Path,
+    frame: Callable[[int], None],
+) -> None:
+    """Until the conductor is done. Raises HeadwayError where it says why it cannot go on, or a node dies."""
+    assert conductor.stdout is not None
+    for line in conductor.stdout:
+        event = json.loads(line)
+        if event["event"] == "frame":
+            frame(event["count"])
+        elif event["event"] == "error":
+            _dead(nodes, logs)
+            raise HeadwayError(f"{event['text']}{_last_words(event['text'], nodes, logs)}")
+        _dead(nodes, logs)
+    conductor.wait(SPARE_S)
+    _dead(nodes, logs)
+    if conductor.returncode != 0:
+        raise HeadwayError(f"the player ended with code {conductor.returncode}: {last_line(logs / 'conductor.log')}")
+
+
+def _dead(nodes: Mapping[str, subprocess.Popen[str]], logs: Path) -> None:
+    for name, process in nodes.items():
+        if process.poll() is not None:
+            raise HeadwayError(f"node {name} ended with code {process.returncode}: {last_line(logs / f'{name}.log')}")
+
+
+def _last_words(text: str, nodes: Mapping[str, Any], logs: Path) -> str:
+    for name in nodes:
+        if f"node {name} " in text:
+            return f"\n{last_line(logs / f'{name}.log')}"
+    return ""
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log that is not empty."""
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else f"{log} is empty"
