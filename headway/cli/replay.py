@@ -1,0 +1,80 @@
+"""`headway replay`: a bag in, what the models say out."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+if TYPE_CHECKING:
+    from headway.bags.topics import InputTopics
+
+Topic = Optional[str]  # noqa: UP045 - typer reads this at run time on Python 3.10
+
+
+def replay(
+    bag: Annotated[Path, typer.Argument(help="A .mcap or .db3 file, or a rosbag2 folder.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for output.mcap, annotated.mp4, report.html, summary.json.")
+    ],
+    json_file: Annotated[Optional[Path], typer.Option("--json", help="Write summary.json here too.")] = None,  # noqa: UP045
+    graph: Annotated[bool, typer.Option("--graph", help="Through the real ROS 2 graph, at the recorded rate.")] = False,
+    params: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--params", help="ROS parameter file; default: the one of the launch files."),
+    ] = None,
+    image: Annotated[Topic, typer.Option("--image", help="Image topic; default: the first.")] = None,
+    camera_info: Annotated[Topic, typer.Option("--camera-info", help="CameraInfo topic.")] = None,
+    imu: Annotated[Topic, typer.Option("--imu", help="Imu topic.")] = None,
+    odom: Annotated[Topic, typer.Option("--odom", help="Odometry topic.")] = None,
+    depth: Annotated[Topic, typer.Option("--depth", help="Depth image topic.")] = None,
+    limit: Annotated[Optional[int], typer.Option("--limit", min=1, help="Stop after this many images.")] = None,  # noqa: UP045
+    video: Annotated[bool, typer.Option("--video/--no-video", help="Write annotated.mp4 and pictures.")] = True,
+) -> None:
+    """A recorded bag through all models: output.mcap, annotated.mp4, report.html, summary.json."""
+    from rich.console import Console
+
+    from headway.bags.topics import InputTopics
+    from headway.replay import run_replay
+    from headway.report.progress import bar
+    from headway.report.summary import print_summary
+
+    wanted = InputTopics(image or "", camera_info or "", imu or "", odom or "", depth or "")
+    command = shlex.join(["headway", *sys.argv[1:]])
+    with bar(f"replaying {bag.name}") as progress:
+        if graph:
+            content = _through_graph(bag, out, params, wanted, command, limit, video, progress)
+        else:
+            content = run_replay(bag, out, params, wanted, command, limit, video, progress)
+    if json_file:
+        from headway.report.build import write_json
+
+        write_json(json_file, content)
+    print_summary(content)
+    Console(soft_wrap=True).print(f"{content['topics']['image']} -> {out}/", highlight=False)
+    if content["loss"]:
+        raise typer.Exit(3)
+
+
+def _through_graph(
+    bag: Path,
+    out: Path,
+    params: Path | None,
+    wanted: InputTopics,
+    command: str,
+    limit: int | None,
+    video: bool,
+    progress: Any,
+) -> dict[str, Any]:
+    from headway.errors import UsageError
+    from headway.graph import PUBLISHES, run_graph
+    from headway.report.build import output_folder, report_graph
+
+    if limit:
+        raise UsageError("--limit does not go with --graph: the graph plays the whole bag")
+    files = dict.fromkeys(PUBLISHES, params) if params else None
+    performance = run_graph(bag, output_folder(out), wanted, parameter_files=files, progress=progress)
+    return report_graph(bag, performance, out, command, "replay through the ROS 2 graph", progress, video)

@@ -1,0 +1,100 @@
+"""The plots of a report, each from the rows of a run."""
+
+from __future__ import annotations
+
+from headway.report.run import Run
+from headway.report.svg import Band, Line, Span, plot, timeline
+from headway.types import Level
+
+LEVEL_COLOURS = {Level.CLEAR: "#d6ead9", Level.NOTICE: "#f0a020", Level.ALERT: "#d92b2b", Level.UNSURE: "#a9b2bd"}
+STATE_COLOURS = {"DRIVE": "#7fbf8e", "SLOW": "#f0a020", "HANDOVER": "#b565c9", "STOP": "#d92b2b"}
+
+
+def all_plots(run: Run) -> list[tuple[str, str]]:
+    """(title, SVG) in the order of the report; an empty drawing where there is nothing to show."""
+    return [
+        ("Latency of each stage", stages(run)),
+        ("Risk", risk(run)),
+        ("Steering with its interval", steering(run)),
+        ("Throttle, brake and confidence", throttle(run)),
+        ("Heads and people", people(run)),
+    ]
+
+
+def stages(run: Run) -> str:
+    """Milliseconds of each stage over the run."""
+    names = list(dict.fromkeys(s for row in run.rows for s, ms in row.stage_ms.items() if ms > 0))
+    if not names:
+        return ""
+    x = [run.seconds(r.stamp_ns) for r in run.rows]
+    return plot([Line(name, x, [r.stage_ms.get(name) for r in run.rows]) for name in names], "ms")
+
+
+def risk(run: Run) -> str:
+    """Level of the whole scene and of every person that ever rose above clear, over time."""
+    rows = [r for r in run.rows if "trajectory" in r.tasks]
+    if not rows:
+        return ""
+    ends = [run.seconds(r.stamp_ns) for r in rows[1:]] + [run.seconds(run.stamps[-1])]
+    people = list(
+        dict.fromkeys(x["track_id"] for r in rows for x in r.risks if x["level"] in (Level.NOTICE, Level.ALERT))
+    )
+    spans = []
+    for row, end in zip(rows, ends, strict=True):
+        at = run.seconds(row.stamp_ns)
+        spans.append(Span("scene", at, end, LEVEL_COLOURS[row.level], row.unsure or row.level.name.lower()))
+        for item in row.risks:
+            if item["track_id"] in people:
+                title = f"#{item['track_id']} {item['level'].name.lower()}, p {item['probability']:.2f}"
+                spans.append(Span(f"#{item['track_id']}", at, end, LEVEL_COLOURS[item["level"]], title))
+    names = ["scene", *(f"#{p}" for p in people[:12])]
+    legend = [(level.name.lower(), colour) for level, colour in LEVEL_COLOURS.items()]
+    return timeline(spans, names, run.seconds(run.stamps[-1]), legend)
+
+
+def steering(run: Run) -> str:
+    """Commanded steering, its interval, and the ground truth where the bag has one."""
+    rows = [r for r in run.rows if r.command]
+    if not rows:
+        return ""
+    x = [run.seconds(r.stamp_ns) for r in rows]
+    lines = [Line("command (+ = left)", x, [r.command["steering"] for r in rows])]
+    if run.driven:
+        lines.append(
+            Line("ground truth", [run.seconds(s) for s, _ in run.driven], [v for _, v in run.driven], "#444", True)
+        )
+    band = Band("interval", x, [r.command["steering_low"] for r in rows], [r.command["steering_high"] for r in rows])
+    states = [
+        Span("state", run.seconds(r.stamp_ns), end, STATE_COLOURS[r.command["state"]], r.command["reason"])
+        for r, end in zip(rows, [*x[1:], run.seconds(run.stamps[-1])], strict=True)
+    ]
+    legend = [(name.lower(), colour) for name, colour in STATE_COLOURS.items()]
+    drawing = plot(lines, "-1 .. 1", [band], (-1.0, 1.0))
+    return drawing + timeline(states, ["state"], run.seconds(run.stamps[-1]), legend)
+
+
+def throttle(run: Run) -> str:
+    """Throttle, brake, confidence and target speed."""
+    rows = [r for r in run.rows if r.command]
+    if not rows:
+        return ""
+    x = [run.seconds(r.stamp_ns) for r in rows]
+    lines = [Line(name, x, [r.command[name] for r in rows]) for name in ("throttle", "brake", "confidence")]
+    lines.append(Line("target speed, m/s", x, [r.command["speed"] for r in rows], dashed=True))
+    return plot(lines, "0 .. 1")
+
+
+def people(run: Run) -> str:
+    """How many heads and tracks each frame has."""
+    x = [run.seconds(r.stamp_ns) for r in run.rows]
+    lines = []
+    if any("head_pose" in r.tasks for r in run.rows):
+        lines.append(Line("heads", x, [r.heads if r.tasks.get("head_pose") == "" else None for r in run.rows]))
+        lines.append(
+            Line("looking at the camera", x, [r.looking if r.tasks.get("head_pose") == "" else None for r in run.rows])
+        )
+    if any("trajectory" in r.tasks for r in run.rows):
+        lines.append(
+            Line("people followed", x, [len(r.tracks) if r.tasks.get("trajectory") == "" else None for r in run.rows])
+        )
+    return plot(lines, "count") if lines else ""

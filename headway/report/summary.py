@@ -1,0 +1,142 @@
+"""summary.json (keys are fixed, see CONTRIBUTING) and the table on the terminal."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headway.pipeline import HEAD_POSE, TRAJECTORY
+from headway.report.run import Run
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """The content of summary.json."""
+    reasons = run.reasons()
+    missed = sum(reasons.values())
+    return {
+        "frames": {
+            "in": len(run.stamps),
+            "answered": len(run.stamps) - missed,
+            "dropped": missed,
+            "by_reason": dict(reasons.most_common()),
+        },
+        "models": {task: _task(run, task) for task in run.tasks},
+        "stages_ms": {name: _quantiles(values) for name, values in stage_times(run).items()},
+        "alerts": [asdict(a) for a in run.alerts()],
+        "duration_s": run.seconds(run.stamps[-1]),
+        "bag": str(run.bag),
+        "topics": vars(run.topics),
+        "loss": run.loss,
+        "notes": run.notes,
+        "machine": machine(),
+        "command": run.command,
+    }
+
+
+def _task(run: Run, task: str) -> dict[str, Any]:
+    rows = [r for r in run.rows if task in r.tasks]
+    ages = [r.age_ms[task] for r in rows if task in r.age_ms]
+    name = task.replace("_", "-")
+    names = sorted(run.hashes, key=lambda n: not n.startswith(name))
+    model = names[0] if names else ""
+    return {
+        "in": len(run.stamps),
+        "out": sum(r.tasks[task] == "" for r in rows),
+        "dropped": len(run.stamps) - sum(r.tasks[task] == "" for r in rows),
+        "latency_ms": _quantiles(run.latency_ms(task)),
+        "age_ms": _quantiles(ages),
+        "hash": run.hashes.get(model, "") if model.startswith(name) else "",
+        "saw": saw(run, task),
+    }
+
+
+def saw(run: Run, task: str) -> str:
+    """One line on what the task said."""
+    rows = [r for r in run.rows if r.tasks.get(task) == ""]
+    if not rows:
+        return "nothing"
+    if task == HEAD_POSE:
+        counts = [r.heads for r in rows]
+        looking = sum(r.looking > 0 for r in rows)
+        return f"{np.mean(counts):.1f} heads a frame, up to {max(counts)}; looked at in {looking} frames"
+    if task == TRAJECTORY:
+        people = len({t for r in rows for t in r.tracks})
+        alerts = len(run.alerts())
+        unsure = sum(bool(r.unsure) for r in rows)
+        return f"{people} people followed, {alerts} alerts" + (f"; unsure in {unsure} frames" if unsure else "")
+    commands = [r.command for r in rows if r.command]
+    states = Counter(c["state"] for c in commands)
+    share = ", ".join(f"{name} {100 * n / len(commands):.0f} %" for name, n in states.most_common())
+    steering = [c["steering"] for c in commands]
+    return f"{share}; steering {min(steering):+.2f} to {max(steering):+.2f}"
+
+
+def stage_times(run: Run) -> dict[str, list[float]]:
+    """stage -> milliseconds of every frame that was timed, stages in the order they ran."""
+    times: dict[str, list[float]] = {}
+    for row in run.rows:
+        for stage, ms in row.stage_ms.items():
+            if ms > 0:
+                times.setdefault(stage, []).append(ms)
+    return times
+
+
+def _quantiles(values: Any) -> dict[str, float | None]:
+    if not len(values):
+        return {"p50": None, "p99": None}
+    p50, p99 = np.percentile(values, [50, 99])
+    return {"p50": round(float(p50), 3), "p99": round(float(p99), 3)}
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on."""
+    import onnxruntime
+
+    return {
+        "cpu": _cpu(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "system": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "onnxruntime": onnxruntime.__version__,
+    }
+
+
+def _cpu() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.lower().startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def print_summary(content: dict[str, Any]) -> None:
+    """The table on the terminal."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(soft_wrap=True)
+    table = Table("model", "in", "out", "dropped", "p50 ms", "p99 ms", "saw")
+    for column in table.columns[1:6]:
+        column.justify = "right"
+    for name, task in content["models"].items():
+        latency = ["-" if v is None else f"{v:.1f}" for v in task["latency_ms"].values()]
+        counts = [str(task[k]) for k in ("in", "out", "dropped")]
+        table.add_row(name.replace("_", "-"), *counts, *latency, task["saw"])
+    Console().print(table)
+    frames = content["frames"]
+    console.print(f"{frames['in']} frames in, {frames['answered']} answered, {frames['dropped']} not", highlight=False)
+    for reason, count in frames["by_reason"].items():
+        console.print(f"  {count} x {escape(reason)}", highlight=False)
+    for note in content["notes"]:
+        console.print(f"note: {escape(note)}", highlight=False)
+    if content["loss"]:
+        console.print(f"[yellow]lost:[/] {escape(content['loss'])}", highlight=False)

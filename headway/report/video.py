@@ -1,0 +1,154 @@
+"""Annotated frames of a run: every image of the input bag with what the output bag says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from headway import messages
+from headway.annotate import Image, Person, Scene, draw
+from headway.bags import BagReader
+from headway.bags.reader import Message
+from headway.errors import BagError, FrameError
+from headway.geometry import rotation_from_quaternion
+from headway.images import decode_image
+from headway.report.run import Run, output_topics
+from headway.sensors import camera_from_message, stamp_of
+from headway.types import Camera, DriveCommand, DriveState, Heads
+
+SLACK_NS = 2_000_000_000
+"""Answers are looked for this far beyond an image: in a graph the tasks answer at their own pace."""
+
+
+def annotated(run: Run) -> Iterator[tuple[int, Image]]:
+    """(stamp, annotated image) of every image that can be decoded, in order."""
+    camera: Camera | None = None
+    with BagReader(run.bag) as source, BagReader(run.output) as answers:
+        join = _Answers(answers)
+        topics = [t for t in (run.topics.image, run.topics.camera_info) if t]
+        left = len(run.stamps)
+        for message in source.messages(topics):
+            try:
+                decoded = message.decode()
+                if message.topic == run.topics.camera_info:
+                    found = camera_from_message(decoded)
+                    camera = None if isinstance(found, str) else found
+                    continue
+                left -= 1
+                stamp_ns = stamp_of(decoded) or message.stamp_ns
+                image = decode_image(decoded)
+            except (BagError, FrameError):
+                continue
+            fits = camera is not None and (camera.width, camera.height) == (image.shape[1], image.shape[0])
+            yield stamp_ns, draw(image, scene(join.of(stamp_ns), camera if fits else None))
+            if left <= 0:
+                return
+
+
+class _Answers:
+    """Messages of the output bag by the stamp they answer, read alongside the images: memory does not grow."""
+
+    def __init__(self, reader: BagReader) -> None:
+        self._messages = reader.messages(output_topics(reader))
+        self._pending: dict[int, dict[str, Any]] = {}
+        self._newest = 0
+
+    def of(self, stamp_ns: int) -> dict[str, Any]:
+        """message type -> message."""
+        while self._newest <= stamp_ns + SLACK_NS:
+            message: Message | None = next(self._messages, None)
+            if message is None:
+                break
+            decoded = message.decode()
+            stamp = stamp_of(decoded) or message.stamp_ns
+            self._newest = max(self._newest, stamp)
+            self._pending.setdefault(stamp, {})[message.msgtype] = decoded
+        for old in [s for s in self._pending if s < stamp_ns - SLACK_NS]:
+            del self._pending[old]
+        return self._pending.pop(stamp_ns, {})
+
+
+def scene(answers: dict[str, Any], camera: Camera | None) -> Scene:
+    """What the messages of one frame say, ready to be drawn."""
+    heads = answers.get(messages.HEADS)
+    forecasts = answers.get(messages.FORECASTS)
+    risk = answers.get(messages.RISK)
+    command = answers.get(messages.COMMAND)
+    notes = list(dict.fromkeys(m.reason for m in answers.values() if not m.valid and m.reason))
+    if not answers:
+        notes = ["no answer for this frame"]
+    turn = None
+    if forecasts is not None and forecasts.valid:
+        q = forecasts.camera_orientation
+        turn = rotation_from_quaternion(np.array([q.x, q.y, q.z, q.w]))
+    found = heads if heads is not None and heads.valid else None
+    return Scene(
+        heads=messages.heads_from_message(found) if found is not None else Heads.empty(),
+        head_ids=tuple(int(h.track_id) for h in found.heads) if found is not None else (),
+        people=tuple(_person(f) for f in forecasts.forecasts) if forecasts is not None else (),
+        risks=messages.risks_from_message(risk) if risk is not None else None,
+        command=_command(command) if command is not None else None,
+        camera=camera,
+        orientation=turn,
+        notes=tuple(notes),
+    )
+
+
+def _person(forecast: Any) -> Person:
+    modes = np.stack([np.asarray(forecast.x, float), np.asarray(forecast.y, float)], axis=-1)
+    p = forecast.position
+    return Person(
+        track_id=int(forecast.track_id),
+        position=np.array([p.x, p.y, p.z]),
+        modes=modes.reshape(len(forecast.probability), int(forecast.steps), 2),
+        probability=np.asarray(forecast.probability, float),
+        radius=np.asarray(forecast.radius, float),
+    )
+
+
+def _command(message: Any) -> DriveCommand:
+    return DriveCommand(
+        steering=float(message.steering),
+        throttle=float(message.throttle),
+        brake=float(message.brake),
+        interval=(float(message.steering_low), float(message.steering_high)),
+        confidence=float(message.confidence),
+        state=DriveState(message.state),
+        speed_mps=float(message.speed),
+        reason=message.reason,
+        valid=bool(message.valid),
+    )
+
+
+def write_video(
+    run: Run, path: Path, wanted: set[int], progress: Callable[[int, int | None], None]
+) -> dict[int, Image]:
+    """Writes annotated.mp4 (MPEG-4 part 2, which every cv2 has) and returns the annotated images of `wanted` stamps."""
+    kept: dict[int, Image] = {}
+    writer: cv2.VideoWriter | None = None
+    size = (0, 0)
+    for count, (stamp_ns, image) in enumerate(annotated(run), 1):
+        if writer is None:
+            size = (image.shape[1], image.shape[0])
+            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate_hz(run), size)
+            if not writer.isOpened():
+                raise BagError(f"{path} cannot be written: OpenCV refuses an MPEG-4 video of {size[0]}x{size[1]}")
+        if stamp_ns in wanted:
+            kept[stamp_ns] = image
+        # A stream whose size changes goes on in the size it began with.
+        writer.write(image if (image.shape[1], image.shape[0]) == size else cv2.resize(image, size))
+        progress(count, len(run.stamps))
+    if writer is not None:
+        writer.release()
+    return kept
+
+
+def rate_hz(run: Run) -> float:
+    """Images a second, from the median distance of their stamps."""
+    steps = np.diff([run.seconds(s) for s in run.stamps])
+    steps = steps[steps > 0]
+    return float(np.clip(1.0 / np.median(steps), 1.0, 120.0)) if steps.size else 15.0
