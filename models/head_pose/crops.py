@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -13,9 +14,19 @@ from headway.models.head_pose.data import Sample, Warp, recoloured, warped
 TURN_SD_DEG, TURN_LIMIT_DEG = 12.0, 40.0
 """In-plane rotation added in training: people tilt their heads and cameras are held askew."""
 
-SMALLEST_HEAD_PX = 9.0
+CROP_HEAD_PX = 18.0
+"""Heads of the crop start are at least this large where the picture allows it: smaller ones show little pose."""
+
 LARGEST_UPSCALE = 2.0
 """Beyond twice its rendered size a head is a blur that no camera makes."""
+
+
+class Pictures(Protocol):
+    """Anything that gives (H, W, 3) uint8 BGR by row."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, row: int, /) -> np.ndarray: ...
 
 
 def by_image(labels: HeadLabels) -> list[np.ndarray]:
@@ -30,7 +41,7 @@ class Sampler:
 
     def __init__(
         self,
-        images: Sequence[np.ndarray],
+        images: Pictures,
         labels: HeadLabels,
         size: int,
         rng: np.random.Generator,
@@ -62,7 +73,7 @@ class Sampler:
         """The next picture."""
         sample = self._crop() if self.around_heads else self._frame()
         if self.rng.random() < self.cutout_share:
-            sample = paste(sample, self.cutouts[self.rng.integers(len(self.cutouts))], self._paste_px(), self.rng)
+            sample = paste(sample, self.cutouts[int(self.rng.integers(len(self.cutouts)))], self._paste_px(), self.rng)
         return Sample(recoloured(sample.image, self.rng), *_labels(sample)) if self.augment else sample
 
     def batch(self, count: int) -> list[Sample]:
@@ -74,14 +85,14 @@ class Sampler:
         box = self.labels.boxes[head]
         px = max(float(np.sqrt((box[2] - box[0]) * (box[3] - box[1]))), 1.0)
         largest = min(0.95 * self.size, LARGEST_UPSCALE * px)
-        wanted = np.exp(self.rng.uniform(np.log(min(14.0, 0.9 * largest)), np.log(largest)))
+        wanted = np.exp(self.rng.uniform(np.log(min(CROP_HEAD_PX, 0.9 * largest)), np.log(largest)))
         room = max(self.size - wanted, 0.0) / 2
         return self._warped(int(self.labels.index[head]), (box[:2] + box[2:]) / 2, wanted / px, room)
 
     def _frame(self) -> Sample:
         row = int(self.rng.integers(len(self.images)))
         height, width = self.images[row].shape[:2]
-        scale = self.size / max(height, width) * np.exp(self.rng.uniform(np.log(0.75), np.log(2.0)))
+        scale = self.size / max(height, width) * np.exp(self.rng.uniform(np.log(0.9), np.log(2.4)))
         here = self._rows[row]
         if len(here) and self.rng.random() < 0.7:
             box = self.labels.boxes[self.rng.choice(here)]

@@ -84,6 +84,9 @@ def load_cutouts() -> list[Cutout]:
             for x, (x0, y0, x1, y1, yaw) in zip(PANEL_X, views, strict=True):
                 panel = sheet[top : top + height, x + left : x + left + width]
                 box = np.array([x0, y0, x1, y1], float)
+                if row == "head":
+                    # Half size still has heads of 150 px, and GrabCut's time goes with the pixels.
+                    panel, box = cv2.resize(panel, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), box / 2
                 cutouts.append(Cutout(_with_alpha(panel, box), box, rotation_from_euler(0.0, float(yaw), 0.0)))
     return cutouts
 

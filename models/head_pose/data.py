@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.progress import track
 
 from headway.errors import UsageError
 from headway.evaluate.head_labels import HeadLabels
@@ -100,32 +100,44 @@ def warped(sample: Sample, warp: Warp, size: int) -> Sample:
 
 
 class ImageCache:
-    """All pictures of a label set, decoded once into a memory-mapped (N, H, W, 3) uint8 file below `folder`.
-
-    Pictures of one set must have one size. Owner of the memory is the file: never write to a row.
+    """All pictures of a label set, decoded once into memory-mapped (N, H, W, 3) uint8 files below `folder`, one for
+    each folder of pictures. Pictures of one set must have one size. The files own the memory: never write to a row.
     """
 
     def __init__(self, labels: HeadLabels, folder: Path):
-        first = cv2.imread(str(labels.images[0])) if labels.images else None
-        if first is None:
-            raise UsageError(f"no readable image among the {len(labels.images)} of the training set")
-        key = hashlib.sha256("\n".join(map(str, labels.images)).encode()).hexdigest()[:16]
-        path = folder / f"{key}.npy"
-        if not path.is_file():
-            folder.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(".part.npy")
-            store = np.lib.format.open_memmap(part, "w+", np.uint8, (len(labels.images), *first.shape))
-            for row, source in enumerate(track(labels.images, "decoding images", transient=True)):
-                image = cv2.imread(str(source))
-                if image is None or image.shape != first.shape:
-                    raise UsageError(f"{source} cannot be read, or is not {first.shape[1]}x{first.shape[0]} px")
-                store[row] = image
-            store.flush()
-            part.rename(path)
-        self.images = np.load(path, mmap_mode="r")
+        self._parts: list[np.ndarray] = []
+        self._place: list[tuple[int, int]] = []
+        for parent, paths in groupby(labels.images, key=lambda path: path.parent):
+            images = list(paths)
+            self._place += [(len(self._parts), row) for row in range(len(images))]
+            self._parts.append(_decoded(parent, images, folder))
+
+    def __len__(self) -> int:
+        return len(self._place)
 
     def __getitem__(self, row: int) -> Image:
-        return self.images[row]
+        part, local = self._place[row]
+        return self._parts[part][local]
+
+
+def _decoded(parent: Path, images: list[Path], folder: Path) -> np.ndarray:
+    first = cv2.imread(str(images[0]))
+    if first is None:
+        raise UsageError(f"{images[0]} is missing or no image")
+    key = hashlib.sha256("\n".join([str(parent.resolve()), *(p.name for p in images)]).encode()).hexdigest()[:16]
+    path = folder / f"{key}.npy"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        store = np.lib.format.open_memmap(part, "w+", np.uint8, (len(images), *first.shape))
+        for row, source in enumerate(images):
+            image = cv2.imread(str(source))
+            if image is None or image.shape != first.shape:
+                raise UsageError(f"{source} cannot be read, or is not {first.shape[1]}x{first.shape[0]} px")
+            store[row] = image
+        store.flush()
+        part.rename(path)
+    return np.load(path, mmap_mode="r")
 
 
 def recoloured(image: Image, rng: np.random.Generator) -> Image:

@@ -84,7 +84,7 @@ def geodesic(a: Tensor, b: Tensor) -> Tensor:
 
 
 def quality_focal(logit: Tensor, quality: Tensor) -> Tensor:
-    """Binary cross-entropy against a quality 0..1, weighted by the squared distance from it: easy cells count little."""
+    """Binary cross-entropy against a quality 0..1, weighted by the squared distance from it."""
     weight = (torch.sigmoid(logit) - quality).detach().square()
     return weight * F.binary_cross_entropy_with_logits(logit, quality, reduction="none")
 

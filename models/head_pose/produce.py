@@ -1,0 +1,135 @@
+"""From rendered folders to a model folder: train, export, evaluate, card. `headway train head-pose` calls `produce`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from headway.evaluate.fsanet import peer_report
+from headway.evaluate.head_labels import HeadLabels, read_labels
+from headway.evaluate.head_pose import evaluate_folder
+from headway.export.package import package_model
+from headway.models.head_pose.card import write_card
+from headway.models.head_pose.config import COLUMNS, TrainConfig
+from headway.models.head_pose.crops import Sampler
+from headway.models.head_pose.cutouts import Cutout, load_cutouts
+from headway.models.head_pose.data import ImageCache
+from headway.models.head_pose.decode import Exported
+from headway.models.head_pose.fit import LOG_FILE, Limit, Run
+from headway.paths import data_dir
+from headway.runtime.manifest import TensorSpec, file_entries, read_manifest, write_manifest
+from headway.stages.letterbox import Letterbox
+
+NAME, TASK = "head-pose", "head-pose"
+CANDIDATE_ROWS = 300
+CARD = "README.md"
+DATA_LICENCE = (
+    "rendered by headway from anny bodies (CC0 data, Apache-2.0 code); "
+    "cut-out heads of openpeople P001-P007 (MIT); no photograph"
+)
+
+Report = Callable[[float, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Order:
+    """One call of `headway train head-pose`. work: folder of the cache and the checkpoints; a run there is resumed."""
+
+    data: Path
+    validation: Path
+    out: Path
+    work: Path
+    limit: Limit
+    config: TrainConfig
+    height: int = 384
+    width: int = 512
+    command: str = ""
+
+
+def produce(order: Order, report: Report | None = None) -> dict[str, Any]:
+    """Trains (or goes on training), writes the model folder, and returns its evaluation."""
+    labels = read_labels(order.data)
+    run = prepare(order, labels, load_cutouts() if order.config.photo_share > 0 else [])
+    run.resume()
+    run.fit(report)
+    return export(order, run, labels)
+
+
+def prepare(order: Order, labels: HeadLabels, cutouts: list[Cutout]) -> Run:
+    """The run with its two streams of pictures."""
+    c, images = order.config, ImageCache(labels, order.work / "cache")
+
+    def stream(size: int, around_heads: bool) -> Sampler:
+        return Sampler(
+            images,
+            labels,
+            size,
+            np.random.default_rng([c.seed, size]),
+            around_heads=around_heads,
+            minimum_visibility=c.minimum_visibility,
+            cutouts=cutouts,
+            cutout_share=c.photo_share,
+        )
+
+    return Run(c, order.limit, order.work, stream(c.crop_size, True), stream(c.frame_size, False))
+
+
+def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
+    """Writes weights, ONNX, log, card and manifest, the last two with what the written model scores."""
+    network = run.average.network
+    order.out.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(order.work / LOG_FILE, order.out / LOG_FILE)
+    sample = Letterbox(order.height, order.width)(np.asarray(cv2.imread(str(read_first(order.validation))), np.uint8))
+    package_model(
+        order.out,
+        NAME,
+        TASK,
+        network,
+        {"image": sample},
+        {"image": TensorSpec((1, order.height, order.width, 3), "uint8", "NHWC", "BGR")},
+        {"candidates": TensorSpec((1, CANDIDATE_ROWS, 15), columns=COLUMNS)},
+        exported=Exported(network, order.height, order.width),
+        config={"rotation": "relative to the viewing ray", "log_sigma": "ln of the expected geodesic error in radians"},
+        training={
+            "command": order.command,
+            "seconds": round(run.elapsed_s),
+            "steps": run.step,
+            "pictures": run.pictures,
+            "data": f"{len(labels.images)} rendered images with {len(labels)} heads"
+            + ("; head cut-outs of openpeople P001-P007" if order.config.photo_share > 0 else ""),
+            "settings": asdict(order.config),
+            "loss": asdict(run.loss),
+        },
+        evaluation={},
+        data_licence=DATA_LICENCE,
+    )
+    return finish(order.out, order.validation)
+
+
+def read_first(folder: Path) -> Path:
+    """The first image of a labelled folder."""
+    return read_labels(folder).images[0]
+
+
+def finish(out: Path, validation: Path) -> dict[str, Any]:
+    """Evaluates the written folder as a device would load it, and puts the numbers into card and manifest."""
+    model = str(out.resolve())
+    evaluation: dict[str, Any] = {"rendered": evaluate_folder(validation, model)}
+    real = data_dir() / "real_heads" if data_dir() else None  # type: ignore[operator]
+    if real and real.is_dir():
+        evaluation["real_heads"] = evaluate_folder(real, model)
+        evaluation["real_heads"]["peer"] = peer_report(read_labels(real), real.parent.parent / "peers")
+    manifest = read_manifest(out)
+    evaluation["parity_torch_onnxruntime"] = manifest.evaluation.get("parity_torch_onnxruntime")
+    write_card(out / CARD, replace(manifest, evaluation=evaluation))
+    entries = file_entries(
+        out, {"weights": f"{NAME}.safetensors", "onnx": f"{NAME}.onnx", "log": LOG_FILE, "card": CARD}
+    )
+    write_manifest(out, replace(manifest, evaluation=evaluation, files=entries))
+    return evaluation
