@@ -40,3 +40,28 @@ def people(
     typer.echo(
         f"{result['images']} pictures, {result['heads']} heads in {out}, {rate:.1f} pictures/s with {jobs} job(s)"
     )
+
+
+def scene(
+    out: Annotated[Path, typer.Option(help="The bag to write, ending in .mcap.")],
+    view: Annotated[
+        str, typer.Option(help="vehicle (1.2 m, on the lane) or walker (a head on the pavement).")
+    ] = "vehicle",
+    seed: Annotated[int, typer.Option(min=0, help="Decides people, clothes, houses and trees.")] = 1,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Length.")] = 10.0,
+    rate: Annotated[float, typer.Option(min=0.1, help="Images per second.")] = 15.0,
+) -> None:
+    """Render a street with walking people into a bag: images, IMU, odometry and ground truth."""
+    from rich.progress import Progress
+
+    from headway.models.render.scene import render_scene
+
+    with Progress() as bar:
+        task = bar.add_task("images", total=None)
+        result = render_scene(
+            view, out, seed, seconds, rate, lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    size = result["bytes"] / (1 << 20)
+    typer.echo(
+        f"{out}: {result['images']} images (JPEG quality {result['quality']}), {result['heads']} heads, {size:.2f} MiB"
+    )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from headway.models.render.look import SKINS
 
 Rng = np.random.Generator
-Image = NDArray[np.float32]
+Image = NDArray[Any]
 
 
 def random_background(rng: Rng, width: int, height: int, focal: float, horizon: float, ground: float) -> Image:

@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 from headway.errors import MissingDependencyError, UsageError
 from headway.models.render.template import Template, affine_fit, load_template, vertex_normals
 
-Array = NDArray[np.floating]
+Array = NDArray[Any]
 
 BODY_TO_HEAD_AXES: Array = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 """Columns: the head's left, down and back (headway.geometry) in body axes at rest."""
@@ -83,7 +83,7 @@ class BodyPool:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial.npz")
         arrays = {name: getattr(self, name) for name in POOL_ARRAYS}
-        np.savez(partial, format=FORMAT, train_count=self.train_count, **arrays, **self.template.arrays())
+        np.savez(partial, format=FORMAT, train_count=self.train_count, **{**arrays, **self.template.arrays()})
         os.replace(partial, path)
 
 
@@ -137,7 +137,7 @@ def load_model() -> Any:
         raise MissingDependencyError(
             f"rendering needs the package '{error.name}': pip install 'headway[render]'"
         ) from error
-    warp.config.quiet = True
+    warp.config.quiet = True  # type: ignore[attr-defined]
     return anny.Anny(phenotypes="all", facial_actions="all").to(dtype=torch.float32)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.errors import MissingDependencyError
-from headway.models.render.bodies import BodyPool
+from headway.models.render.template import Template
 from headway.types import Camera
 
 GLSL = Path(__file__).resolve().parent / "glsl"
@@ -35,7 +35,7 @@ def open_context() -> Any:
     except ImportError as error:
         raise MissingDependencyError("rendering needs the package 'moderngl': pip install 'headway[render]'") from error
     try:
-        return moderngl.create_context(standalone=True, backend="egl", require=330)
+        return moderngl.create_standalone_context(require=330, backend="egl")  # type: ignore[arg-type]
     except Exception as error:  # moderngl and glcontext raise bare Exceptions of several kinds here
         raise MissingDependencyError(f"no OpenGL on EGL ({error}): apt-get install libegl1 libgl1-mesa-dri") from error
 
@@ -49,14 +49,16 @@ def shader_source(name: str) -> str:
 def set_uniforms(program: Any, values: Mapping[str, Any]) -> None:
     """Sets every value the program knows; the shader compiler drops unused uniforms, so unknown names are passed over.
 
-    (4, 4) matrices are given in numpy's row-major order.
+    (4, 4) matrices are given in numpy's row-major order; other 2-D values are arrays of vectors.
     """
     for name, value in values.items():
         if name not in program:
             continue
         array = np.asarray(value)
-        if array.ndim == 2:
+        if array.shape == (4, 4):
             program[name].write(np.ascontiguousarray(array.T, np.float32).tobytes())
+        elif array.ndim == 2:
+            program[name].write(np.ascontiguousarray(array, np.float32).tobytes())
         elif array.ndim == 1:
             program[name].value = tuple(float(v) for v in array)
         else:
@@ -72,10 +74,9 @@ def lens_uniforms(camera: Camera) -> dict[str, Any]:
 
 
 class Canvas:
-    """Draws people of one pool into a colour and an id buffer of width x height pixels, supersampled."""
+    """Draws anny bodies into a colour and an id buffer of width x height pixels, supersampled."""
 
-    def __init__(self, pool: BodyPool, width: int, height: int, supersample: float = 1.5) -> None:
-        self.pool = pool
+    def __init__(self, template: Template, width: int, height: int, supersample: float = 1.5) -> None:
         self.size = (int(width * supersample), int(height * supersample))
         gl = self.context = open_context()
         gl.enable(gl.DEPTH_TEST)
@@ -83,7 +84,6 @@ class Canvas:
         self.body_program = self.program("body")
         self.hair_program = self.program("body", "hair")
         self.extra_program = self.program("extra")
-        template = pool.template
         self._positions = gl.buffer(reserve=template.rest.astype("f4").nbytes, dynamic=True)
         self._normals = gl.buffer(reserve=template.rest.astype("f4").nbytes, dynamic=True)
         attributes = [
@@ -128,6 +128,21 @@ class Canvas:
         """One parametric surface: a curtain of hair, a bun, a hat, a scarf."""
         set_uniforms(self.extra_program, uniforms)
         self._extra.render()
+
+    def mesh(self, name: str, vertices: Array, layout: str, attributes: tuple[str, ...]) -> tuple[Any, Any]:
+        """Program NAME and its fixed vertices (N, floats), for `draw`; layout as moderngl writes it."""
+        program = self.program(name)
+        buffer = self.context.buffer(np.ascontiguousarray(vertices, np.float32).tobytes())
+        # What the compiler dropped must not be bound: its place in the buffer is padded over.
+        known = [a if a in program else None for a in attributes]
+        parts = [p if a else f"{4 * int(p[:-1])}x" for p, a in zip(layout.split(), known, strict=True)]
+        content = [(buffer, " ".join(parts), *[a for a in known if a])]
+        return program, self.context.vertex_array(program, content)
+
+    def draw(self, mesh: tuple[Any, Any], uniforms: Mapping[str, Any]) -> None:
+        """Draws what `mesh` made."""
+        set_uniforms(mesh[0], uniforms)
+        mesh[1].render()
 
     def read(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]:
         """Colour (h, w, 4) RGB + coverage, person number (h, w) from 1 (0 nobody), head or hair (h, w)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from headway.geometry import project, ray_basis, viewing_ray
 from headway.models.render.bodies import BODY_TO_HEAD_AXES
 from headway.types import Camera
 
-Array = NDArray[np.floating]
+Array = NDArray[Any]
 
 NEAR_LIMIT = 0.05  # metres: a skull that comes nearer than this is not labelled
 

@@ -83,7 +83,7 @@ def _hair_colour(rng: Rng) -> Array:
 def _thickness(rng: Rng, style: str) -> float:
     low, high = {
         "bald": (0, 0), "buzz": (0.002, 0.004), "short": (0.006, 0.022), "medium": (0.015, 0.03), "long": (0.008, 0.02),
-        "bun": (0.005, 0.008), "tail": (0.005, 0.009), "afro": (0.03, 0.085), "hat": (0.006, 0.01), 
+        "bun": (0.005, 0.008), "tail": (0.005, 0.009), "afro": (0.03, 0.085), "hat": (0.006, 0.01),
         "cap": (0.004, 0.01), "hood": (0.005, 0.008),
     }[style]  # fmt: skip
     return float(rng.uniform(low, high))

@@ -65,7 +65,8 @@ def render_people(order: Order, pool_path: Path, progress: Callable[[int, int], 
         if progress:
             progress(len(shots), order.images)
     shots.sort(key=lambda s: s[0])
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for index, camera, labels in shots:
         images.append(image_entry(index + 1, file_name(index), camera))
         for label in labels:

@@ -18,6 +18,7 @@ from headway.models.render.look import Look, random_look
 from headway.types import Camera
 
 Rng = np.random.Generator
+Array = NDArray[Any]
 SPLIT_CODES = {"train": 1, "val": 2}  # first word of every seed: the two splits share no look and no background
 MIN_VISIBILITY = 0.02  # a head hidden more than this has no annotation at all
 
@@ -38,7 +39,7 @@ class Photographer:
         self.pool, self.split, self.seed, self.size = pool, split, seed, size
         self.members = pool.members(split)
         self.supersample = supersample
-        self.canvas = Canvas(pool, size, size, supersample)
+        self.canvas = Canvas(pool.template, size, size, supersample)
 
     def picture(self, index: int) -> Picture:
         """Deterministic in (split, seed, index)."""
@@ -49,7 +50,7 @@ class Photographer:
         labels: list[tuple[int, HeadLabel]] = []
         for number, person in enumerate(crowd.people[:MAX_PEOPLE], start=1):
             uniforms = {**light, **lens_uniforms(crowd.camera), "person": number / ID_STEPS}
-            draw_person(self.canvas, person, random_look(rng), uniforms)
+            self._draw(person, random_look(rng), uniforms)
             label = _label(self.pool, person, crowd.camera)
             if label is not None:
                 labels.append((number, label))
@@ -63,6 +64,17 @@ class Photographer:
             for number, label in labels
         ]
         return Picture(develop(rng, image), [s for s in seen if s.visibility > MIN_VISIBILITY], crowd.camera)
+
+    def _draw(self, person: Placement, look: Look, uniforms: dict[str, Any]) -> None:
+        pool, body = self.pool, person.body
+        draw_body(
+            self.canvas,
+            (pool.vertices(body), pool.vertex_normals(body)),
+            (pool.head_affine[body], pool.neck_affine[body]),
+            {**uniforms, "to_camera": rigid(person.rotation, person.translation)},
+            look,
+            person.size,
+        )
 
 
 def random_light(rng: Rng) -> dict[str, Any]:
@@ -81,43 +93,30 @@ def random_light(rng: Rng) -> dict[str, Any]:
     }
 
 
-def draw_person(canvas: Canvas, person: Placement, look: Look, uniforms: dict[str, Any]) -> None:
-    """Body, clothes, hair shells and additions of one person of the canvas's pool."""
-    pool = canvas.pool
-    draw_body(
-        canvas,
-        pool.vertices(person.body),
-        pool.vertex_normals(person.body),
-        pool.head_affine[person.body],
-        pool.neck_affine[person.body],
-        {**uniforms, "to_camera": rigid(person.rotation, person.translation)},
-        look,
-        person.size,
-    )
-
-
 def draw_body(
     canvas: Canvas,
-    vertices: NDArray[np.floating],
-    normals: NDArray[np.floating],
-    head_affine: NDArray[np.floating],
-    neck_affine: NDArray[np.floating],
+    surface: tuple[Array, Array],
+    affines: tuple[Array, Array],
     uniforms: dict[str, Any],
     look: Look,
     head_pixels: float,
 ) -> None:
-    """Draws posed vertices (V, 3), body axes, with `uniforms` holding light, lens, person and to_camera."""
+    """Body, clothes, hair shells and additions of one person.
+
+    surface: posed vertices and normals (V, 3), body axes; affines: of head and neck (3, 4), see BodyPool; uniforms:
+    light, lens, person and to_camera; head_pixels: height of the head, which decides how many shells are worth it.
+    """
     shells = 0
     if look.hair_thickness > 0:
         shells = 2 if head_pixels < 22 else 4 if head_pixels < 60 else 7
-    canvas.draw_body(vertices, normals, {**uniforms, **look.uniforms}, shells)
+    canvas.draw_body(*surface, {**uniforms, **look.uniforms}, shells)
     for addition in look.additions:
-        affine = np.eye(4)
-        affine[:3] = neck_affine if addition.on_neck else head_affine
-        canvas.draw_extra({**uniforms, **addition.uniforms, "to_body": affine})
+        to_body = np.eye(4)
+        to_body[:3] = affines[1 if addition.on_neck else 0]
+        canvas.draw_extra({**uniforms, **addition.uniforms, "to_body": to_body})
 
 
-def rigid(rotation: NDArray[np.floating], translation: NDArray[np.floating]) -> NDArray[np.floating]:
+def rigid(rotation: Array, translation: Array) -> Array:
     """(4, 4) from (3, 3) and (3,)."""
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = rotation, translation
@@ -133,11 +132,11 @@ def compose(rng: Rng, colour: NDArray[np.uint8], crowd: Crowd) -> tuple[NDArray[
     """People before a background, sometimes behind flat occluders: (H, W, 3) RGB 0..255 and what is covered."""
     width, height = crowd.camera.width, crowd.camera.height
     background = random_background(rng, width, height, crowd.camera.fy, crowd.horizon, crowd.ground)
-    small = cv2.resize(colour, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
-    cover = small[..., 3:] / 255
+    small: Array = cv2.resize(colour, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+    cover: Array = small[..., 3:] / 255
     if rng.random() < 0.4:
         cover = cv2.GaussianBlur(cover, (3, 3), 0)[..., None]
-    image = np.ascontiguousarray(small[..., :3] + background * (1 - cover))
+    image: Array = np.ascontiguousarray(small[..., :3] + background * (1 - cover))
     if rng.random() > 0.3:
         return image, None
     covered = image.copy()
@@ -145,7 +144,7 @@ def compose(rng: Rng, colour: NDArray[np.uint8], crowd: Crowd) -> tuple[NDArray[
     return covered, np.abs(covered - image).max(axis=2) > 1
 
 
-def develop(rng: Rng, image: NDArray[np.float32]) -> NDArray[np.uint8]:
+def develop(rng: Rng, image: Array) -> NDArray[np.uint8]:
     """Lens and sensor: mild blur, motion blur, exposure, noise. RGB 0..255 float -> BGR uint8."""
     if rng.random() < 0.3:
         image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.2)))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.floating]
+Array = NDArray[Any]
 
 CHIN_Z = 0.53  # metres above the body's origin on the average body: lower head vertices belong to the neck
 NECK_BAND = (0.40, 0.50)
