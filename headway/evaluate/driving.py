@@ -34,7 +34,7 @@ def run(stage: DriveStage, images: NDArray[np.uint8]) -> list[Steering]:
 
 
 def evaluate(model: Model, data: Path, part: str = "test") -> dict[str, Any]:
-    """The report on one part ("test", "calibration" or "train") of the tub at or below `data`."""
+    """The report on one part ("test" or "train") of the tub at or below `data`."""
     drive = read_tub(find_tub(data))
     train = drive.at(split_blocks(len(drive))["train"])
     stage = DriveStage(model)

@@ -21,9 +21,9 @@ FRAME_RATE_HZ = 20.0
 HEIGHT, WIDTH = 120, 160
 BLOCK, GAP = 30, 10
 """Frames of a block, and frames thrown away between blocks of different parts: neighbours in time look alike."""
-SPLIT_PATTERN = ("train", "train", "calibration", "train", "test")
+SPLIT_PATTERN = ("train", "train", "train", "train", "test")
 """Blocks take these parts in turn. One lap of the sample tub is about 12 blocks, so the parts fall on other places of
-the track in its second lap; the track itself is the same in all parts."""
+the track in its second lap; the track itself is the same in both parts."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +78,21 @@ def blocks(count: int) -> list[tuple[str, NDArray[np.int64]]]:
 
 
 def split_blocks(count: int) -> dict[str, NDArray[np.int64]]:
-    """Row indices of "train", "calibration" and "test" among `count` consecutive frames.
+    """Row indices of "train" and "test" among `count` consecutive frames, more than GAP apart."""
+    test = [rows for part, rows in blocks(count) if part == "test"]
+    return {"train": _far_from(test, count), "test": np.concatenate([*test, np.zeros(0, np.int64)])}
 
-    A gap between two blocks of one part belongs to that part; a gap between different parts belongs to none.
-    """
-    parts: dict[str, list[int]] = {part: [] for part in ("train", "calibration", "test")}
-    previous = ""
-    for part, rows in blocks(count):
-        first = int(rows[0]) - (GAP if part == previous else 0)
-        parts[part] += range(first, int(rows[-1]) + 1)
-        previous = part
-    return {part: np.array(rows, np.int64) for part, rows in parts.items()}
+
+def fold_blocks(count: int, fold: int, folds: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(rows to fit on, rows held out) of one fold: every `folds`-th training block is held out in turn."""
+    train = [rows for part, rows in blocks(count) if part == "train"]
+    test = [rows for part, rows in blocks(count) if part == "test"]
+    held = train[fold::folds]
+    return _far_from(test + held, count), np.concatenate([*held, np.zeros(0, np.int64)])
+
+
+def _far_from(others: list[NDArray[np.int64]], count: int) -> NDArray[np.int64]:
+    near = np.zeros(count, bool)
+    for rows in others:
+        near[max(int(rows[0]) - GAP, 0) : int(rows[-1]) + GAP + 1] = True
+    return np.flatnonzero(~near)

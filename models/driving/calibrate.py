@@ -1,6 +1,9 @@
-"""Calibration of the driving stage on frames that no gradient has seen: every number of `DriveCalibration`.
+"""Calibration of the driving stage: every number of `DriveCalibration`, from predictions for frames not trained on.
 
-The frames of a block are alike, so the numbers rest on few independent blocks: the evaluation says how well they hold.
+Each member of the ensemble leaves out one fold of the training blocks; each training frame is predicted by the member
+that has not seen its block. So all training blocks calibrate, and none calibrates itself. The ensemble that drives is
+a little better than its single members: the interval errs on the wide side. The frames of a block are alike, so the
+numbers rest on a few dozen independent blocks: the evaluation says how well they hold.
 """
 
 from __future__ import annotations
@@ -50,7 +53,7 @@ def logistic(x: Array, correct: NDArray[np.bool_], ridge: float = 1e-2) -> tuple
 
 
 def calibrate(controls: Array, logits: Array, novelty: Array, steering: Array) -> DriveCalibration:
-    """controls (N, 2), logits (N, 11), novelty (N,) of the calibration frames; steering (N,) of the human there."""
+    """controls (N, 2), logits (N, 11), novelty (N,) of frames not trained on; steering (N,) of the human there."""
     temperature = temperature_of(logits, steering)
     regression = np.clip(controls[:, 0], -1, 1)
     sigma = float(np.sqrt(((regression - steering) ** 2).mean()))
@@ -58,6 +61,9 @@ def calibrate(controls: Array, logits: Array, novelty: Array, steering: Array) -
     error = np.abs(belief.steering - steering)
     scale = conformal_quantile(error / belief.spread, NOMINAL)
     intercept, slope = logistic(np.log(belief.spread), error <= SMALL_ERROR)
+    if slope < 0.0:  # too few frames to tell: more spread must never mean more confidence
+        share = float((error <= SMALL_ERROR).mean())
+        intercept, slope = float(np.log(share / (1.0 - share + 1e-6))), 0.0
     width = scale * belief.spread
     slow, recover, handover = np.quantile(width, [SLOW_QUANTILE, RECOVER_QUANTILE, HANDOVER_QUANTILE])
     return DriveCalibration(

@@ -1,13 +1,12 @@
-"""The model card of the driving network, written from the manifest and the evaluation."""
+"""The model cards of the driving networks, written from manifest and evaluation."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from headway.runtime.manifest import Manifest
 
-TEXT = """# driving
+TUB = """# driving
 
 Steering and throttle from one front camera image, with an interval, a calibrated confidence and a measure of novelty.
 Compact: {parameters:,} parameters in {members} members averaged in the graph. Input `image` uint8 (1, 120, 160, 3) BGR;
@@ -17,12 +16,12 @@ images like the training images). What becomes of them: headway/stages/drive.py.
 ## Trained on
 The donkeycar sample tub (`donkeycar_tub`): 1,000 real 160x120 frames of one drive, about two laps of one indoor track
 with a human's steering and throttle. Source: repository autorope/donkeycar, MIT; no separate statement on the data.
-`user/angle` is + to the right there and is negated. Blocks of 30 frames take the parts train, train, calibration,
-train, test in turn, ten frames between different parts are thrown away:
-{frames}.
+`user/angle` is + to the right there and is negated. Of the blocks of 30 frames every fifth is for testing, frames
+within ten of a test block are thrown away ({frames}). Each member leaves out one fold of the training blocks, with
+the same gap; each training frame, as predicted by the member that has not seen its block, sets the numbers in the
+manifest's `config` (temperature, conformal scale, confidence, widths). Nothing was selected on test frames.
 Training labels are smoothed over time inside each run of training frames; calibration and test use what the human did.
 Augmentation: mirror (steering negated, bin k -> 10 - k), light, colour, blur, noise, covered patches, vertical shift.
-Nothing was selected on calibration or test frames; calibration frames set the numbers in the manifest's `config`.
 
     {command}
 
@@ -55,12 +54,51 @@ counts as small below {small_error:.3f}, one bin.
 """
 
 
-def write_card(folder: Path, manifest: Manifest, report: dict[str, Any]) -> None:
-    """Writes `folder`/README.md."""
+ROAD = """# driving-roadworld
+
+The driving network of headway, trained in the closed-loop world `roadworld` (headway/worlds): drawn two-lane roads, a
+car with steering lag, an expert that follows the lane centre. It exists to prove the loop from image to wheel; it is
+no road-going driver, and nothing here was measured on a real road. Inputs and outputs are those of `driving`:
+{parameters:,} parameters in {members} members.
+
+## Trained on
+{recorded} drawn frames of {episodes} episodes (seeds {first} to {last}{dagger}), the expert's steering in each state
+visited, with offset starts and pushes off the lane; straight frames thinned; mirrored with steering negated. Split by
+episode: each member leaves out every {members}th; what it has not seen calibrates. No data of others, no licence.
+
+    {command}
+
+{seconds:.0f} s of the last training round on one CPU thread, log in `train.jsonl`.
+
+## Measured
+`headway evaluate driving --world roadworld --runs {runs}`: roads with seeds from {first_seed}, never trained on; all
+drivers through the same gate, means over the runs.
+
+| route | driver | Fréchet m | DTW | area m² | deviation m | off-lane s | completed |
+|---|---|---|---|---|---|---|---|
+{rows}
+
+Fréchet, headway minus headway-regression (what fusion and the behaviour bring), paired: {mean:+.3f} m
+(95 %: {low:+.3f}..{high:+.3f}).
+Against the expert's steering in the same state: coverage {coverage:.3f} for nominal {nominal:.2f}, ECE {ece:.3f}, AUROC
+of confidence against error {auroc:.3f} (small: below {small_error:.3f}), mean error {steering_mae:.3f}.
+
+| images that are no road | highest confidence | ends in |
+|---|---|---|
+{unfamiliar}
+
+## Limits
+- Drawn roads only: flat ground, two lanes, no junctions, no traffic. The published reference is not in this table: it
+  has not been trained on these frames yet.
+- The deviation of the expert is the floor: it cuts bends a little.
+"""
+
+
+def tub_card(manifest: Manifest, report: dict[str, Any]) -> str:
+    """Text of README.md for a network trained on a tub."""
     training, confidence, mae = manifest.training, report["confidence"], report["steering_mae"]
     low, high = report["steering_mae_95"]
-    unfamiliar = [f"| {k} | {v['confidence']:.3f} | {v['state'].upper()} |" for k, v in report["unfamiliar"].items()]
-    text = TEXT.format(
+    return TUB.format(
         parameters=manifest.parameters,
         members=training["network"]["members"],
         frames=", ".join(f"{count} {part} frames" for part, count in training["frames"].items()),
@@ -76,11 +114,40 @@ def write_card(folder: Path, manifest: Manifest, report: dict[str, Any]) -> None
         high=high,
         bin_headway=report["bin_accuracy"]["headway"],
         bin_regression=report["bin_accuracy"]["headway-regression"],
-        coverage=confidence["coverage"],
-        nominal=confidence["nominal"],
-        ece=confidence["ece"],
-        auroc=confidence["auroc"],
-        small_error=confidence["small_error"],
-        unfamiliar="\n".join(unfamiliar),
+        unfamiliar=_unfamiliar(report),
+        **{k: confidence[k] for k in ("coverage", "nominal", "ece", "auroc", "small_error")},
     )
-    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def road_card(manifest: Manifest, report: dict[str, Any]) -> str:
+    """Text of README.md for a network trained in roadworld."""
+    training, confidence = manifest.training, report["confidence"]
+    rows = [
+        f"| {route} | {driver} | {m['frechet_m']:.2f} | {m['dtw']:.0f} | {m['area']:.1f} | {m['deviation_m']:.2f} "
+        f"| {m['off_road_s']:.1f} | {m['completed']:.0%} |"
+        for route, drivers in report["routes"].items()
+        for driver, m in drivers.items()
+    ]
+    first, last = training["episodes"]
+    more = training.get("dagger")
+    return ROAD.format(
+        parameters=manifest.parameters,
+        members=training["network"]["members"],
+        recorded=training["frames"]["recorded"] + (more["frames"]["recorded"] if more else 0),
+        episodes=last - first + 1 + (more["episodes"][1] - more["episodes"][0] + 1 if more else 0),
+        first=first,
+        last=last,
+        dagger=f", and {more['episodes'][0]} to {more['episodes'][1]} where the learner steered" if more else "",
+        command=training["command"],
+        seconds=training["seconds"],
+        runs=report["runs"],
+        first_seed=report["first_seed"],
+        rows="\n".join(rows),
+        unfamiliar=_unfamiliar(report),
+        **{k: report["paired"]["headway - headway-regression"][k] for k in ("mean", "low", "high")},
+        **{k: confidence[k] for k in ("coverage", "nominal", "ece", "auroc", "small_error", "steering_mae")},
+    )
+
+
+def _unfamiliar(report: dict[str, Any]) -> str:
+    return "\n".join(f"| {k} | {v['confidence']:.3f} | {v['state'].upper()} |" for k, v in report["unfamiliar"].items())

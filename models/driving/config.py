@@ -14,7 +14,7 @@ __all__ = ["BINS", "HEIGHT", "WIDTH", "NetworkConfig", "TrainConfig"]
 class NetworkConfig:
     """Shape of the network: an ensemble of small convolutional members, averaged in the graph."""
 
-    members: int = 4  # networks trained from different seeds; their disagreement widens the bins
+    members: int = 5  # one a fold, each from its own seed; their disagreement widens the bins
     channels: tuple[int, ...] = (16, 24, 32, 48, 64)  # one stride-2 stage each: 120x160 -> 4x5
     squeeze: int = 24  # channels kept per cell before the map is flattened: steering depends on where things are
     hidden: int = 96  # features that the heads read
@@ -27,7 +27,7 @@ class TrainConfig:
     """One training run; the seed of member m is seed + m."""
 
     seed: int = 20250211
-    epochs: int = 40
+    epochs: int = 25
     batch: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2

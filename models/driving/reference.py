@@ -17,7 +17,10 @@ DROPOUT = 0.3
 FC_L2 = 0.01
 STRAIGHT, STRAIGHT_GAIN = 0.25, 4.0
 """Published label: raw steering up to STRAIGHT in size, multiplied by STRAIGHT_GAIN, so that it fills -1..1."""
-NORM = {"eps": 1.001e-5, "momentum": 0.01}
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1.001e-5, momentum=0.01)
 
 
 class Bottleneck(nn.Module):
@@ -27,17 +30,17 @@ class Bottleneck(nn.Module):
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(channels, width, 1, stride),
-            nn.BatchNorm2d(width, **NORM),
+            _norm(width),
             nn.ReLU(),
             nn.Conv2d(width, width, 3, padding=1),
-            nn.BatchNorm2d(width, **NORM),
+            _norm(width),
             nn.ReLU(),
             nn.Conv2d(width, 4 * width, 1),
-            nn.BatchNorm2d(4 * width, **NORM),
+            _norm(4 * width),
         )
         self.shortcut: nn.Module = nn.Identity()
         if project:
-            self.shortcut = nn.Sequential(nn.Conv2d(channels, 4 * width, 1, stride), nn.BatchNorm2d(4 * width, **NORM))
+            self.shortcut = nn.Sequential(nn.Conv2d(channels, 4 * width, 1, stride), _norm(4 * width))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, 4 width, H / stride, W / stride)."""
@@ -47,7 +50,7 @@ class Bottleneck(nn.Module):
 def _trunk() -> nn.Sequential:
     layers: list[nn.Module] = [
         nn.Conv2d(3, 64, 7, 2, 3),
-        nn.BatchNorm2d(64, **NORM),
+        _norm(64),
         nn.ReLU(),
         nn.MaxPool2d(3, 2, 1),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -74,10 +74,21 @@ def train_member(
 
 
 @torch.no_grad()
-def predict(network: DrivingNetwork, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(N, 120, 160, 3) uint8 -> controls (N, 2), logits (N, 11), novelty (N,) as float64 arrays."""
+def predict(
+    network: DrivingNetwork, images: np.ndarray, member: int | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(N, 120, 160, 3) uint8 -> controls (N, 2), logits (N, 11), novelty (N,) as float64 arrays.
+
+    With `member`, controls and logits are that member's alone.
+    """
     network.eval()
-    parts = [network(torch.from_numpy(chunk)) for chunk in np.array_split(images, max(len(images) // 64, 1))]
+    parts = []
+    for chunk in np.array_split(images, max(len(images) // 64, 1)):
+        image = torch.from_numpy(np.ascontiguousarray(chunk))
+        controls, logits, novelty = network(image)
+        if member is not None:
+            controls, logits, _ = network.members[member](network.normalised(image))
+        parts.append((controls, logits, novelty))
     controls, logits, novelty = (torch.cat([p[i] for p in parts]).double().numpy() for i in range(3))
     return controls, logits, novelty[:, 0]
 
@@ -91,19 +102,20 @@ def signatures(network: DrivingNetwork, images: np.ndarray) -> Tensor:
 
 
 def fit(
-    drive: Drive, network_config: NetworkConfig, config: TrainConfig, progress: Progress
+    folds: Sequence[Drive], network_config: NetworkConfig, config: TrainConfig, progress: Progress
 ) -> tuple[DrivingNetwork, list[dict[str, float]]]:
-    """Trains all members and the novelty measure on the frames of `drive`."""
+    """Trains member m on folds[m], and the novelty measure on the frames of the first member."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     network = DrivingNetwork(network_config)
     log: list[dict[str, float]] = []
     for index in range(network_config.members):
-        log += train_member(network, index, drive, config, progress)
+        log += train_member(network, index, folds[index], config, progress)
     rng = np.random.default_rng(config.seed)
-    mirrored = np.ascontiguousarray(drive.images[:, :, ::-1])
-    varied = augment(drive, rng).images
-    network.fit_novelty(torch.cat([signatures(network, images) for images in (drive.images, mirrored, varied)]))
+    images = folds[0].images
+    mirrored = np.ascontiguousarray(images[:, :, ::-1])
+    varied = augment(folds[0], rng).images
+    network.fit_novelty(torch.cat([signatures(network, x) for x in (images, mirrored, varied)]))
     return network.eval(), log
 
 

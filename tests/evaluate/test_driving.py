@@ -16,17 +16,19 @@ from headway.runtime.engine import open_model
 from headway.types import DriveState, Steering
 
 
-@pytest.mark.parametrize("count", [1000, 997, 415, 35])
-def test_parts_are_disjoint_and_never_closer_than_the_gap(count):
+@pytest.mark.parametrize("count", [1000, 997, 415, 235])
+def test_fit_held_out_and_test_frames_are_never_closer_than_the_gap(count):
     parts = tub.split_blocks(count)
-    for a in parts:
-        for b in parts:
-            if a < b and len(parts[a]) and len(parts[b]):
-                assert np.abs(parts[a][:, None] - parts[b][None]).min() > tub.GAP
-    rows = np.concatenate(list(parts.values()))
-    assert len(set(rows.tolist())) == len(rows)
-    assert rows.min() == 0
-    assert rows.max() < count
+    assert np.abs(parts["train"][:, None] - parts["test"]).min() > tub.GAP
+    held_by_all = []
+    for fold in range(5):
+        fit, held = tub.fold_blocks(count, fold, 5)
+        assert np.abs(fit[:, None] - held).min() > tub.GAP
+        assert np.abs(fit[:, None] - parts["test"]).min() > tub.GAP
+        assert set(fit) <= set(parts["train"])
+        held_by_all += held.tolist()
+    assert len(set(held_by_all)) == len(held_by_all)
+    assert not set(held_by_all) & set(parts["test"])
 
 
 def test_the_tubs_right_becomes_our_left(tmp_path):

@@ -48,8 +48,8 @@ def test_it_learns_a_toy_road_and_the_same_seed_gives_the_same_network():
     config = NetworkConfig(members=1, channels=(8, 8, 12, 12, 16), squeeze=8, hidden=24)
     train = TrainConfig(epochs=6, batch=16, learning_rate=4e-3)
     drive, held = drive_of(128), drive_of(40, seed=1)
-    first, log = fit(drive, config, train, lambda *a: None)
-    second, _ = fit(drive, config, train, lambda *a: None)
+    first, log = fit([drive], config, train, lambda *a: None)
+    second, _ = fit([drive], config, train, lambda *a: None)
     assert log[-1]["loss"] < 0.8 * log[0]["loss"]
     controls, logits, novelty = predict(first, held.images)
     again = predict(second, held.images)

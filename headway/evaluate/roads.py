@@ -1,0 +1,76 @@
+"""`headway evaluate driving --world NAME`: the closed-loop report of a model in a world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from headway.errors import UsageError
+from headway.evaluate.closed_loop import (
+    FIRST_SEED,
+    Driver,
+    ExpertDriver,
+    HeadwayDriver,
+    compare,
+    confidence_of_runs,
+    paired,
+    table_of,
+)
+from headway.evaluate.driving import unfamiliar
+from headway.evaluate.stress import STRESSES, make_stress
+from headway.runtime.engine import Model
+from headway.stages.drive import DriveStage
+from headway.worlds import open_world
+
+PUBLISHED_ROUTES = ("straight", "one-turn", "two-turn")
+
+
+def evaluate_world(
+    model: Model,
+    world_name: str,
+    routes: Sequence[str] = (),
+    runs: int = 10,
+    stress: Sequence[str] = (),
+    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> dict[str, Any]:
+    """The report: per route and driver the means over `runs` seeds, paired differences, confidence, stress.
+
+    routes: names of the world's routes, () for the published three, or all of the world's where it lacks them.
+    """
+    world = open_world(world_name)
+    chosen = list(routes) or [r for r in PUBLISHED_ROUTES if r in world.routes] or list(world.routes)
+    for route in chosen:
+        if route not in world.routes:
+            raise UsageError(f"world '{world.name}' has no route '{route}'; it has {', '.join(world.routes)}")
+    drivers: dict[str, Driver] = {
+        "headway-regression": HeadwayDriver(model, fused=False),
+        "headway": HeadwayDriver(model),
+        "expert": ExpertDriver(world),
+    }
+    calibration = DriveStage(model).calibration
+    results, failed = compare(world, drivers, chosen, runs, partial(progress, "clean"))
+    clean = [run for by_driver in results.values() for run in by_driver["headway"] if not run.failed]
+    report: dict[str, Any] = {
+        "world": world.name,
+        "routes": table_of(results),
+        "paired": {"headway - headway-regression": paired(results, "headway", "headway-regression")},
+        "confidence": confidence_of_runs(clean, calibration.small_error, calibration.nominal),
+        "unfamiliar": unfamiliar(DriveStage(model)),
+        "runs": runs,
+        "failed": failed,
+        "first_seed": FIRST_SEED,
+        "model": {"name": model.name, "hash": model.manifest.hash},
+    }
+    if stress:
+        report["stress"] = {}
+        pair = {name: drivers[name] for name in ("headway-regression", "headway")}
+        for name in stress:
+            few = max(runs // 3, 1)
+            shown = partial(progress, name)
+            report["stress"][name] = table_of(compare(world, pair, chosen, few, shown, make_stress(name))[0])
+    world.close()
+    return report
+
+
+__all__ = ["PUBLISHED_ROUTES", "STRESSES", "evaluate_world"]

@@ -1,0 +1,87 @@
+"""Closed-loop worlds behind one small protocol, so that a user's own simulator joins with one file.
+
+    headway evaluate driving --world roadworld
+    headway evaluate driving --world my_package.my_simulator:MyWorld
+
+A world is a class with the attributes and methods of `World`, made without arguments. `my_simulator.py` needs no
+import of headway except `Observation`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headway.errors import UsageError
+from headway.stages.gate import GateConfig
+from headway.types import DriveCommand
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one step of a world gives. World axes: x east, y north, z up, metres; yaw radians, + to the left.
+
+    image (H, W, 3) uint8 BGR; pose (x, y, yaw) of the vehicle's reference point; lateral_m offset from the lane
+    centre, + left; progress 0..1 along the route; off_road: the reference point is outside its lane; done: the route
+    is finished, or the run is beyond help.
+    """
+
+    image: NDArray[np.uint8]
+    stamp_ns: int
+    pose: tuple[float, float, float]
+    speed_mps: float
+    yaw_rate: float
+    lateral_m: float
+    progress: float
+    off_road: bool
+    done: bool
+
+
+class World(Protocol):
+    """A simulator. `vehicle` says what the gate must know; `routes` names what `reset` accepts; step_s is fixed."""
+
+    name: str
+    routes: tuple[str, ...]
+    step_s: float
+    vehicle: GateConfig
+
+    def reset(self, route: str, seed: int) -> Observation:
+        """A fresh run; the same route and seed give the same run, to the bit."""
+        ...
+
+    def step(self, command: DriveCommand) -> Observation:
+        """Drives `step_s` seconds with this steering and speed_mps."""
+        ...
+
+    def lane(self) -> NDArray[np.floating]:
+        """(N, 2) metres: the centre of the lane to follow, from start to end, of the present run."""
+        ...
+
+    def expert(self) -> tuple[float, float]:
+        """Steering -1..1 (+ left) and throttle 0..1 that an expert gives in the present state."""
+        ...
+
+    def close(self) -> None:
+        """Frees what the world holds."""
+        ...
+
+
+def open_world(name: str) -> World:
+    """ "roadworld", or "module:Class"; raises UsageError naming what cannot be found."""
+    target = {"roadworld": "headway.worlds.roadworld:Roadworld"}.get(name, name)
+    module, _, attribute = target.partition(":")
+    if not attribute:
+        raise UsageError(f"--world {name}: roadworld, tub, or module:Class is wanted")
+    try:
+        made = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"--world {name}: {error}") from error
+    world = made()
+    for wanted in ("name", "routes", "step_s", "vehicle", "reset", "step", "lane", "expert", "close"):
+        if not hasattr(world, wanted):
+            raise UsageError(f"--world {name}: {attribute} has no '{wanted}'; see headway/worlds/__init__.py")
+    return world

@@ -1,0 +1,92 @@
+"""Training frames from a world: an expert drives, is pushed off the lane, and shows how to come back.
+
+Each episode is one route on one seed below TRAINING_SEEDS: evaluation drives on others. What is recorded is the
+expert's steering for the state the car is in, whoever steered: the expert, a push, or (DAgger) the learner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headway.evaluate.tub import Drive
+from headway.stages.gate import Gate
+from headway.types import Odometry, Steering
+from headway.worlds.roadworld import TRAINING_SEEDS, Roadworld
+
+ROUTE_TURN = ("random", "one-turn", "random", "two-turn", "random", "straight")
+"""Episodes take these routes in turn: mostly winding ones, since straight frames all look alike."""
+KEEP_EVERY = 2  # of the world's 10 Hz frames: neighbours are alike
+START_OFFSET_M, START_ASKEW = 1.3, 0.15  # largest sideways and angular error at the start
+PUSH_CHANCE, PUSH_STEPS, PUSH = 0.03, 6, 0.35  # per step; steps a push lasts; its largest steering
+LONGEST_STEPS = 400
+DAGGER_SHARE = 0.7  # of the steps that the learner steers in a DAgger episode
+
+Policy = Callable[[NDArray[np.uint8]], float]
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One drive: its frames with the expert's controls."""
+
+    seed: int
+    drive: Drive
+
+
+def record(world: Roadworld, seed: int, learner: Policy | None = None) -> Episode:
+    """Drives one seeded episode; with `learner` (image -> steering) that one steers most of the time."""
+    if seed >= TRAINING_SEEDS:
+        raise ValueError(f"seed {seed} belongs to evaluation")
+    rng = np.random.default_rng([seed, 77])
+    start = (float(rng.uniform(-START_OFFSET_M, START_OFFSET_M)), float(rng.uniform(-START_ASKEW, START_ASKEW)))
+    seen = world.reset(ROUTE_TURN[seed % len(ROUTE_TURN)], seed, start)
+    gate = Gate(world.vehicle)
+    images, steering, throttle = [], [], []
+    push, left = 0.0, 0
+    for i in range(LONGEST_STEPS):
+        wanted, gas = world.expert()
+        if i % KEEP_EVERY == 0:
+            images.append(seen.image)
+            steering.append(wanted)
+            throttle.append(gas)
+        if left == 0 and rng.random() < PUSH_CHANCE:
+            push, left = float(rng.uniform(-PUSH, PUSH)), PUSH_STEPS
+        own = learner(seen.image) if learner is not None and rng.random() < DAGGER_SHARE else wanted
+        steered = own + (push if left > 0 else 0.0)
+        left = max(left - 1, 0)
+        odometry = Odometry(seen.stamp_ns, np.array([seen.speed_mps, 0.0, 0.0]), seen.yaw_rate)
+        seen = world.step(gate(seen.stamp_ns, Steering(steered, gas, (-1.0, 1.0), 1.0), odometry, None))
+        if seen.done:
+            break
+    return Episode(seed, Drive(np.stack(images), np.array(steering, np.float32), np.array(throttle, np.float32)))
+
+
+def collect(
+    seeds: range, progress: Callable[[int, int], None] = lambda done, total: None, learner: Policy | None = None
+) -> list[Episode]:
+    """One episode a seed."""
+    world = Roadworld()
+    episodes = []
+    for i, seed in enumerate(seeds):
+        episodes.append(record(world, seed, learner))
+        progress(i + 1, len(seeds))
+    return episodes
+
+
+def joined(episodes: list[Episode]) -> Drive:
+    """All frames of the episodes, one after the other."""
+    drives = [episode.drive for episode in episodes]
+    return Drive(
+        np.concatenate([d.images for d in drives]),
+        np.concatenate([d.steering for d in drives]),
+        np.concatenate([d.throttle for d in drives]),
+    )
+
+
+def balanced(drive: Drive, rng: np.random.Generator, straight: float = 0.05, keep: float = 0.5) -> Drive:
+    """Drops frames with |steering| < `straight` to the share `keep`, so that bends are not drowned."""
+    kept = (np.abs(drive.steering) >= straight) | (rng.random(len(drive)) < keep)
+    return drive.at(np.flatnonzero(kept))
