@@ -32,6 +32,7 @@ from headway.sensors import stamp_of
 from headway.types import Trace
 
 JOIN_S = 5.0  # longest wait for an inference in progress when the node is deactivated
+SILENCE_LAG_NS = 200_000_000  # silence is dated back, or a frame that comes at last, but late, would be the older one
 INCOMPARABLE_S = 86_400.0  # a stamp a day off is on another clock, not late
 
 
@@ -271,7 +272,8 @@ class StageNode(Reports, LifecycleNode):
         if last is None:
             return Request(Image(), now_ns, now_ns, Trace())
         trace = Trace(frame_index=last.trace.frame_index, dropped_total=last.trace.dropped_total)
-        return Request(last.message, last.stamp_ns + max(0, now_ns - last.clock_ns), now_ns, trace)
+        passed_ns = max(0, now_ns - last.clock_ns - SILENCE_LAG_NS)
+        return Request(last.message, last.stamp_ns + passed_ns, now_ns, trace)
 
     # Diagnostics.
 
