@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.geometry import OPTICAL_TO_BODY, from_semi_local, gaze, project
-from headway.panel import ALERT, BLACK, GREY, LEVEL_COLOURS, WHITE, Colour, panel, put_text, track_colour
+from headway.panel import ALERT, BLACK, GREY, LEVEL_COLOURS, WHITE, Colour, panel, person_colour, put_text, track_colour
 from headway.pipeline import Motion
 from headway.types import Camera, DriveCommand, FloatArray, Forecast, Frame, Heads, Level, Risk, Risks
 
@@ -23,7 +23,7 @@ Image = NDArray[np.uint8]
 READABLE_WIDTH = 640
 HEAD_HEIGHT_M = 1.6  # paths are drawn on the ground this far below the head: only a drawing aid
 NEAR_M = 0.4  # what comes closer to the image plane than this is not drawn
-MODES_SHOWN = 6
+MODES_SHOWN = 4
 RING_POINTS = 24
 
 
@@ -159,17 +159,19 @@ def _wedge(canvas: Image, centre: tuple[int, int], radius: int, angle_deg: float
 
 
 def _fan(canvas: Image, person: Person, scene: Scene, factor: int) -> None:
-    """The likeliest paths on the ground, and the conformal disc at the end of the likeliest one."""
+    """The likeliest paths on the ground and, where there is a risk, the conformal disc at the end of the likeliest."""
     if scene.camera is None:
         return
     risk = scene.risk(person.track_id)
-    colour = LEVEL_COLOURS[risk.level] if risk and risk.level >= Level.NOTICE else track_colour(person.track_id)
+    colour = person_colour(risk, person.track_id)
     ground = float(person.position[2]) - HEAD_HEIGHT_M
     order = np.argsort(-person.probability, kind="stable")[:MODES_SHOWN]
     for mode in order[::-1]:
         path = np.concatenate([person.position[None, :2], person.modes[mode]])
         strength = float(person.probability[mode] / max(person.probability[order[0]], 1e-9))
         _line(canvas, scene, path, ground, colour, 0.25 + 0.75 * strength, factor, thick=mode == order[0])
+    if risk is None or risk.level not in (Level.NOTICE, Level.ALERT):
+        return  # in a crowd the discs of everybody would hide the picture; the map below shows them all
     turn = np.linspace(0, 2 * np.pi, RING_POINTS + 1)
     ring = person.modes[order[0], -1] + person.radius[-1] * np.stack([np.cos(turn), np.sin(turn)], axis=1)
     _line(canvas, scene, ring, ground, colour, 0.5, factor)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headway.types import DriveCommand, DriveState, Level
+from headway.types import DriveCommand, DriveState, Level, Risk
 
 if TYPE_CHECKING:
     from headway.annotate import Person, Scene
@@ -47,11 +47,18 @@ def track_colour(track_id: int) -> Colour:
     return PALETTE[track_id % len(PALETTE)] if track_id >= 0 else (200, 200, 200)
 
 
+def person_colour(risk: Risk | None, track_id: int) -> Colour:
+    """The level's colour where there is a risk, else the track's own."""
+    risky = risk is not None and risk.level in (Level.NOTICE, Level.ALERT)
+    return LEVEL_COLOURS[risk.level] if risk and risky else track_colour(track_id)
+
+
 def put_text(
     image: Image, text: str, at: tuple[int, int], colour: Colour, scale: float, width: int | None = None
 ) -> None:
     """One line on any ground, cut to `width` pixels; `at` is the left end of its base line, kept within the image."""
-    text = text.encode("ascii", "replace").decode()
+    # cv2 4's fonts know ASCII only.
+    text = text.replace("±", "+-").replace("°", " deg").replace("²", "2").encode("ascii", "replace").decode()
     while width and len(text) > 4 and cv2.getTextSize(text, FONT, scale, 1)[0][0] > width:
         text = text[:-4] + "..."
     x, y = max(at[0], 0), max(at[1], round(14 * scale) + 2)
@@ -64,8 +71,9 @@ def panel(width: int, height: int, scene: Scene) -> Image:
     """(P, width, 3): P is a quarter of the image's height, 120 at least, and even."""
     tall = max(120, height // 8 * 2)
     strip: Image = np.full((tall, width, 3), BACKGROUND, np.uint8)
-    across = min(round(tall * 1.6), width // 3)
-    strip[:, :across] = _map(across, tall, scene)
+    across = min(round(tall * 1.6), width // 3) if scene.risks is not None or scene.people else 0
+    if across:
+        strip[:, :across] = _map(across, tall, scene)
     controls = strip[:, across:]
     if scene.command is not None:
         _controls(controls, scene.command)
@@ -95,7 +103,7 @@ def _map(width: int, height: int, scene: Scene) -> Image:
 
 def _person(view: Image, person: Person, scene: Scene, origin: np.ndarray, to_map: np.ndarray, scale: float) -> None:
     risk = scene.risk(person.track_id)
-    colour = LEVEL_COLOURS[risk.level] if risk and risk.level >= Level.NOTICE else track_colour(person.track_id)
+    colour = person_colour(risk, person.track_id)
     best = int(np.argmax(person.probability))
     far = 20.0 * max(view.shape[:2])  # cv2's coordinates overflow far outside
     for mode in [*np.argsort(-person.probability, kind="stable")[1:4][::-1], best]:

@@ -31,11 +31,11 @@ section{background:var(--card);border:1px solid var(--line);border-radius:10px;p
 table{border-collapse:collapse;width:100%;font-size:14px}
 th{text-align:left;color:var(--soft);font-weight:550;border-bottom:1px solid var(--line);padding:5px 10px 5px 0}
 td{border-bottom:1px solid var(--line);padding:6px 10px 6px 0;vertical-align:top}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
+td.n,th.n{text-align:right;padding-right:18px;font-variant-numeric:tabular-nums}
 .pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(340px,1fr));gap:12px}
 figure{margin:0}figure img{width:100%;border-radius:6px;display:block}figcaption{color:var(--soft);font-size:13px}
 svg{width:100%;height:auto;display:block}svg text{font-size:11px;fill:var(--soft)}svg .unit{font-size:11px}
-svg .grid{stroke:var(--line);stroke-width:1}svg .empty{fill:#f0f2f5}
+svg .grid{stroke:var(--line);stroke-width:1}svg .empty{fill:#f0f2f5}svg rect{shape-rendering:crispEdges}
 .legend{display:flex;flex-wrap:wrap;gap:4px 16px;color:var(--soft);font-size:13px;margin:4px 0 0 54px}
 .legend i{display:inline-block;width:12px;height:12px;border-radius:3px;margin-right:6px;vertical-align:-1px}
 .note{background:#fff7e6;border-color:#f3ddb0}code{font-size:13px;background:#eef1f5;border-radius:4px;padding:1px 5px}
@@ -151,10 +151,11 @@ def _alerts(content: Mapping[str, Any]) -> str:
             a["direction"],
             "-" if a["time_to_contact_s"] is None else f"{a['time_to_contact_s']:.1f}",
             f"{a['probability']:.2f}",
+            a["reason"],
         ]
         for a in content["alerts"]
     ]
-    return table(["from s", "for s", "person", "where", "contact in s", "probability"], rows, (0, 1, 4, 5))
+    return table(["from s", "for s", "person", "where", "contact in s", "probability", "why"], rows, (0, 1, 4, 5))
 
 
 def _reasons(content: Mapping[str, Any]) -> str:

@@ -61,7 +61,7 @@ def _taken(left: dict[str, Counter[str]], task: str) -> str:
 
 @dataclass
 class Alert:
-    """One person's alert, from its first to its last frame."""
+    """One person's alert, from its first to its last frame; the shortest time to contact, the highest probability."""
 
     track_id: int
     start_s: float
@@ -69,6 +69,7 @@ class Alert:
     time_to_contact_s: float | None
     probability: float
     direction: str
+    reason: str
 
 
 @dataclass
@@ -136,11 +137,12 @@ class Run:
                 same = [a for a in found if a.track_id == risk["track_id"] and at - a.end_s <= ALERT_GAP_S]
                 if same:
                     same[-1].end_s = at
+                    times = [t for t in (same[-1].time_to_contact_s, risk["time_to_contact"]) if t is not None]
+                    same[-1].time_to_contact_s = min(times, default=None)
                     same[-1].probability = max(same[-1].probability, risk["probability"])
                 else:
-                    found.append(
-                        Alert(risk["track_id"], at, at, risk["time_to_contact"], risk["probability"], risk["direction"])
-                    )
+                    names = ("time_to_contact", "probability", "direction", "reason")
+                    found.append(Alert(risk["track_id"], at, at, *(risk[n] for n in names)))
         return found
 
 
@@ -234,4 +236,5 @@ def _risk(risk: Any) -> dict[str, Any]:
         "probability": float(risk.probability),
         "closest": float(risk.closest),
         "direction": risk.direction,
+        "reason": risk.reason,
     }

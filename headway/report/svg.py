@@ -90,6 +90,7 @@ def plot(
 def timeline(spans: Sequence[Span], rows: Sequence[str], end: float, legend: Sequence[tuple[str, str]]) -> str:
     """Rows of coloured stretches over seconds."""
     axes = _Axes([0.0, end], [], None)
+    spans = _merged(spans)
     tall = TOP + 24 * max(len(rows), 1) + BOTTOM
     parts = [_seconds(axes, tall)]
     for i, row in enumerate(rows):
@@ -104,6 +105,20 @@ def timeline(spans: Sequence[Span], rows: Sequence[str], end: float, legend: Seq
                     f"<title>{escape(span.title)}</title></rect>"
                 )
     return _svg(parts, tall) + _legend(legend)
+
+
+def _merged(spans: Sequence[Span]) -> list[Span]:
+    """Stretches that touch and look the same become one: hundreds of frames would show seams."""
+    last: dict[str, int] = {}
+    merged: list[Span] = []
+    for span in spans:
+        before = merged[last[span.row]] if span.row in last else None
+        if before and (before.colour, before.title) == (span.colour, span.title) and span.start - before.end < 1e-6:
+            merged[last[span.row]] = Span(span.row, before.start, span.end, span.colour, span.title)
+        else:
+            last[span.row] = len(merged)
+            merged.append(span)
+    return merged
 
 
 def _svg(parts: Sequence[str], height: int) -> str:
