@@ -38,6 +38,10 @@ BLIND_HALF_WIDTH = 1.0
 """Half-width for an image unlike anything seen: the interval covers all of -1..1 whatever the network says."""
 LOWEST_THROTTLE_SHARE = 0.3
 """Share of the network's throttle that is left at `handover_width`: slow enough to give a person time."""
+FROZEN_AFTER_S = 0.5
+FROZEN_ABOVE_MPS = 0.3
+"""The same pixels for this long, while odometry says that the vehicle moves faster than this: the camera is frozen.
+No camera gives the same pixels twice from another place; at rest, or without odometry, nothing is concluded."""
 LONGEST_STEP_S = 0.5
 """A longer gap between two frames counts as this much when waiting times are added up (the gate's heartbeat)."""
 
@@ -193,13 +197,16 @@ class DriveStage:
         self._has_novelty = "novelty" in model.manifest.outputs
         self._height, self._width = spec.shape[1:3]
         self._input = np.zeros(spec.shape, np.uint8)
+        self._before = np.zeros(spec.shape, np.uint8)
         self._behaviour = Behaviour(self.calibration, config or DriveConfig())
         self._stamp_ns: int | None = None
+        self._frozen_s = 0.0
 
     def reset(self) -> None:
         """Forgets doubt and time, as after a seek in a bag."""
         self._behaviour.reset()
         self._stamp_ns = None
+        self._frozen_s = 0.0
 
     def infer(self, image: NDArray[np.uint8]) -> tuple[float, float, Array, float]:
         """(H, W, 3) uint8 BGR -> regressed steering, throttle, (11,) logits, novelty; no state is touched."""
@@ -219,29 +226,41 @@ class DriveStage:
         c = self.calibration
         regression, throttle, logits, novelty = self.infer(frame.image)
         belief = fuse(np.asarray(regression), logits, c.temperature, c.regression_sigma)
-        familiar = float(familiarity(np.asarray(novelty), c.novelty_limit))
+        elapsed_s = self._elapsed_s(frame.stamp_ns)
+        frozen = self._is_frozen(frame, elapsed_s)
+        familiar = 0.0 if frozen else float(familiarity(np.asarray(novelty), c.novelty_limit))
         steering, spread = float(belief.steering), float(belief.spread)
         half_width = c.conformal_scale * spread
         if familiar < 1.0:
             half_width = max(half_width, familiar * half_width + (1.0 - familiar) * 2.0 * BLIND_HALF_WIDTH)
         confidence = familiar * float(confidence_of(belief.spread, c.confidence_intercept, c.confidence_slope))
-        state, share = self._behaviour.step(half_width, self._elapsed_s(frame.stamp_ns))
+        state, share = self._behaviour.step(half_width, elapsed_s)
         return Steering(
             steering=steering,
             throttle=min(max(throttle, 0.0), 1.0) * share,
             interval=(max(-1.0, steering - half_width), min(1.0, steering + half_width)),
             confidence=confidence,
             state=state,
-            reason=_reason(state, half_width, familiar),
+            reason=_reason(state, half_width, familiar, frozen),
         )
 
     def _elapsed_s(self, stamp_ns: int) -> float:
         before, self._stamp_ns = self._stamp_ns, stamp_ns
         return 0.0 if before is None else min(max((stamp_ns - before) * 1e-9, 0.0), LONGEST_STEP_S)
 
+    def _is_frozen(self, frame: Frame, elapsed_s: float) -> bool:
+        """Compares the network's input with the one before, and keeps it."""
+        moving = frame.odometry is not None and frame.odometry.speed > FROZEN_ABOVE_MPS
+        same = moving and elapsed_s > 0.0 and np.array_equal(self._input, self._before)
+        self._frozen_s = self._frozen_s + elapsed_s if same else 0.0
+        self._input, self._before = self._before, self._input
+        return self._frozen_s >= FROZEN_AFTER_S
 
-def _reason(state: DriveState, half_width: float, familiar: float) -> str:
+
+def _reason(state: DriveState, half_width: float, familiar: float, frozen: bool) -> str:
     if state == DriveState.DRIVE and familiar >= 1.0:
         return ""
+    if frozen:
+        return "camera frozen while moving"
     cause = "image unlike the training images" if familiar < 1.0 else "steering is uncertain"
     return f"{cause} (interval ±{min(half_width, 2 * BLIND_HALF_WIDTH):.2f})"

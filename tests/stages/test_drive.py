@@ -17,7 +17,7 @@ from headway.runtime.engine import Model, open_model
 from headway.runtime.manifest import FileEntry, Manifest, TensorSpec
 from headway.stages import drive as d
 from headway.stages.drive import Behaviour, DriveCalibration, DriveConfig, DriveStage
-from headway.types import DriveState, Frame
+from headway.types import DriveState, Frame, Odometry
 
 START = 1_700_000_000_000_000_000
 CALIBRATION = DriveCalibration(
@@ -222,6 +222,26 @@ def test_stamps_that_jump_back_or_far_do_not_count_as_waiting_time():
     assert back.state == DriveState.SLOW
     far = stage(Frame(stamp_ns=START + 10**12, image=frame().image))
     assert far.state == DriveState.HANDOVER
+
+
+def test_a_frozen_camera_is_noticed_while_moving_and_only_then():
+    moving = Odometry(START, np.array([1.0, 0.0, 0.0]), 0.0)
+    rng = np.random.default_rng(0)
+
+    def answers(odometry, live):
+        stage = DriveStage(model_with(Scripted()))
+        still = rng.integers(0, 256, (120, 160, 3), np.uint8)
+        frames = [rng.integers(0, 256, (120, 160, 3), np.uint8) if live else still for _ in range(80)]
+        stamps = [START + i * 50_000_000 for i in range(80)]
+        return [stage(Frame(stamp_ns=t, image=x, odometry=odometry)) for t, x in zip(stamps, frames, strict=True)]
+
+    frozen = answers(moving, live=False)
+    assert frozen[5].confidence > 0.5
+    assert frozen[12].confidence == 0.0
+    assert "frozen" in frozen[12].reason
+    assert frozen[-1].state == DriveState.STOP
+    for odometry, live in ((moving, True), (None, False), (Odometry(START, np.zeros(3), 0.0), False)):
+        assert min(a.confidence for a in answers(odometry, live)) > 0.5
 
 
 @pytest.fixture(scope="module")
