@@ -21,7 +21,7 @@ $(VENV)/.demo-ready: $(INPUTS)
 
 $(VENV)/.test-ready: $(INPUTS)
 	@tools/check_system.sh render
-	@tools/setup.sh ros,train,render,export,eval,dev
+	@tools/setup.sh ros,train,render,export,rtx,openvino,eval,dev
 	@touch $@ $(VENV)/.demo-ready
 
 demo: $(VENV)/.demo-ready

@@ -11,9 +11,21 @@ import numpy as np
 
 from headway.errors import EngineError, ModelError, UsageError
 from headway.paths import weights_dir
-from headway.runtime.manifest import Manifest, TensorSpec, read_manifest, verified_path
+from headway.runtime.manifest import Manifest, TensorSpec, read_manifest
 
-ENGINES = ("onnxruntime",)
+ENGINES = (
+    "onnxruntime",
+    "onnxruntime-cuda",
+    "onnxruntime-tensorrt",
+    "openvino",
+    "openvino-bf16",
+    "tensorrt",
+    "tensorrt-fp16",
+    "auto",
+)
+"""What a configuration may name; "auto" is the first of AUTO that opens and answers on this machine."""
+
+AUTO = ("tensorrt-fp16", "tensorrt", "onnxruntime-cuda", "onnxruntime")
 
 
 class Engine(Protocol):
@@ -72,7 +84,8 @@ def _check(name: str, array: np.ndarray | None, spec: TensorSpec) -> None:
 def open_model(name: str, task: str, engine: str = "onnxruntime", threads: int = 1) -> Model:
     """Opens an installed model by name, or a model folder by path; verifies hashes, loads and warms the engine.
 
-    Raises ModelError (folder, hash, task), EngineError (the engine refuses the file), UsageError (unknown engine).
+    Raises ModelError (folder, hash, task), EngineError (the engine refuses the file or finds no device), UsageError
+    (unknown engine), MissingDependencyError (the engine's library is not installed). Only "auto" falls back.
     """
     if engine not in ENGINES:
         raise UsageError(f"engine '{engine}' is none of {', '.join(ENGINES)}")
@@ -80,12 +93,17 @@ def open_model(name: str, task: str, engine: str = "onnxruntime", threads: int =
     manifest = read_manifest(folder)
     if manifest.task != task:
         raise ModelError(f"model '{name}' is for task '{manifest.task}', not '{task}'")
-    path = verified_path(folder, manifest, "onnx")
-    from headway.runtime.onnx import OnnxEngine
+    from headway.runtime.providers import open_engine, open_first
 
-    model = Model(manifest, OnnxEngine(path, threads), folder)
-    model.infer({k: np.zeros(spec.shape, spec.dtype) for k, spec in manifest.inputs.items()})
-    return model
+    def warm(opened: Engine) -> None:
+        blank = {k: np.zeros(spec.shape, spec.dtype) for k, spec in manifest.inputs.items()}
+        Model(manifest, opened, folder).infer(blank)
+
+    if engine == "auto":
+        return Model(manifest, open_first(folder, manifest, threads, warm), folder)
+    opened = open_engine(engine, folder, manifest, threads)
+    warm(opened)
+    return Model(manifest, opened, folder)
 
 
 def model_folder(name: str) -> Path:

@@ -4,10 +4,10 @@ import shutil
 import numpy as np
 import pytest
 
-from headway.errors import EngineError, ModelError, UsageError
+from headway.errors import EngineError, MissingDependencyError, ModelError, UsageError
 from headway.paths import weights_dir
-from headway.runtime.engine import Model, installed_models, open_model
-from headway.runtime.manifest import FileEntry, Manifest, TensorSpec
+from headway.runtime.engine import ENGINES, Model, installed_models, model_folder, open_model
+from headway.runtime.manifest import FileEntry, Manifest, TensorSpec, read_manifest
 
 TASK = {"head-pose": "head-pose", "trajectory": "trajectory", "driving": "driving"}
 
@@ -39,27 +39,75 @@ def model(outputs, tmp_path):
     return Model(manifest, Fixed(outputs), tmp_path)
 
 
+ON_GPU = ("tensorrt", "tensorrt-fp16", "onnxruntime-cuda", "onnxruntime-tensorrt")
+ENGINE = [pytest.param(e, marks=pytest.mark.gpu) if e in ON_GPU else e for e in ENGINES]
+
+
+def opened_or_skipped(name, engine):
+    """The model on that engine, or a skip with the engine's own reason."""
+    if engine == "tensorrt-fp16" and "onnx_fp16" not in read_manifest(model_folder(name)).files:
+        pytest.skip("the installed models are shipped in FP32 (headway export makes the other)")
+    try:
+        return open_model(name, TASK[name], engine)
+    except (EngineError, MissingDependencyError) as error:
+        if engine == "onnxruntime":
+            raise
+        pytest.skip(f"{engine}: {error}")
+
+
+def some_input(manifest):
+    """Numbers of the size that the stages feed: pixels, metres within a street, masks."""
+    rng = np.random.default_rng(0)
+    feeds = {}
+    for name, spec in manifest.inputs.items():
+        if spec.dtype == "uint8":
+            feeds[name] = rng.integers(0, 255, spec.shape).astype(np.uint8)
+        elif name == "valid":
+            feeds[name] = np.ones(spec.shape, np.float32)
+        else:
+            feeds[name] = rng.normal(size=spec.shape).astype(np.float32)
+    return feeds
+
+
+@pytest.mark.parametrize("engine", ENGINE)
 @pytest.mark.parametrize("name", sorted(TASK))
-def test_installed_models_open_and_answer_in_the_shapes_they_promise(name):
-    opened = open_model(name, TASK[name])
-    feeds = {k: np.zeros(s.shape, s.dtype) for k, s in opened.manifest.inputs.items()}
-    outputs = opened.infer(feeds)
+def test_installed_models_open_and_answer_in_the_shapes_they_promise(name, engine):
+    opened = opened_or_skipped(name, engine)
+    outputs = opened.infer({k: np.zeros(s.shape, s.dtype) for k, s in opened.manifest.inputs.items()})
     for key, spec in opened.manifest.outputs.items():
         assert outputs[key].shape == spec.shape
         assert outputs[key].dtype == np.dtype(spec.dtype)
 
 
+@pytest.mark.parametrize("engine", ENGINE)
 @pytest.mark.parametrize("name", sorted(TASK))
-def test_the_same_input_gives_the_same_bits(name):
-    opened = open_model(name, TASK[name])
-    rng = np.random.default_rng(0)
-    feeds = {
-        k: (rng.integers(0, 255, s.shape) if s.dtype == "uint8" else rng.normal(size=s.shape)).astype(s.dtype)
-        for k, s in opened.manifest.inputs.items()
-    }
+def test_the_same_input_gives_the_same_bits(name, engine):
+    opened = opened_or_skipped(name, engine)
+    feeds = some_input(opened.manifest)
     first = {k: v.copy() for k, v in opened.infer(feeds).items()}
     for key, value in opened.infer(feeds).items():
         assert np.array_equal(first[key], value)
+
+
+AUTO_ENDS_ON = {"onnxruntime", "onnxruntime-cuda", "tensorrt", "tensorrt-fp16"}
+
+
+def test_auto_says_what_it_passed_over_and_why(caplog):
+    opened = open_model("driving", "driving", "auto")
+    assert opened.engine.name in AUTO_ENDS_ON
+    if opened.engine.name != "tensorrt":
+        assert "model 'driving' runs on" in caplog.text
+        assert "tensorrt:" in caplog.text
+
+
+def test_an_engine_named_outright_never_becomes_another_in_silence():
+    for engine in ON_GPU:
+        reason = ""
+        try:
+            assert open_model("driving", "driving", engine).engine.name == engine
+        except (EngineError, MissingDependencyError, ModelError) as error:
+            reason = str(error)
+        assert len(reason.splitlines()) <= 1
 
 
 def test_every_installed_model_is_known_to_the_list():

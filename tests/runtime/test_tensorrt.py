@@ -1,0 +1,150 @@
+"""TensorRT: engines are really parsed and built here (TensorRT-RTX needs no GPU for that); running them needs one."""
+
+import numpy as np
+import pytest
+
+from headway.errors import EngineError, HeadwayError, MissingDependencyError
+from headway.runtime.cache import EngineCache, unpack
+from headway.runtime.engine import installed_models, model_folder, open_model
+from headway.runtime.manifest import read_manifest, verified_path
+from headway.runtime.tensorrt import TensorRTEngine, engine_key
+from headway.runtime.tensorrt_build import build_engine, find_library
+from headway.runtime.tensorrt_cuda import FUNCTIONS, Cuda, find_cuda
+
+
+@pytest.fixture(scope="module")
+def library():
+    try:
+        return find_library(("tensorrt_rtx",))
+    except MissingDependencyError as error:
+        pytest.skip(str(error))
+
+
+def graph(name):
+    folder = model_folder(name)
+    return verified_path(folder, read_manifest(folder), "onnx")
+
+
+@pytest.mark.parametrize("name", installed_models())
+def test_every_installed_network_builds_in_full_precision(library, name):
+    built = build_engine(library, graph(name).read_bytes())
+    assert len(built.engine) > 100_000
+    assert set(built.counts) == {"FLOAT"}
+
+
+@pytest.mark.train
+@pytest.mark.parametrize("name", installed_models())
+def test_every_installed_network_builds_in_half_with_its_islands_read_back_in_full(library, name):
+    onnx = pytest.importorskip("onnx")
+    from headway.export.half import to_half
+
+    half, report = to_half(onnx.load(str(graph(name))))
+    built = build_engine(library, half.SerializeToString())
+    assert built.counts["HALF"] >= len(report.half) / 2
+    for layer, precision in built.precisions.items():
+        kind = layer.lower()
+        if any(word in kind for word in ("softmax", "sqrt", "_div", "_exp", "_pow")):
+            assert precision == "FLOAT", layer
+    for island in report.islands:
+        found = [p for layer, p in built.precisions.items() if layer.startswith(island)]
+        assert set(found) <= {"FLOAT"}, island
+
+
+def test_a_file_that_is_no_network_ends_in_one_line(library):
+    with pytest.raises(EngineError, match=r"tensorrt_rtx .* refuses the network") as caught:
+        build_engine(library, b"not a network")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_an_operator_that_tensorrt_does_not_know_is_named(library):
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+
+    x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, [3, 3]) for n in "xy")
+    node = helper.make_node("Svd", ["x"], ["y"], name="orthogonalise", domain="com.example")
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("com.example", 1)]
+    model = helper.make_model(onnx.helper.make_graph([node], "g", [x], [y]), opset_imports=opsets, ir_version=10)
+    with pytest.raises(EngineError, match=r"Svd|orthogonalise"):
+        build_engine(library, model.SerializeToString())
+
+
+def test_a_real_engine_goes_through_the_cache_and_comes_back_whole(library, tmp_path):
+    onnx = graph("driving").read_bytes()
+    key = engine_key(onnx, "fp32", library)
+    phases = []
+
+    def build(phase):
+        return build_engine(library, onnx, lambda text: (phases.append(text), phase(text))).engine
+
+    cache = EngineCache(tmp_path)
+    first = cache.get(key, "driving", build, bytes)
+    assert "building engine" in phases
+    said = len(phases)
+    assert cache.get(key, "driving", build, bytes) == first
+    assert len(phases) == said, "the second time nothing is built"
+    assert unpack((tmp_path / f"{key.digest}.engine").read_bytes(), key) == first
+
+
+def test_a_missing_library_names_the_extra_that_brings_it():
+    with pytest.raises(MissingDependencyError, match=r"headway\[gpu\].*headway\[rtx\]"):
+        find_library(("no_such_tensorrt",))
+
+
+def test_the_installed_cuda_python_has_every_function_that_is_called():
+    try:
+        api = find_cuda()
+    except MissingDependencyError as error:
+        pytest.skip(str(error))
+    assert [name for name in FUNCTIONS if not hasattr(api, name)] == []
+
+
+def test_without_a_gpu_the_reason_is_one_line_and_not_a_crash():
+    reason = ""
+    try:
+        Cuda()
+    except HeadwayError as error:
+        reason = str(error)
+    if not reason:
+        pytest.skip("this machine has a GPU")
+    assert "GPU" in reason or "cuda-python" in reason
+    assert len(reason.splitlines()) == 1
+
+
+@pytest.fixture
+def gpu():
+    try:
+        find_library()
+        return Cuda()
+    except HeadwayError as error:
+        pytest.skip(f"no run on a GPU: {error}")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", installed_models())
+def test_on_a_gpu_the_answers_are_those_of_onnx_runtime_with_and_without_graph(gpu, tmp_path, name):
+    manifest = read_manifest(model_folder(name))
+    reference = open_model(name, manifest.task)
+    rng = np.random.default_rng(0)
+    feeds = {
+        k: (rng.integers(0, 255, s.shape) if s.dtype == "uint8" else rng.random(s.shape)).astype(s.dtype)
+        for k, s in manifest.inputs.items()
+    }
+    expected = {k: v.copy() for k, v in reference.infer(feeds).items()}
+    for with_graph in (True, False):
+        engine = TensorRTEngine(graph(name), graph=with_graph, cache=EngineCache(tmp_path))
+        for key, value in engine.infer(feeds).items():
+            if key != "candidates":  # a ranking: rows that tie may change places
+                assert np.allclose(value, expected[key], rtol=1e-2, atol=1e-2), key
+        engine.close()
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_a_flipped_bit_in_the_cached_engine_leads_to_a_new_one(gpu, tmp_path):
+    said = []
+    TensorRTEngine(graph("driving"), cache=EngineCache(tmp_path, said.append)).close()
+    path = next(tmp_path.glob("*.engine"))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    TensorRTEngine(graph("driving"), cache=EngineCache(tmp_path, said.append)).close()
+    assert sum("is built again: its checksum is wrong" in line for line in said) == 1
