@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headway.geometry import to_semi_local, viewing_ray
+from headway.geometry import gaze, to_semi_local, viewing_ray
 from headway.types import Camera, Heads
 
 Array = NDArray[np.floating]
@@ -23,20 +23,29 @@ class Sightings:
 
     position (n, 3) m; noise (n, 2, 2) covariance on the ground of what changes from frame to frame; bias (n, 2, 2)
     covariance of what stays with the person (their head's true size); index (n,) row in `Heads`; rows that could not
-    be lifted are not here.
+    be lifted are not here. score (n,) 0..1; direction (n, 2) where the head looks to on the ground, unit
+    length, NaN where that is not known.
     """
 
     position: Array
     noise: Array
     bias: Array
     index: NDArray[np.int64]
+    score: Array
+    direction: Array
 
     def __len__(self) -> int:
         return len(self.index)
 
 
 def lift(
-    heads: Heads, camera: Camera, rotation: Array, depth: Array | None, head_size_m: float, size_sigma: float
+    heads: Heads,
+    camera: Camera,
+    rotation: Array,
+    depth: Array | None,
+    head_size_m: float,
+    size_sigma: float,
+    max_sigma_deg: float,
 ) -> Sightings:
     """Lifts every usable head. rotation: (3, 3) camera optical -> semi-local axes; depth: see `View`.
 
@@ -71,7 +80,25 @@ def lift(
     sideways = np.eye(2) - along
     noise = along * (jitter**2)[:, None, None] + sideways * (across**2)[:, None, None]
     good = np.isfinite(position).all(axis=1)
-    return Sightings(position[good], noise[good], (along * (bias**2)[:, None, None])[good], index[good])
+    index = index[good]
+    return Sightings(
+        position[good],
+        noise[good],
+        (along * (bias**2)[:, None, None])[good],
+        index,
+        np.asarray(heads.scores, float)[index],
+        head_direction(heads, rotation, max_sigma_deg)[index],
+    )
+
+
+def head_direction(heads: Heads, rotation: Array, max_sigma_deg: float) -> Array:
+    """(N, 2) where each head looks to on the ground, unit length; NaN where it looks up or down, or is uncertain."""
+    towards = gaze(np.asarray(heads.rotation, float).reshape(-1, 3, 3)) @ rotation.T
+    ground = towards[:, :2]
+    size = np.linalg.norm(ground, axis=1)
+    with np.errstate(invalid="ignore"):
+        known = (size > 0.4) & (np.asarray(heads.sigma_deg, float) <= max_sigma_deg)
+    return np.where(known[:, None], ground / np.where(known, size, 1.0)[:, None], np.nan)
 
 
 def _box_depth(depth: Array, box: Array, camera: Camera) -> float:

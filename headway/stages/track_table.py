@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from headway.stages.lift import Sightings
+
 Array = NDArray[np.floating]
 Index = NDArray[np.integer]
 
@@ -44,8 +46,8 @@ class TrackTable:
         """All columns in the order of declaration."""
         return [getattr(self, name) for name in self.__dataclass_fields__]
 
-    def keep(self, wanted: NDArray[np.bool_]) -> None:
-        """Drops the rows that are not wanted."""
+    def keep(self, wanted: NDArray[np.bool_] | Index) -> None:
+        """Drops the rows that are not wanted (a mask, or row numbers)."""
         for name in self.__dataclass_fields__:
             setattr(self, name, getattr(self, name)[wanted])
 
@@ -75,11 +77,16 @@ class TrackTable:
         for name, old, new in zip(self.__dataclass_fields__, self.columns(), fresh, strict=True):
             setattr(self, name, np.concatenate([old, new]))
 
-    def mark(self, rows: Index, bias: Array, index: Index, direction: Array, stamp_ns: int) -> None:
-        """Notes what was seen of `rows` in this frame."""
-        self.bias[rows], self.rows[rows], self.seen_ns[rows] = bias, index, stamp_ns
-        known = np.isfinite(direction[index]).all(axis=1)
-        self.head[rows[known]], self.head_ns[rows[known]] = direction[index[known]], stamp_ns
+    def mark(self, rows: Index, sightings: Sightings, columns: Index, stamp_ns: int) -> None:
+        """Notes what was seen of `rows` in this frame: the sightings in `columns`."""
+        self.bias[rows], self.rows[rows], self.seen_ns[rows] = (
+            sightings.bias[columns],
+            sightings.index[columns],
+            stamp_ns,
+        )
+        direction = sightings.direction[columns]
+        known = np.isfinite(direction).all(axis=1)
+        self.head[rows[known]], self.head_ns[rows[known]] = direction[known], stamp_ns
 
     def remember(self, stamp_ns: int) -> None:
         """Writes where everybody seen in this frame is into their history; nobody hidden gets an invented position.

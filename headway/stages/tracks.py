@@ -8,6 +8,7 @@ everything is shifted to the camera's place now, and velocities are relative to 
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from headway.config import Config, parameter
 from headway.errors import FrameError
-from headway.geometry import OPTICAL_TO_BODY, gaze
+from headway.geometry import OPTICAL_TO_BODY
 from headway.stages import kalman
 from headway.stages.associate import associate
 from headway.stages.lift import Sightings, lift
@@ -32,6 +33,8 @@ _FASTEST_MPS = 100.0
 _BIAS_SHARE = 0.25
 """Share of the head-size error that is allowed for in gating: it is common to a track and its sightings."""
 _HEAD_MEMORY_S = 0.5
+_MOST_TRACKS = 128
+"""A detector gone wild must not fill the memory: the nearest are kept."""
 
 
 @dataclass(frozen=True)
@@ -73,22 +76,30 @@ class TrackStage:
 
     def __call__(self, view: View, heads: Heads) -> Tracks:
         """Tracks at the view's stamp. Raises FrameError where the stamp is not after the one before."""
+        c, camera = self.config, usable_camera(view)
+        if camera is None:
+            unsure = "no usable camera_info: people cannot be placed in space"
+            return self.follow(dataclasses.replace(view, unsure="; ".join(filter(None, (view.unsure, unsure)))), None)
+        rotation = camera_axes(view)
+        limits = (c.head_size_m, c.head_size_sigma, c.max_head_sigma_deg)
+        return self.follow(view, lift(heads, camera, rotation, view.depth, *limits) if len(heads) else None)
+
+    def follow(self, view: View, sightings: Sightings | None) -> Tracks:
+        """The same from people already placed in space, semi-local axes; None: nobody was seen."""
         dt = self._advance(view.stamp_ns)
-        rotation, reasons = self._rotation(view)
-        camera, guessed = _camera(view)
-        reasons += guessed
+        reason = self._note_orientation(view)
         ego = _ego_velocity(view)
         self._move(dt, ego)
         table = self._table
         table.state, table.covariance = kalman.predict(table.state, table.covariance, dt, self.config.acceleration)
         table.rows[:] = -1
-        if camera is not None and len(heads):
-            c = self.config
-            sightings = lift(heads, camera, rotation, view.depth, c.head_size_m, c.head_size_sigma)
-            self._take_in(sightings, heads, rotation, view.stamp_ns)
+        if sightings is not None:
+            self._take_in(sightings, view.stamp_ns)
         table.remember(view.stamp_ns)
         table.keep((view.stamp_ns - table.seen_ns) * 1e-9 <= self.config.max_unseen_s)
-        return self._report(view, rotation, ego, "; ".join([r for r in (view.unsure, *reasons) if r]))
+        if len(table) > _MOST_TRACKS:
+            table.keep(np.argsort(np.linalg.norm(table.state[:, :2] - self._camera_at, axis=1))[:_MOST_TRACKS])
+        return self._report(view, ego, "; ".join(filter(None, (view.unsure, reason))))
 
     def _advance(self, stamp_ns: int) -> float:
         """Seconds since the frame before; 0 for the first."""
@@ -106,15 +117,13 @@ class TrackStage:
             self._table = TrackTable.empty()
         return dt
 
-    def _rotation(self, view: View) -> tuple[Array, list[str]]:
-        """Camera optical -> semi-local axes, and why not the true one; a change of kind starts all tracks anew."""
-        oriented = view.orientation is not None and bool(np.isfinite(view.orientation).all())
+    def _note_orientation(self, view: View) -> str:
+        """Why the axes are not the semi-local ones, "" where they are; where that changes all tracks start anew."""
+        oriented = oriented_view(view)
         if self._oriented is not None and oriented != self._oriented:
             self._table = TrackTable.empty()
         self._oriented = oriented
-        if oriented:
-            return np.asarray(view.orientation, float), []
-        return OPTICAL_TO_BODY, ["no orientation: tracks are in the camera frame, turning the camera moves them"]
+        return "" if oriented else "no orientation: tracks are in the camera frame, turning the camera moves them"
 
     def _move(self, dt: float, ego: Array | None) -> None:
         """Carries the camera through the local frame; changes the tracks' kind where odometry comes or goes."""
@@ -128,30 +137,29 @@ class TrackStage:
             self._camera_at = self._camera_at + dt * (ego if self._ego is None else 0.5 * (ego + self._ego))
         self._ego = ego
 
-    def _take_in(self, sightings: Sightings, heads: Heads, rotation: Array, stamp_ns: int) -> None:
+    def _take_in(self, sightings: Sightings, stamp_ns: int) -> None:
         table, c = self._table, self.config
         seen = sightings.position[:, :2] + self._camera_at
         spread = sightings.noise + _BIAS_SHARE * sightings.bias
         pairs = associate(kalman.distance_squared(table.state, table.covariance, seen, spread), c.gate)
         rows = np.array([p[0] for p in pairs], int)
         columns = np.array([p[1] for p in pairs], int)
-        direction = _head_direction(heads, rotation, c.max_head_sigma_deg)
         if len(rows):
             table.state[rows], table.covariance[rows] = kalman.correct(
                 table.state[rows], table.covariance[rows], seen[columns], sightings.noise[columns]
             )
             table.height[rows] += 0.2 * (sightings.position[columns, 2] - table.height[rows])
-            table.mark(rows, sightings.bias[columns], sightings.index[columns], direction, stamp_ns)
+            table.mark(rows, sightings, columns, stamp_ns)
         fresh = np.setdiff1d(np.arange(len(sightings)), columns)
-        fresh = fresh[np.asarray(heads.scores)[sightings.index[fresh]] >= c.birth_score]
+        fresh = fresh[sightings.score[fresh] >= c.birth_score]
         if len(fresh):
             ids = np.arange(self._next_id, self._next_id + len(fresh))
             self._next_id += len(fresh)
             first = len(table)
             table.add(ids, seen[fresh], sightings.position[fresh, 2], sightings.noise[fresh], c.first_speed, stamp_ns)
-            table.mark(np.arange(first, len(table)), sightings.bias[fresh], sightings.index[fresh], direction, stamp_ns)
+            table.mark(np.arange(first, len(table)), sightings, fresh, stamp_ns)
 
-    def _report(self, view: View, rotation: Array, ego: Array | None, unsure: str) -> Tracks:
+    def _report(self, view: View, ego: Array | None, unsure: str) -> Tracks:
         t, now = self._table, view.stamp_ns
         here = t.state[:, :2] - self._camera_at
         order = np.argsort(np.linalg.norm(here, axis=1), kind="stable")[: self.config.max_people]
@@ -172,16 +180,27 @@ class TrackStage:
             head_index=t.rows[order],
             unsure=unsure,
             ego_velocity=ego,
-            heading_rad=_heading(rotation),
+            heading_rad=_heading(camera_axes(view)),
             left_out=len(t) - len(order),
         )
 
 
-def _camera(view: View) -> tuple[Camera | None, list[str]]:
+def usable_camera(view: View) -> Camera | None:
+    """The view's intrinsics where they are finite and positive."""
     c = view.camera
-    if c is not None and np.isfinite([c.fx, c.fy, c.cx, c.cy]).all() and min(c.fx, c.fy, c.width, c.height) > 0:
-        return c, []
-    return None, ["no usable camera_info: people cannot be placed in space"]
+    if c is None or not np.isfinite([c.fx, c.fy, c.cx, c.cy]).all():
+        return None
+    return c if min(c.fx, c.fy, c.width, c.height) > 0 else None
+
+
+def oriented_view(view: View) -> bool:
+    """Whether the view knows its orientation."""
+    return view.orientation is not None and bool(np.isfinite(view.orientation).all())
+
+
+def camera_axes(view: View) -> Array:
+    """(3, 3) camera optical -> semi-local axes; where the orientation is unknown the camera's own body axes."""
+    return np.asarray(view.orientation, float) if oriented_view(view) else OPTICAL_TO_BODY
 
 
 def _ego_velocity(view: View) -> Array | None:
@@ -196,13 +215,3 @@ def _ego_velocity(view: View) -> Array | None:
 def _heading(rotation: Array) -> float:
     forward = rotation[:2, 2]
     return float(np.arctan2(forward[1], forward[0]))
-
-
-def _head_direction(heads: Heads, rotation: Array, max_sigma_deg: float) -> Array:
-    """(N, 2) where each head looks to on the ground, unit length; NaN where it looks up or down, or is uncertain."""
-    towards = gaze(np.asarray(heads.rotation, float).reshape(-1, 3, 3)) @ rotation.T
-    ground = towards[:, :2]
-    size = np.linalg.norm(ground, axis=1)
-    with np.errstate(invalid="ignore"):
-        known = (size > 0.4) & (np.asarray(heads.sigma_deg, float) <= max_sigma_deg)
-    return np.where(known[:, None], ground / np.where(known, size, 1.0)[:, None], np.nan)

@@ -15,7 +15,8 @@ _LIMITS = """## Limits
 - It knows people only: no walls, kerbs or cars.
 - Head directions in training are synthetic (the direction walked at that moment or next, with 25 degrees of error),
   because no recording that may be trained on has real ones.
-- The scene `eth` is far from the others (it is played back fast); a network that never saw it does worse there.
+- The people of the scene `eth` walk faster and were measured less exactly than the others; a network that never saw it
+  does worse there.
 """
 
 

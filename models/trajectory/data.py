@@ -100,10 +100,11 @@ class SceneSampler:
         turn *= np.exp(random.uniform(np.log(t.scale[0]), np.log(t.scale[1]), b))[:, None, None]
         origin = np.nanmean(whole[:, :, self._network.past - 1], axis=1)[:, None, None]
         whole = (whole - origin) @ turn[:, None].swapaxes(-1, -2)
-        noisy = random.uniform(size=(b, 1, 1, 1)) < 0.3
-        whole[:, :, : self._network.past] += noisy * random.normal(
-            0, t.noise_m, whole[:, :, : self._network.past].shape
-        )
+        # The UCY files are smooth splines, ETH and a camera are not.
+        sigma = np.exp(random.uniform(np.log(t.noise_m[0]), np.log(t.noise_m[1]), (b, 1, 1, 1)))
+        sigma *= random.uniform(size=sigma.shape) < t.noise_share
+        past = whole[:, :, : self._network.past]
+        past += sigma * random.normal(size=past.shape)
         for row in np.flatnonzero(random.uniform(size=b) < t.short_share):
             whole[row, :, : random.integers(1, self._network.past - 1)] = np.nan
         return whole

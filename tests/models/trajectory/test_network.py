@@ -131,7 +131,7 @@ def test_only_the_unbroken_run_up_to_now_is_history() -> None:
 def test_augmentation_keeps_speeds_within_the_stated_scaling() -> None:
     steps = np.full((60, 3, 2), [0.4, 0.3])
     recording = Recording("made", np.arange(3), np.cumsum(steps, axis=0) + np.arange(3)[None, :, None])
-    t = TrainingConfig(people=30, noise_m=0.0, short_share=0.0)
+    t = TrainingConfig(people=30, noise_share=0.0, short_share=0.0)
     batch = next(iter(SceneSampler([recording], TrajectoryConfig(), t, 0)))
     speed = (batch.positions[:, :, -1] - batch.positions[:, :, -2]).norm(dim=-1)[batch.teaches > 0]
     assert speed.min() >= 0.5 * t.scale[0] - 1e-4
