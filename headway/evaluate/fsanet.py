@@ -20,7 +20,7 @@ from headway.geometry import geodesic_deg, rotation_from_euler
 
 FILES = ("fsanet-1x1-iter-688590.onnx", "fsanet-var-iter-688590.onnx")
 GROWN = 0.2
-"""The landmark box is grown by this share, as its training crops were."""
+"""The landmark box is grown by this share of its size on each side, as its training crops were."""
 
 INPUT = 64
 
@@ -55,7 +55,7 @@ def peer_report(labels: HeadLabels, peers: Path) -> dict[str, Any] | None:
 
 
 def _crop(image: np.ndarray, box: np.ndarray) -> np.ndarray:
-    centre, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2 * (1 + GROWN)
+    centre, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) * (0.5 + GROWN)
     height, width = image.shape[:2]
     x0, y0 = np.maximum(np.floor(centre - half), 0).astype(int)
     x1, y1 = np.minimum(np.ceil(centre + half), [width, height]).astype(int)

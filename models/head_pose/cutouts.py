@@ -87,7 +87,13 @@ def load_cutouts() -> list[Cutout]:
                 if row == "head":
                     # Half size still has heads of 150 px, and GrabCut's time goes with the pixels.
                     panel, box = cv2.resize(panel, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), box / 2
-                cutouts.append(Cutout(_with_alpha(panel, box), box, rotation_from_euler(0.0, float(yaw), 0.0)))
+                cutouts.append(
+                    Cutout(
+                        _with_alpha(panel, box),
+                        box,
+                        rotation_from_euler(np.zeros(()), np.array(yaw, float), np.zeros(())),
+                    )
+                )
     return cutouts
 
 
@@ -99,7 +105,8 @@ def _with_alpha(panel: np.ndarray, box: np.ndarray) -> np.ndarray:
     centre, half = ((box[:2] + box[2:]) / 2).astype(int), ((box[2:] - box[:2]) / 2).astype(int)
     cv2.ellipse(mask, tuple(centre.tolist()), tuple((half * 0.8).astype(int).tolist()), 0, 0, 360, cv2.GC_FGD, -1)
     mask[:8], mask[: panel.shape[0] // 2, :8], mask[: panel.shape[0] // 2, -8:] = (cv2.GC_BGD,) * 3
-    cv2.grabCut(panel.copy(), mask, None, np.zeros((1, 65)), np.zeros((1, 65)), 3, cv2.GC_INIT_WITH_MASK)
+    model = np.zeros((1, 65))
+    cv2.grabCut(panel.copy(), mask, (0, 0, 1, 1), model, model.copy(), 3, cv2.GC_INIT_WITH_MASK)
     alpha = np.where((mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD), 255, 0).astype(np.uint8)
     return np.dstack([panel, cv2.GaussianBlur(alpha, (3, 3), 0)])
 

@@ -145,19 +145,19 @@ def recoloured(image: Image, rng: np.random.Generator) -> Image:
     curve = (np.arange(256, dtype=np.float32) / 255.0) ** np.exp(rng.normal(0, 0.25))
     gain = np.exp(rng.normal(0, 0.2)) * np.exp(rng.normal(0, 0.07, 3))
     table = np.clip(255.0 * curve[:, None] * gain + rng.normal(0, 12), 0, 255).astype(np.uint8)
-    image = cv2.LUT(image, table.reshape(256, 1, 3))
+    result: np.ndarray = cv2.LUT(image, table.reshape(256, 1, 3))
     kind = rng.random()
     if kind < 0.10:
-        image = np.repeat(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[..., None], 3, axis=2)
+        result = np.repeat(cv2.cvtColor(result, cv2.COLOR_BGR2GRAY)[..., None], 3, axis=2)
     elif kind < 0.25:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.4))
+        result = cv2.GaussianBlur(result, (0, 0), rng.uniform(0.4, 1.4))
     elif kind < 0.40:
-        noise = rng.normal(0, rng.uniform(2, 14), image.shape).astype(np.int16)
-        image = np.clip(image + noise, 0, 255).astype(np.uint8)
+        noise = rng.normal(0, rng.uniform(2, 14), result.shape).astype(np.int16)
+        result = np.clip(result + noise, 0, 255).astype(np.uint8)
     elif kind < 0.52:
-        _, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 80))])
-        image = cv2.imdecode(packed, cv2.IMREAD_COLOR)
-    return image
+        _, packed = cv2.imencode(".jpg", result, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 80))])
+        result = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))
+    return result.astype(np.uint8, copy=False)
 
 
 def collate(samples: list[Sample]) -> tuple[torch.Tensor, Targets]:

@@ -69,6 +69,8 @@ class Exported(nn.Module):
         super().__init__()
         self.network = network
         centres, strides = grid_centres(height, width)
+        self.centres: Tensor
+        self.strides: Tensor
         self.register_buffer("centres", centres)
         self.register_buffer("strides", strides)
         self.rows = min(CANDIDATES, len(strides))

@@ -69,6 +69,8 @@ class HeadPoseNet(nn.Module):
         self.smooth = nn.ModuleList(ConvNorm(n, n, 3) for _ in STRIDES)
         self.detect_tower, self.pose_tower = Tower(n), Tower(n)
         self.detect_out, self.pose_out = nn.Conv2d(n, 5, 1), nn.Conv2d(n, 7, 1)
+        self.mean: Tensor
+        self.scale: Tensor
         self.register_buffer("mean", torch.full((1, 3, 1, 1), 114.0))
         self.register_buffer("scale", torch.full((1, 3, 1, 1), 1.0 / 64.0))
         self._initialise()
@@ -77,14 +79,12 @@ class HeadPoseNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        for out in (self.detect_out, self.pose_out):
+        # About one cell in a hundred is a head; a fresh head is 4 strides wide; error at chance is about 2 rad.
+        biases = {self.detect_out: [0.0, 0.0, *[math.log(4.0)] * 2, math.log(0.01 / 0.99)]}
+        biases[self.pose_out] = [0.0] * 6 + [math.log(2.0)]
+        for out, bias in biases.items():
             nn.init.normal_(out.weight, std=0.01)
-            nn.init.zeros_(out.bias)
-        with torch.no_grad():
-            # About one cell in a hundred is a head; a fresh head is 4 strides wide; error at chance is about 2 rad.
-            self.detect_out.bias[RAW_SCORE] = math.log(0.01 / 0.99)
-            self.detect_out.bias[2:4] = math.log(4.0)
-            self.pose_out.bias[6] = math.log(2.0)
+            out.bias = nn.Parameter(torch.tensor(bias))
 
     def trunk(self, image: Tensor) -> list[Tensor]:
         """(B, 3, H, W) float 0..255 BGR -> features at strides 8, 16, 32."""

@@ -1,0 +1,61 @@
+"""Suppression against a naive version and against OpenCV's."""
+
+import cv2
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headway.stages.nms import iou_matrix, suppress
+
+
+def naive(boxes: np.ndarray, threshold: float) -> list[int]:
+    kept: list[int] = []
+    for i, (x0, y0, x1, y1) in enumerate(boxes):
+        for j in kept:
+            a0, b0, a1, b1 = boxes[j]
+            inner = max(0.0, min(x1, a1) - max(x0, a0)) * max(0.0, min(y1, b1) - max(y0, b0))
+            union = max(0, x1 - x0) * max(0, y1 - y0) + max(0, a1 - a0) * max(0, b1 - b0) - inner
+            if union > 0 and inner / union > threshold:
+                break
+        else:
+            kept.append(i)
+    return kept
+
+
+@st.composite
+def box_sets(draw: st.DrawFn) -> np.ndarray:
+    count = draw(st.integers(0, 40))
+    seed = draw(st.integers(0, 2**32 - 1))
+    spread = draw(st.sampled_from([10.0, 60.0, 400.0]))
+    rng = np.random.default_rng(seed)
+    corner = rng.uniform(0, spread, (count, 2))
+    return np.concatenate([corner, corner + rng.uniform(-1.0, 40.0, (count, 2))], axis=1)
+
+
+@settings(max_examples=150, deadline=None)
+@given(box_sets(), st.floats(0.05, 0.95))
+def test_suppression_keeps_what_the_naive_version_keeps(boxes: np.ndarray, threshold: float) -> None:
+    assert suppress(boxes, threshold).tolist() == naive(boxes, threshold)
+
+
+def test_suppression_agrees_with_opencv() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(30):
+        corner, size = rng.uniform(0, 100, (60, 2)), rng.uniform(5, 50, (60, 2))
+        score = np.sort(rng.uniform(0.1, 1.0, 60))[::-1]
+        expected = cv2.dnn.NMSBoxes(np.c_[corner, size].tolist(), score.tolist(), 0.0, 0.45)
+        assert suppress(np.c_[corner, corner + size], 0.45).tolist() == sorted(np.ravel(expected).tolist())
+
+
+@settings(max_examples=60, deadline=None)
+@given(box_sets(), st.floats(0.05, 0.95))
+def test_kept_boxes_do_not_overlap_and_every_dropped_one_overlaps_a_better_one(boxes: np.ndarray, t: float) -> None:
+    kept = suppress(boxes, t)
+    overlap = iou_matrix(boxes, boxes)
+    assert (overlap[np.ix_(kept, kept)] - np.diag(np.diag(overlap)[kept]) <= t).all()
+    for row in set(range(len(boxes))) - set(kept.tolist()):
+        assert (overlap[row, kept[kept < row]] > t).any()
+
+
+def test_three_hundred_identical_boxes_leave_one() -> None:
+    assert suppress(np.tile([[1.0, 2.0, 30.0, 40.0]], (300, 1)), 0.45).tolist() == [0]
