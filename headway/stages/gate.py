@@ -7,6 +7,8 @@ driving stage, and from a timer (10 Hz or faster) with `steering=None` while the
 
 Signs: steering -1..1, + left. Speeds m/s, accelerations m/s², jerks m/s³. The time of a call is `stamp_ns`; a stamp
 that does not advance counts as STILL_STEP_S, a gap as LONGEST_STEP_S at most: limits hold over the time so counted.
+An answer may come up to a heartbeat later than a timer's call (its stamp is the image's); it is taken at once, and the
+command moves with the next call. Answers themselves must come in order.
 """
 
 from __future__ import annotations
@@ -90,6 +92,7 @@ class Gate:
         self._silent_s = HEARTBEAT_S  # nothing was ever heard
         self._alert_s = math.inf
         self._answer: Steering | None = None
+        self._answer_ns: int | None = None
 
     @property
     def acceleration(self) -> float:
@@ -101,34 +104,42 @@ class Gate:
     ) -> DriveCommand:
         """The command for `stamp_ns`; never raises, never gives NaN."""
         first = self._stamp_ns is None
-        dt, advanced = self._elapsed(stamp_ns)
+        dt, fresh = self._elapsed(stamp_ns, steering is not None)
         measured = _measured_speed(odometry, stamp_ns)
         if first and measured is not None:
             self._speed = min(measured, self.config.max_speed_mps)  # taking over a rolling vehicle
         answer, refused = _usable(steering)
-        if answer is not None and advanced:
-            self._answer, self._silent_s = answer, 0.0
+        valid = answer is not None and fresh
+        if valid:
+            self._answer, self._answer_ns, self._silent_s = answer, stamp_ns, 0.0
         else:
             self._silent_s += dt
-            refused = refused or ("" if advanced else "the time stamp did not advance") or "no steering"
+            refused = refused or ("" if answer is None else "the time stamp did not advance") or "no steering"
         stop, cap, reasons = self._demands(dt, measured, risks, stamp_ns)
-        valid = self._silent_s == 0.0
         if not valid:
             reasons.insert(0, f"{refused} for {self._silent_s:.1f} s" if refused == "no steering" else refused)
-        self._move_steering(dt, max(measured or 0.0, self._speed), stop)
+        if dt > 0.0:
+            self._move_steering(dt, max(measured or 0.0, self._speed), stop)
         slowed = cap < self.config.max_speed_mps
         if measured is not None:
             cap = min(cap, measured + SPEED_LEAD)
-        self._move_speed(dt, stop, cap)
+        if dt > 0.0:
+            self._move_speed(dt, stop, cap)
         return self._command(valid, stop, slowed, reasons)
 
-    def _elapsed(self, stamp_ns: int) -> tuple[float, bool]:
+    def _elapsed(self, stamp_ns: int, answered: bool) -> tuple[float, bool]:
+        """Seconds that this call counts for, and whether an answer with this stamp is a fresh one."""
         before, self._stamp_ns = self._stamp_ns, stamp_ns
         if before is None:
             return STILL_STEP_S, True
-        if stamp_ns <= before:
-            return STILL_STEP_S, False
-        return min((stamp_ns - before) * 1e-9, LONGEST_STEP_S), True
+        if stamp_ns > before:
+            return min((stamp_ns - before) * 1e-9, LONGEST_STEP_S), True
+        late_s = (before - stamp_ns) * 1e-9
+        if answered and late_s < HEARTBEAT_S and (self._answer_ns is None or stamp_ns > self._answer_ns):
+            self._stamp_ns = before
+            return 0.0, True
+        self._answer_ns = stamp_ns
+        return STILL_STEP_S, False
 
     def _demands(
         self, dt: float, measured: float | None, risks: Risks | None, stamp_ns: int

@@ -252,6 +252,26 @@ def test_a_stamp_that_jumps_back_is_invalid_once_and_does_not_freeze_the_gate():
     assert following.speed_mps > 2.0
 
 
+def test_answers_that_come_later_than_the_timers_calls_are_taken():
+    gate = Gate()
+    for i in range(1, 200):
+        now = START + i * 50_000_000
+        assert gate(now, steady(), odometry_at(now, 1.0), None).valid  # the image's stamp
+        gate(now + 40_000_000, None, odometry_at(now, 1.0), None)  # the timer, whose clock is ahead of the images'
+        gate(now + 80_000_000, None, odometry_at(now, 1.0), None)
+    assert gate(now + 50_000_000, steady(), odometry_at(now, 1.0), None).valid
+    assert gate(now + 100_000_000, None, odometry_at(now, 1.0), None).speed_mps > 1.5
+
+
+def test_the_same_answer_twice_is_no_sign_of_life():
+    gate = Gate()
+    drive(gate, 4.0, steady(), START)
+    for _ in range(500):
+        command = gate(START + 4 * 10**9, steady(), None, None)
+    assert not command.valid
+    assert command.speed_mps == 0.0
+
+
 def test_a_wheel_that_is_held_does_not_wind_the_speed_up():
     gate = Gate()
     for i in range(200):
