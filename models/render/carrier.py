@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
 from headway.models.render.road import KERB_HEIGHT, Road
@@ -52,19 +53,20 @@ class Carrier:
 
 def vehicle(road: Road, seconds: float) -> Carrier:
     """Camera 1.2 m high on a small vehicle at about 2 m/s, which brakes for the person who crosses at 4 to 6 s."""
+
+    def speed(t: Any) -> Array:
+        return 2.0 - 1.35 * np.exp(-(((t - 5.0) / 1.2) ** 2))
+
     times = np.arange(-1.0, seconds + 1.0, 0.01)
-    speed = 2.0 - 1.35 * np.exp(-(((times - 5.0) / 1.2) ** 2))
-    travelled = np.concatenate([[0], np.cumsum((speed[1:] + speed[:-1]) / 2 * 0.01)])
-    travelled -= np.interp(0.0, times, travelled)
+    travelled = CubicSpline(times, speed(times)).antiderivative()
 
     def along(t: float) -> float:
-        # A cubic through the table: its second derivative is what the accelerometer feels.
-        k = int(np.clip((t + 1.0) / 0.01, 1, len(times) - 3))
-        return float(travelled[k] + (t - times[k]) * (speed[k] + (t - times[k]) / 0.02 * (speed[k + 1] - speed[k])))
+        return float(travelled(t) - travelled(0.0))
 
     def base(t: float) -> Array:
-        s = along(t)
-        return np.append(road.point(s, 0.06 * np.sin(0.6 * t)), road.heading(s) + 0.01 * np.sin(0.9 * t))
+        s, aside, drift = along(t), 0.06 * np.sin(0.6 * t), 0.036 * np.cos(0.6 * t)  # drift is the rate of aside
+        ahead = speed(t) * (1 - road.curvature(s) * aside)
+        return np.append(road.point(s, aside), road.heading(s) + np.arctan2(drift, ahead))
 
     def position(t: float) -> Array:
         x, y, heading = base(t)
@@ -75,7 +77,11 @@ def vehicle(road: Road, seconds: float) -> Carrier:
         roll, pitch = 0.5 * np.sin(2 * np.pi * 0.7 * t), 1.0 + 0.4 * np.sin(2 * np.pi * 1.1 * t)
         return Rotation.from_euler("ZYX", [np.degrees(base(t)[2]), -pitch, roll], degrees=True).as_matrix()
 
-    return Carrier(position, rotation, base, lambda t: float(road.curvature(along(t))) / CURVATURE_AT_FULL_LOCK)
+    def steering(t: float) -> float:
+        forward, _, rate = Carrier(position, rotation, base, lambda t: 0.0).base_twist(t)
+        return float(rate / forward / CURVATURE_AT_FULL_LOCK)
+
+    return Carrier(position, rotation, base, steering)
 
 
 def walker(road: Road, seconds: float) -> Carrier:
