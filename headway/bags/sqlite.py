@@ -17,6 +17,8 @@ class SqliteSource:
         self._path = path
         # immutable: a bag on read-only media opens, and no journal file appears beside it.
         self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+        # A file that was cut off is otherwise refused as a whole; nothing can be written through this connection.
+        self._db.execute("PRAGMA writable_schema = ON")
         try:
             rows = self._db.execute("SELECT id, name, type, serialization_format FROM topics ORDER BY id").fetchall()
             self.definitions = self._embedded()

@@ -1,0 +1,243 @@
+"""Bags are read whole, or up to the damage, and then they say what is lost."""
+
+import contextlib
+import sqlite3
+import struct
+import zlib
+
+import pytest
+from bag_files import IMAGE, IMU, START, STEP, write_bag, write_sqlite
+from hypothesis import given
+from hypothesis import strategies as st
+from mcap.writer import CompressionType, Writer
+from rosbags.rosbag2 import Reader
+from rosbags.rosbag2 import Writer as DirectoryWriter
+
+from headway.bags import BagReader, BagWriter, typestore
+from headway.errors import BagError
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return write_bag(tmp_path_factory.mktemp("bag") / "whole.mcap")
+
+
+def indices(bag):
+    return [int(m.decode().data[0]) for m in bag.messages([IMAGE])]
+
+
+def test_a_whole_bag_gives_every_message_in_order_of_time_and_no_loss(whole):
+    with BagReader(whole) as bag:
+        messages = list(bag.messages())
+        assert bag.topics[IMAGE].count == 40
+        assert bag.topics[IMU].count == 80
+        assert bag.loss == ""
+    assert [m.stamp_ns for m in messages] == sorted(m.stamp_ns for m in messages)
+    assert len(messages) == 120
+
+
+def test_a_topic_filter_gives_those_topics_only(whole):
+    with BagReader(whole) as bag:
+        assert {m.topic for m in bag.messages([IMU])} == {IMU}
+        assert indices(bag) == list(range(40))
+
+
+def test_rosbags_itself_reads_what_is_written(whole):
+    with Reader(whole) as reader:
+        connection = next(c for c in reader.connections if c.topic == IMAGE)
+        messages = list(reader.messages([connection]))
+    store = typestore()
+    decoded = [store.deserialize_cdr(data, connection.msgtype) for _, _, data in messages]
+    assert [int(d.data[0]) for d in decoded] == list(range(40))
+    assert decoded[0].header.frame_id == "cam"
+
+
+@pytest.mark.parametrize("kind", ["mcap", "sqlite3"])
+def test_a_directory_written_by_rosbags_is_read(tmp_path, kind):
+    from rosbags.rosbag2 import StoragePlugin
+
+    store = typestore()
+    folder = tmp_path / "bag"
+    with DirectoryWriter(folder, version=9, storage_plugin=StoragePlugin[kind.upper()]) as writer:
+        connection = writer.add_connection("/text", "std_msgs/msg/String", typestore=store)
+        for i in range(5):
+            message = store.types["std_msgs/msg/String"](data=str(i))
+            writer.write(connection, START + i, store.serialize_cdr(message, "std_msgs/msg/String"))
+    with BagReader(folder) as bag:
+        assert [m.decode().data for m in bag.messages()] == list("01234")
+        assert bag.loss == ""
+
+
+def test_a_directory_without_metadata_is_read_as_a_recorder_that_died_leaves_it(tmp_path, whole):
+    folder = tmp_path / "died"
+    folder.mkdir()
+    (folder / "died_0.mcap").write_bytes(whole.read_bytes())
+    with BagReader(folder) as bag:
+        assert indices(bag) == list(range(40))
+
+
+def test_sqlite_is_read(tmp_path):
+    with BagReader(write_sqlite(tmp_path / "bag.db3")) as bag:
+        assert indices(bag) == list(range(40))
+        assert bag.loss == ""
+
+
+def test_a_damaged_sqlite_gives_what_lies_before_the_damage(tmp_path):
+    path = write_sqlite(tmp_path / "bag.db3")
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    with BagReader(path) as bag:
+        found = indices(bag)
+        assert "damaged" in bag.loss
+    assert found == list(range(len(found)))
+    assert 0 < len(found) < 40
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
+def test_a_truncated_mcap_gives_what_lies_before_the_end(tmp_path, whole, share):
+    data = whole.read_bytes()
+    path = tmp_path / "cut.mcap"
+    path.write_bytes(data[: int(share * len(data))])
+    with BagReader(path) as bag:
+        found = indices(bag)
+        assert "cut.mcap" in bag.loss
+    assert found == list(range(len(found)))
+
+
+def test_a_truncated_chunk_gives_its_whole_messages(tmp_path):
+    path = tmp_path / "cut.mcap"
+    write_bag(path, 80)  # fits one chunk of two compressed blocks
+    data = path.read_bytes()
+    start = data.index(b"zstd")
+    path.write_bytes(data[: start + 200_000])
+    with BagReader(path) as bag:
+        found = indices(bag)
+        assert bag.loss == f"cut.mcap ends early, after {sum(1 for _ in bag.messages())} messages"
+    assert found == list(range(len(found)))
+    assert 20 <= len(found) < 70
+
+
+def test_a_flipped_bit_is_found_by_the_checksum(tmp_path):
+    # Uncompressed, so that nothing but the checksum can notice.
+    path = tmp_path / "flipped.mcap"
+    with path.open("wb") as file:
+        writer = Writer(file, chunk_size=2000, compression=CompressionType.NONE)
+        writer.start("ros2")
+        schema = writer.register_schema("std_msgs/msg/String", "ros2msg", b"string data")
+        channel = writer.register_channel("/text", "cdr", schema)
+        for i in range(100):
+            text = b"%03d" % i + b"x" * 200
+            writer.add_message(channel, START + i, b"\0\1\0\0" + struct.pack("<I", 204) + text + b"\0", START + i)
+        writer.finish()
+    data = bytearray(path.read_bytes())
+    data[data.index(b"050xxx") + 10] ^= 1
+    path.write_bytes(data)
+    with BagReader(path) as bag:
+        found = [m.decode().data[:3] for m in bag.messages()]
+        assert "checksum" in bag.loss
+        assert "of 100 messages" in bag.loss
+    assert found == [f"{i:03d}" for i in range(len(found))]
+    assert 30 < len(found) <= 50
+
+
+def test_an_oversized_record_is_refused_not_read(tmp_path, whole):
+    data = bytearray(whole.read_bytes()[:8])
+    data += b"\x06" + struct.pack("<Q", 1 << 40)
+    path = tmp_path / "huge.mcap"
+    path.write_bytes(data)
+    with BagReader(path) as bag:
+        assert list(bag.messages()) == []
+        assert "limit of 64 MiB" in bag.loss
+
+
+def test_a_chunk_that_claims_to_grow_beyond_the_limit_is_refused(tmp_path):
+    body = struct.pack("<QQQI", 0, 0, 1 << 40, 0) + struct.pack("<I", 4) + b"zstd" + struct.pack("<Q", 4) + b"abcd"
+    path = tmp_path / "bomb.mcap"
+    path.write_bytes(b"\x89MCAP0\r\n" + b"\x06" + struct.pack("<Q", len(body)) + body)
+    with BagReader(path) as bag:
+        assert list(bag.messages()) == []
+        assert "over the limit" in bag.loss
+
+
+def test_a_wrong_checksum_of_the_data_section_is_a_loss(tmp_path, whole):
+    data = whole.read_bytes()
+    end = data.index(b"\x0f" + struct.pack("<Q", 4))
+    path = tmp_path / "section.mcap"
+    for crc, wrong in ((zlib.crc32(data[:end]), False), (12345, True)):
+        path.write_bytes(data[: end + 9] + struct.pack("<I", crc) + data[end + 13 :])
+        with BagReader(path) as bag:
+            assert len(list(bag.messages())) == 120
+            assert ("checksum of the data section" in bag.loss) == wrong
+
+
+@given(cut=st.integers(8, 100_000), flip=st.integers(0, 100_000), mask=st.integers(0, 255))
+def test_no_damage_raises_anything_but_a_bag_error(tmp_path_factory, cut, flip, mask):
+    folder = tmp_path_factory.getbasetemp() / "fuzz"
+    folder.mkdir(exist_ok=True)
+    original = folder / "original.mcap"
+    if not original.exists():
+        write_bag(original, 30)
+    data = bytearray(original.read_bytes()[:cut])
+    data[flip % len(data)] ^= mask
+    path = folder / "damaged.mcap"
+    path.write_bytes(data)
+    with contextlib.suppress(BagError), BagReader(path) as bag:
+        for message in bag.messages():
+            message.decode()
+
+
+def test_a_missing_bag_and_one_of_another_kind_are_named(tmp_path):
+    with pytest.raises(BagError, match="does not exist"):
+        BagReader(tmp_path / "nothing.mcap")
+    other = tmp_path / "old.bag"
+    other.write_bytes(b"#ROSBAG V2.0")
+    with pytest.raises(BagError, match="rosbags-convert"):
+        BagReader(other)
+    text = tmp_path / "text.mcap"
+    text.write_text("hello hello")
+    with pytest.raises(BagError, match="no MCAP file"):
+        BagReader(text)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BagError, match="it is no bag"):
+        BagReader(tmp_path / "empty")
+    with sqlite3.connect(tmp_path / "other.db3") as db:
+        db.execute("CREATE TABLE a(b)")
+    with pytest.raises(BagError, match="no rosbag2 sqlite3"):
+        BagReader(tmp_path / "other.db3")
+
+
+def test_metadata_cannot_lead_out_of_the_bag(tmp_path, whole):
+    folder = tmp_path / "bag"
+    folder.mkdir()
+    (folder / "metadata.yaml").write_text(
+        "rosbag2_bagfile_information:\n  relative_file_paths: [../../../secret.mcap]\n"
+    )
+    with pytest.raises(BagError, match=str(folder / "secret.mcap")):
+        BagReader(folder)
+
+
+def test_messages_out_of_order_are_sorted(tmp_path):
+    with BagWriter(tmp_path / "mixed.mcap") as bag:
+        for offset in (0, 3, 1, 2, 5, 4):
+            bag.write("/text", "std_msgs/msg/String", {"data": str(offset)}, START + offset * STEP)
+    with BagReader(tmp_path / "mixed.mcap") as bag:
+        assert [m.decode().data for m in bag.messages()] == list("012345")
+
+
+def test_bytes_that_are_no_message_are_named_with_topic_and_type(tmp_path):
+    with BagWriter(tmp_path / "bad.mcap") as bag:
+        bag.write_raw("/text", "sensor_msgs/msg/Imu", b"\0\1\0\0abc", START)
+    with BagReader(tmp_path / "bad.mcap") as bag:
+        (message,) = bag.messages()
+        with pytest.raises(BagError, match=r"/text is not a valid sensor_msgs/msg/Imu"):
+            message.decode()
+
+
+def test_a_type_the_bag_defines_itself_is_decoded_with_that_definition(tmp_path):
+    with BagWriter(tmp_path / "old.mcap") as bag:
+        # An older headway_msgs/Trace with fewer fields.
+        data = b"\0\1\0\0" + struct.pack("<f", 2.5)
+        bag.write_raw("/trace", "headway_msgs/msg/Trace", data, START, schema="float32 age_ms\n")
+    with BagReader(tmp_path / "old.mcap") as bag:
+        (message,) = bag.messages()
+        assert message.decode().age_ms == 2.5

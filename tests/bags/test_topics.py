@@ -1,0 +1,54 @@
+"""Which topics are taken, and what is said where none fits."""
+
+import pytest
+from bag_files import START
+
+from headway.bags import BagReader, BagWriter
+from headway.bags.topics import InputTopics, choose_topics
+from headway.errors import BagError
+
+BAG = [
+    ("/front/depth/image", "sensor_msgs/msg/Image"),
+    ("/rear/camera_info", "sensor_msgs/msg/CameraInfo"),
+    ("/front/image", "sensor_msgs/msg/Image"),
+    ("/front/camera_info", "sensor_msgs/msg/CameraInfo"),
+    ("/rear/image/compressed", "sensor_msgs/msg/CompressedImage"),
+    ("/imu", "sensor_msgs/msg/Imu"),
+    ("/chatter", "std_msgs/msg/String"),
+]
+
+
+@pytest.fixture
+def bag(tmp_path):
+    def make(topics):
+        with BagWriter(tmp_path / "topics.mcap") as writer:
+            for name, kind in topics:
+                writer.write(name, kind, {}, START)
+        return BagReader(tmp_path / "topics.mcap")
+
+    return make
+
+
+def test_the_first_image_is_taken_with_the_camera_info_beside_it(bag):
+    with bag(BAG) as reader:
+        found = choose_topics(reader)
+    assert found == InputTopics("/front/image", "/front/camera_info", "/imu", "", "/front/depth/image")
+
+
+def test_a_named_image_brings_its_own_camera_info(bag):
+    with bag(BAG) as reader:
+        found = choose_topics(reader, InputTopics(image="/rear/image/compressed"))
+    assert (found.image, found.camera_info) == ("/rear/image/compressed", "/rear/camera_info")
+
+
+def test_a_bag_without_an_image_lists_what_it_has(bag):
+    with bag(BAG[-2:]) as reader, pytest.raises(BagError, match=r"/imu \(sensor_msgs/msg/Imu\), /chatter"):
+        choose_topics(reader)
+
+
+def test_a_named_topic_that_is_missing_or_of_another_type_is_named(bag):
+    with bag(BAG) as reader:
+        with pytest.raises(BagError, match=r"no topic /nose; it has /front"):
+            choose_topics(reader, InputTopics(image="/nose"))
+        with pytest.raises(BagError, match=r"/chatter is of type std_msgs/msg/String"):
+            choose_topics(reader, InputTopics(imu="/chatter"))
