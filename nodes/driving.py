@@ -24,8 +24,8 @@ class DrivingNode(ImageNode):
 
     config: DrivingNodeConfig
 
-    def __init__(self) -> None:
-        super().__init__("driving", DrivingNodeConfig())
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("driving", DrivingNodeConfig(), **kwargs)
         self._task: Driving | None = None
 
     def load(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from sensor_msgs.msg import CameraInfo
 
@@ -20,8 +21,8 @@ class HeadPoseNode(ImageNode):
 
     config: HeadPoseNodeConfig
 
-    def __init__(self) -> None:
-        super().__init__("head_pose", HeadPoseNodeConfig())
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("head_pose", HeadPoseNodeConfig(), **kwargs)
         self._task: HeadPose | None = None
 
     def load(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import CameraInfo, Imu
@@ -24,8 +25,8 @@ class HeadwayNode(ImageNode):
 
     config: HeadwayNodeConfig
 
-    def __init__(self) -> None:
-        super().__init__("headway", HeadwayNodeConfig())
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("headway", HeadwayNodeConfig(), **kwargs)
         self._pipeline: Pipeline | None = None
         self._heads: HeadPublisher | None = None
         self._motion: MotionPublisher | None = None

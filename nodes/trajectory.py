@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import CameraInfo, Image, Imu
@@ -26,8 +27,8 @@ class TrajectoryNode(StageNode):
     config: TrajectoryNodeConfig
     input_name = "heads"
 
-    def __init__(self) -> None:
-        super().__init__("trajectory", TrajectoryNodeConfig())
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("trajectory", TrajectoryNodeConfig(), **kwargs)
         self._task: Trajectory | None = None
 
     def load(self) -> None:
@@ -55,8 +56,6 @@ class TrajectoryNode(StageNode):
         if not message.valid:
             raise FrameError(f"no heads: {message.reason}")
         view = self._sensors.view(request.stamp_ns, message.header.frame_id, message.width, message.height)
-        if view.camera is None:
-            raise FrameError(view.unsure)
         motion = self._task.step(view, heads_from_message(message), request.trace)
         self.age_ms(request)
         self._motion.say(request, motion, view)

@@ -17,6 +17,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from headway.ros_environment import prepare
 
 _DOMAINS = itertools.count(20 + os.getpid() % 150)
+SETTLE_S = 0.1  # either end of a connection learns of the other a little later
 
 
 class Bench:
@@ -31,6 +32,7 @@ class Bench:
         self.tester = rclpy.create_node("tester", context=self.context)
         self.executor.add_node(self.tester)
         self.heard: dict[str, list[Any]] = {}
+        self._subscriptions: dict[str, Any] = {}
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
 
@@ -46,13 +48,20 @@ class Bench:
     def record(self, kind: type, topic: str) -> list[Any]:
         """A list that fills with what is published on `topic`."""
         heard = self.heard.setdefault(topic, [])
-        self.tester.create_subscription(kind, topic, heard.append, 200)
+        self._subscriptions[topic] = self.tester.create_subscription(kind, topic, heard.append, 200)
         return heard
+
+    def matched(self, topic: str) -> None:
+        """Waits until what is published on `topic` is heard by its recording."""
+        subscription = self._subscriptions[topic]
+        wait(lambda: subscription.get_publisher_count() > 0, f"nobody publishes {topic}")
+        time.sleep(SETTLE_S)
 
     def publisher(self, kind: type, topic: str) -> Any:
         """A publisher that is matched before it is used."""
         publisher = self.tester.create_publisher(kind, topic, 1)
         wait(lambda: publisher.get_subscription_count() > 0, f"nobody subscribes to {topic}")
+        time.sleep(SETTLE_S)
         return publisher
 
     def close(self) -> None:

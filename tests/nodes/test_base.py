@@ -61,7 +61,7 @@ def test_bad_frame_is_answered_invalid_with_the_reason_and_the_next_is_fine(
 ) -> None:
     heard = bench.record(HeadArray, "tiny/heads")
     camera = bench.publisher(Image, "image")
-    wait(lambda: tiny.heads._heads.get_subscription_count() > 0, "the recorder is not matched")
+    bench.matched("tiny/heads")
     bad, word = BAD[fault]
     for i, message in enumerate((image(), bad, image())):
         message.header.stamp.sec = 1_000_000 + i
@@ -81,7 +81,7 @@ def test_bad_frame_is_answered_invalid_with_the_reason_and_the_next_is_fine(
 def test_newest_frame_wins_and_every_other_is_counted_as_dropped(bench: Bench, tiny: TinyNode) -> None:
     heard = bench.record(HeadArray, "tiny/heads")
     camera = bench.publisher(Image, "image")
-    wait(lambda: tiny.heads._heads.get_subscription_count() > 0, "the recorder is not matched")
+    bench.matched("tiny/heads")
     tiny.gate.clear()
     camera.publish(image(1))
     wait(lambda: tiny.ledger.received == 1 and tiny._worker.busy_since_ns > 0, "the first frame was not taken")
@@ -100,7 +100,7 @@ def test_newest_frame_wins_and_every_other_is_counted_as_dropped(bench: Bench, t
 def test_answers_plus_drops_are_all_frames(bench: Bench, tiny: TinyNode) -> None:
     heard = bench.record(HeadArray, "tiny/heads")
     camera = bench.publisher(Image, "image")
-    wait(lambda: tiny.heads._heads.get_subscription_count() > 0, "the recorder is not matched")
+    bench.matched("tiny/heads")
     camera.publish(image(1))
     wait(lambda: len(heard) == 1, "the first frame was not answered")
     for i in range(1, 150):  # far faster than the executor takes them: some are overwritten inside DDS
@@ -115,7 +115,7 @@ def test_answers_plus_drops_are_all_frames(bench: Bench, tiny: TinyNode) -> None
 def test_disorder_is_dropped_and_a_restarted_source_is_followed(bench: Bench, tiny: TinyNode) -> None:
     heard = bench.record(HeadArray, "tiny/heads")
     camera = bench.publisher(Image, "image")
-    wait(lambda: tiny.heads._heads.get_subscription_count() > 0, "the recorder is not matched")
+    bench.matched("tiny/heads")
     restarts = tiny.restarts
     for n, stamp_s in enumerate((100.0, 99.9, 100.0, 50.0)):
         camera.publish(image(stamp_s))
@@ -129,7 +129,7 @@ def test_disorder_is_dropped_and_a_restarted_source_is_followed(bench: Bench, ti
 def test_zero_stamp_is_answered_with_a_zero_stamp(bench: Bench, tiny: TinyNode) -> None:
     heard = bench.record(HeadArray, "tiny/heads")
     camera = bench.publisher(Image, "image")
-    wait(lambda: tiny.heads._heads.get_subscription_count() > 0, "the recorder is not matched")
+    bench.matched("tiny/heads")
     for n in range(2):
         camera.publish(image(0))
         wait(lambda n=n: len(heard) == n + 1, "not answered")  # type: ignore[misc]
@@ -139,7 +139,7 @@ def test_zero_stamp_is_answered_with_a_zero_stamp(bench: Bench, tiny: TinyNode) 
 def test_bytes_that_are_no_message_are_counted_and_survived(bench: Bench, tiny: TinyNode) -> None:
     heard = bench.record(HeadArray, "tiny/heads")
     camera = bench.publisher(Image, "image")
-    wait(lambda: tiny.heads._heads.get_subscription_count() > 0, "the recorder is not matched")
+    bench.matched("tiny/heads")
     camera.publish(serialize_message(image(5))[:40])
     wait(lambda: tiny.ledger.received == 1 and accounted(tiny), "not accounted for")
     camera.publish(image(6))
@@ -151,7 +151,7 @@ def test_bytes_that_are_no_message_are_counted_and_survived(bench: Bench, tiny: 
 def test_a_stale_frame_is_answered_invalid(bench: Bench, tiny: TinyNode) -> None:
     heard = bench.record(HeadArray, "tiny/heads")
     camera = bench.publisher(Image, "image")
-    wait(lambda: tiny.heads._heads.get_subscription_count() > 0, "the recorder is not matched")
+    bench.matched("tiny/heads")
     now = tiny.get_clock().now().nanoseconds
     camera.publish(image((now - 2 * SECOND) / SECOND))
     wait(lambda: len(heard) == 1, "not answered")
@@ -170,7 +170,7 @@ def test_deactivated_node_is_silent_and_comes_back(bench: Bench, tiny: TinyNode)
     assert tiny.trigger_configure() == TransitionCallbackReturn.SUCCESS
     assert tiny.trigger_activate() == TransitionCallbackReturn.SUCCESS
     wait(lambda: camera.get_subscription_count() == 1, "not subscribed again")
-    wait(lambda: tiny.heads._heads.get_subscription_count() > 0, "the recorder is not matched")
+    bench.matched("tiny/heads")
     camera.publish(image(7))
     wait(lambda: len(heard) == 1, "not answered after coming back")
 

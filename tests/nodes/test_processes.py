@@ -1,0 +1,203 @@
+"""Nodes as processes: import, start, signals, and the whole graph with every frame accounted for."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headway import messages
+from headway.bags import BagReader, BagWriter
+from headway.convert import camera_info, convert_tub, convert_video, encode
+from headway.errors import BagError, HeadwayError
+from headway.graph import Performance, free_domain, node_arguments, run_graph
+from headway.images import COMPRESSED, IMAGE
+from headway.node_config import NODE_CONFIGS, parameter_file
+from headway.paths import sample_dir
+from headway.ros_environment import child_environment
+from headway.runtime.engine import installed_models
+
+pytestmark = pytest.mark.ros
+
+TINY = Path(__file__).with_name("tiny_node.py")
+START_NS = 1_700_000_000_000_000_000
+
+
+def weights_needed() -> None:
+    if not {"head-pose", "trajectory", "driving"} <= set(installed_models()):
+        pytest.skip("the shipped weights are missing")
+
+
+def test_nodes_start_without_torch_or_onnx() -> None:
+    imports = ", ".join(f"headway.nodes.{node}" for node in NODE_CONFIGS)
+    code = f"import sys, {imports}; print([m for m in ('torch', 'onnx', 'onnxruntime') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    # onnxruntime is loaded at configure, not at start.
+    assert done.stdout.strip() == "[]"
+
+
+def process(*arguments: str) -> subprocess.Popen[str]:
+    env = child_environment(free_domain())
+    return subprocess.Popen(
+        [sys.executable, *arguments], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
+def test_a_signal_ends_a_running_node_cleanly_even_twice(sent: signal.Signals) -> None:
+    node = process(str(TINY), "--ros-args", "-p", "autostart:=true")
+    assert node.stdout
+    line = node.stdout.readline()
+    assert "configured" in line
+    time.sleep(0.2)  # activation follows configuration
+    node.send_signal(sent)
+    time.sleep(0.02)
+    node.send_signal(sent)
+    output = node.communicate(timeout=20)[0]
+    assert node.returncode == 0, output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("-p", "threads:=0"), "[1, 64]"),
+        (("-p", "heads.score_treshold:=0.5"), "did you mean 'heads.score_threshold'"),
+        (("-p", "input.transport:=pigeon"), "raw, compressed"),
+    ],
+)
+def test_a_bad_parameter_ends_the_start_with_one_line_and_code_2(arguments: tuple[str, ...], word: str) -> None:
+    node = process("-m", "headway.nodes.head_pose", "--ros-args", *arguments)
+    output = node.communicate(timeout=30)[0]
+    assert node.returncode == 2
+    assert len(output.strip().splitlines()) == 1
+    assert word in output
+
+
+def accounted(performance: Performance) -> None:
+    """Every frame is answered or counted as dropped for a reason that is told."""
+    for task, found in performance.tasks.items():
+        assert performance.unexplained(task) == 0, (task, found, performance.diagnostics)
+        assert sum(performance.drop_reasons(task).values()) == found["dropped"], task
+    assert performance.problems == []
+
+
+def test_150_frames_in_and_150_answered_or_dropped_with_a_reason(tmp_path: Path) -> None:
+    weights_needed()
+    bag = sample_dir() / "street-vehicle.mcap"
+    if not bag.exists():
+        pytest.skip("the bundled bag is missing")
+    performance = run_graph(bag, tmp_path)
+    assert performance.frames == 150
+    accounted(performance)
+    assert set(performance.tasks) == {"head_pose", "trajectory", "driving"}
+    with BagReader(performance.output) as reader, BagReader(bag) as source:
+        images = {message_stamp(m) for m in source.messages([performance.topics.image])}
+        for topic in ("/head_pose/heads", "/driving/command"):
+            stamps = [message_stamp(m) for m in reader.messages([topic])]
+            answered = list(dict.fromkeys(s for s in stamps if s))
+            assert set(answered) <= images, "an output stamp was invented"
+            assert answered == sorted(answered)
+    result = json.loads((tmp_path / "logs" / "result.json").read_text())
+    assert result["frames"] == 150
+
+
+def message_stamp(message: object) -> int:
+    from headway.nodes.player import header_stamp
+
+    return header_stamp(message.data)  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def faulty_bag(tmp_path: Path) -> Path:
+    """30 images at 15 Hz: every fifth is cut off, empty or of another size; no camera_info, no IMU, no odometry."""
+    path = tmp_path / "faulty.mcap"
+    rng = np.random.default_rng(1)
+    with BagWriter(path) as bag:
+        for i in range(30):
+            size = (96, 128) if i != 15 else (48, 64)
+            data = encode(rng.integers(0, 255, (*size, 3), np.uint8)).jpeg
+            data = data[: len(data) // 2] if i == 5 else b"" if i == 10 else data
+            stamp_ns = START_NS + i * 66_666_667
+            header = {"stamp": messages.stamp(stamp_ns), "frame_id": "lens"}
+            bag.write("/cam/compressed", COMPRESSED, {"header": header, "format": "jpeg", "data": data}, stamp_ns)
+    return path
+
+
+def test_faulty_frames_are_answered_with_their_reason_and_the_graph_lives_on(faulty_bag: Path, tmp_path: Path) -> None:
+    weights_needed()
+    performance = run_graph(faulty_bag, tmp_path / "out", composed=True)
+    assert performance.frames == 30
+    accounted(performance)
+    reasons = " | ".join(performance.tasks["head_pose"]["invalid"])
+    for word in ("truncated", "empty", "size changed"):
+        assert word in reasons or performance.tasks["head_pose"]["dropped"] > 0
+    with BagReader(performance.output) as reader:
+        risks = [m.decode() for m in reader.messages(["/headway/risk"])]
+    assert all(r.unsure for r in risks)
+    assert any("camera_info" in r.reason for r in risks)
+
+
+def test_raw_images_choose_the_raw_transport(tmp_path: Path) -> None:
+    from headway.bags.topics import InputTopics
+
+    topics = InputTopics(image="/cam/image", imu="/imu")
+    arguments = node_arguments("headway", topics, {"/cam/image": IMAGE}, parameter_file("headway"))
+    assert "input.transport:=raw" in arguments
+    assert "image:=/cam/image" in arguments
+    assert "imu:=/imu" in arguments
+    assert not any(a.startswith("odom:=") for a in arguments)
+
+
+def test_a_bag_without_images_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    path = tmp_path / "none.mcap"
+    with BagWriter(path) as bag:
+        picture = encode(np.zeros((48, 64, 3), np.uint8))
+        bag.write("/camera_info", "sensor_msgs/msg/CameraInfo", camera_info(picture, 60.0, START_NS), START_NS)
+    with pytest.raises(BagError, match="no image topic"):
+        run_graph(path, tmp_path / "out")
+    assert not (tmp_path / "out" / "logs").exists()
+
+
+def test_a_node_that_cannot_configure_ends_the_run_with_its_own_words(
+    faulty_bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADWAY_MODELS", str(tmp_path / "nowhere"))
+    with pytest.raises(HeadwayError, match="could not configure") as caught:
+        run_graph(faulty_bag, tmp_path / "out", composed=True)
+    assert "no model 'head-pose'" in str(caught.value)
+    assert "Traceback" not in (tmp_path / "out" / "logs" / "headway.log").read_text()
+
+
+@pytest.mark.parametrize("material", ["people/vtest.avi", "donkeycar_tub/tub"])
+def test_recorded_material_runs_through_the_graph(
+    material: str, shared_data: Callable[[str], Path], tmp_path: Path
+) -> None:
+    weights_needed()
+    source, bag = shared_data(material), tmp_path / "real.mcap"
+    if source.is_dir():
+        convert_tub(source, bag, limit=45)
+    else:
+        convert_video(source, bag, rate_hz=15.0, limit=45)
+    performance = run_graph(bag, tmp_path / "out", composed=True)
+    assert performance.frames == 45
+    accounted(performance)
+    assert performance.tasks["driving"]["answered"] > 0
+
+
+def test_domains_of_running_graphs_are_left_alone() -> None:
+    import socket
+
+    first = free_domain()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 7400 + 250 * first + 10))
+        assert free_domain() != first
+    assert os.environ.get("ROS_DOMAIN_ID") != str(first)
