@@ -23,31 +23,28 @@ from headway.bags import BagReader
 from headway.bags.topics import InputTopics, choose_topics
 from headway.errors import HeadwayError, MissingDependencyError
 from headway.images import COMPRESSED
-from headway.node_config import parameter_file
+from headway.node_config import HeadwayNodeConfig, load, parameter_file
+from headway.pipeline import TASKS
 from headway.ros_environment import child_environment
 
 OUTPUT = "output.mcap"
 SPARE_S = 30.0  # beyond the length of the bag, for the last answers and the nodes' account
 SIGINT_S, SIGTERM_S = 8.0, 3.0
 
-# What each executable listens to (of the bag) and what it publishes.
+# What each node listens to, of the bag.
 LISTENS = {
     "head_pose": ("image", "camera_info"),
     "trajectory": ("camera_info", "imu", "odom", "depth"),
     "driving": ("image", "odom"),
     "headway": ("image", "camera_info", "imu", "odom", "depth"),
 }
-HEADS_OUT = {"heads": messages.HEADS}
-MOTION_OUT = {"forecasts": messages.FORECASTS, "risk": messages.RISK}
-DRIVE_OUT = {"command": messages.COMMAND, "twist": messages.TWIST}
+# What each task publishes, below the name of its node: the first is where it answers every frame.
 PUBLISHES: dict[str, dict[str, str]] = {
-    "head_pose": HEADS_OUT,
-    "trajectory": MOTION_OUT,
-    "driving": DRIVE_OUT,
-    "headway": {**HEADS_OUT, **MOTION_OUT, **DRIVE_OUT},
+    "head_pose": {"heads": messages.HEADS},
+    "trajectory": {"risk": messages.RISK, "forecasts": messages.FORECASTS},
+    "driving": {"command": messages.COMMAND, "twist": messages.TWIST},
 }
 BETWEEN = {"trajectory": {"heads": "/head_pose/heads"}, "driving": {"risk": "/trajectory/risk"}}
-ANSWERS = {"head_pose": "heads", "trajectory": "risk", "driving": "command"}  # where each task answers every frame
 
 
 @dataclass
@@ -101,11 +98,12 @@ def run_graph(
         topics = choose_topics(reader, wanted)
         kinds = {name: reader.topics[name].msgtype for name in topics.names}
         total = reader.topics[topics.image].count
-    nodes = ("headway",) if composed else ("head_pose", "trajectory", "driving")
+    nodes = ("headway",) if composed else TASKS
     logs = out / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     files = {node: (parameter_files or {}).get(node) or parameter_file(node) for node in nodes}
-    plan = _plan(bag, out, topics, kinds, nodes, rate)
+    hosts = _hosts(files["headway"]) if composed else {task: task for task in TASKS}
+    plan = _plan(bag, out, topics, kinds, hosts, rate)
     (logs / "plan.json").write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
     (logs / "result.json").unlink(missing_ok=True)
     env = child_environment(free_domain(), len(nodes) + 1)
@@ -169,9 +167,17 @@ def free_domain() -> int:
     raise HeadwayError("no free ROS domain from 11 to 99: too many ROS processes run here")
 
 
+def _hosts(file: Path) -> dict[str, str]:
+    """task -> node, for the one node that runs every task whose model its parameter file names."""
+    names = load(HeadwayNodeConfig(), "headway", file).models
+    return {task: "headway" for task in TASKS if getattr(names, task)}
+
+
 def _plan(
-    bag: Path, out: Path, topics: InputTopics, kinds: Mapping[str, str], nodes: tuple[str, ...], rate: float
+    bag: Path, out: Path, topics: InputTopics, kinds: Mapping[str, str], hosts: Mapping[str, str], rate: float
 ) -> dict[str, Any]:
+    """What the conductor is to do. hosts: task -> node."""
+    nodes = list(dict.fromkeys(hosts.values()))
     subscribers: dict[str, int] = {}
     for node in nodes:
         for name in LISTENS[node]:
@@ -179,19 +185,15 @@ def _plan(
                 subscribers[topic] = subscribers.get(topic, 0) + 1
         for topic in BETWEEN.get(node, {}).values():
             subscribers[topic] = 2  # the node and the recorder
-    outputs = {f"/{node}/{name}": kind for node in nodes for name, kind in PUBLISHES[node].items()}
-    answers = {
-        task: next(f"/{node}/{name}" for node in nodes if node in (task, "headway")) for task, name in ANSWERS.items()
-    }
     return {
         "bag": str(bag),
         "rate": rate,
         "inputs": dict(kinds),
         "image": topics.image,
         "subscribers": subscribers,
-        "nodes": list(nodes),
-        "outputs": outputs,
-        "answers": answers,
+        "nodes": nodes,
+        "outputs": {f"/{node}/{name}": kind for task, node in hosts.items() for name, kind in PUBLISHES[task].items()},
+        "answers": {task: f"/{node}/{next(iter(PUBLISHES[task]))}" for task, node in hosts.items()},
         "output": str(out / OUTPUT),
         "result": str(out / "logs" / "result.json"),
     }

@@ -70,11 +70,11 @@ def _through_graph(
     progress: Any,
 ) -> dict[str, Any]:
     from headway.errors import UsageError
-    from headway.graph import PUBLISHES, run_graph
+    from headway.graph import LISTENS, run_graph
     from headway.report.build import output_folder, report_graph
 
     if limit:
         raise UsageError("--limit does not go with --graph: the graph plays the whole bag")
-    files = dict.fromkeys(PUBLISHES, params) if params else None
+    files = dict.fromkeys(LISTENS, params) if params else None
     performance = run_graph(bag, output_folder(out), wanted, parameter_files=files, progress=progress)
     return report_graph(bag, performance, out, command, "replay through the ROS 2 graph", progress, video)
