@@ -10,7 +10,6 @@ from headway.bags import BagWriter, build, typestore
 from headway.bags.types import definition_files, schema_text
 from headway.errors import BagError
 
-
 STORE = typestore()
 
 

@@ -1,0 +1,168 @@
+"""Every encoding against pixels computed by hand; every kind of broken image refused with its name."""
+
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headway.errors import FrameError
+from headway.images import ENCODINGS, decode_image
+
+HEIGHT, WIDTH = 6, 8
+
+
+@pytest.fixture(scope="module")
+def bgr():
+    return np.random.default_rng(3).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+
+
+def message(encoding, rows, padding=0, **changes):
+    """rows: (H, bytes in a row)."""
+    data = np.pad(rows, ((0, 0), (0, padding)), constant_values=77)
+    fields = {
+        "encoding": encoding,
+        "height": rows.shape[0],
+        "width": WIDTH,
+        "step": data.shape[1],
+        "data": data.tobytes(),
+    }
+    return SimpleNamespace(**{**fields, **changes})
+
+
+def packed(encoding, bgr):
+    """The bytes of `bgr` in `encoding`, from the definition of each."""
+    opaque = np.full((HEIGHT, WIDTH, 1), 200, np.uint8)
+    layout = {
+        "bgr8": bgr,
+        "rgb8": bgr[:, :, ::-1],
+        "bgra8": np.concatenate([bgr, opaque], axis=2),
+        "rgba8": np.concatenate([bgr[:, :, ::-1], opaque], axis=2),
+    }
+    return layout[encoding].reshape(HEIGHT, -1)
+
+
+@pytest.mark.parametrize("padding", [0, 5])
+@pytest.mark.parametrize("encoding", ["bgr8", "rgb8", "bgra8", "rgba8"])
+def test_colour_encodings_give_the_same_pixels(bgr, encoding, padding):
+    np.testing.assert_array_equal(decode_image(message(encoding, packed(encoding, bgr), padding)), bgr)
+
+
+@pytest.mark.parametrize("padding", [0, 5])
+def test_mono8_gives_equal_channels(bgr, padding):
+    grey = bgr[:, :, 0]
+    np.testing.assert_array_equal(decode_image(message("mono8", grey, padding)), np.repeat(grey[..., None], 3, axis=2))
+
+
+def yuv_to_bgr(y, u, v):
+    """BT.601 with limited range, in floating point."""
+    y, u, v = 1.164383 * (y - 16.0), u - 128.0, v - 128.0
+    bgr = np.stack([y + 2.017232 * u, y - 0.391762 * u - 0.812968 * v, y + 1.596027 * v], axis=-1)
+    return np.clip(bgr, 0, 255)
+
+
+@pytest.mark.parametrize("padding", [0, 6])
+@pytest.mark.parametrize(
+    ("encoding", "order"), [("yuv422", "UYVY"), ("uyvy", "UYVY"), ("yuv422_yuy2", "YUYV"), ("yuyv", "YUYV")]
+)
+def test_yuv_encodings_match_the_formula(encoding, order, padding):
+    random = np.random.default_rng(5)
+    luma = random.integers(16, 236, (HEIGHT, WIDTH))
+    blue, red = random.integers(16, 240, (2, HEIGHT, WIDTH // 2))
+    rows = np.zeros((HEIGHT, WIDTH // 2, 4), np.uint8)
+    places = {"UYVY": (1, 3, 0, 2), "YUYV": (0, 2, 1, 3)}[order]
+    for place, values in zip(places, (luma[:, ::2], luma[:, 1::2], blue, red), strict=True):
+        rows[:, :, place] = values
+    expected = yuv_to_bgr(luma, np.repeat(blue, 2, axis=1), np.repeat(red, 2, axis=1))
+    found = decode_image(message(encoding, rows.reshape(HEIGHT, -1), padding))
+    assert np.abs(found - expected).max() <= 2
+
+
+def test_bgr8_is_a_read_only_view_on_the_message(bgr):
+    rows = bytearray(bgr.tobytes())
+    found = decode_image(message("bgr8", bgr.reshape(HEIGHT, -1), data=rows))
+    rows[0] ^= 255
+    assert found[0, 0, 0] == rows[0]
+    with pytest.raises(ValueError, match="read-only"):
+        found[0, 0, 0] = 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"encoding": "bayer_rggb8"}, r"'bayer_rggb8' is none of bgr8, rgb8, mono8"),
+        ({"width": 0}, r"size 0x6"),
+        ({"height": 0}, r"size 8x0"),
+        ({"step": 23}, r"step is 23: 8 pixels of bgr8 need at least 24"),
+        ({"data": b"\0" * 143}, r"truncated: 143 bytes, 6 rows of 24 need 144"),
+        ({"data": b""}, r"truncated: 0 bytes"),
+        ({"width": 2**32 - 1, "height": 2**32 - 1, "step": 2**32 - 1}, r"step is"),
+        ({"encoding": "yuyv", "width": 7}, r"width 7 is odd"),
+    ],
+)
+def test_a_broken_image_is_refused_with_what_is_wrong(bgr, changes, words):
+    with pytest.raises(FrameError, match=words):
+        decode_image(message(**{"encoding": "bgr8", "rows": bgr.reshape(HEIGHT, -1), **changes}))
+
+
+def compressed(data, kind="jpeg"):
+    return SimpleNamespace(format=kind, data=data)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".bmp"])
+def test_compressed_images_without_loss_come_back_exactly(bgr, suffix):
+    options = [cv2.IMWRITE_WEBP_QUALITY, 101] if suffix == ".webp" else []
+    data = cv2.imencode(suffix, bgr, options)[1].tobytes()
+    np.testing.assert_array_equal(decode_image(compressed(data, suffix[1:])), bgr)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_a_truncated_compressed_image_is_refused(suffix):
+    image = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    data = cv2.imencode(suffix, image)[1].tobytes()
+    assert decode_image(compressed(data)).shape == (64, 64, 3)
+    with pytest.raises(FrameError, match="truncated"):
+        decode_image(compressed(data[: len(data) // 2]))
+
+
+def test_a_padded_jpeg_is_decoded():
+    data = cv2.imencode(".jpg", np.full((16, 16, 3), 90, np.uint8))[1].tobytes()
+    assert decode_image(compressed(data + b"\0" * 100)).shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"\xff\xd8\xff\xd9"])
+def test_bytes_that_are_no_image_are_refused_with_the_format(data):
+    with pytest.raises(FrameError, match="'jpeg'"):
+        decode_image(compressed(data))
+
+
+@given(
+    encoding=st.sampled_from([*ENCODINGS, "", "bgr16", "8UC3"]),
+    height=st.integers(0, 2**32 - 1),
+    width=st.integers(0, 2**32 - 1),
+    step=st.integers(0, 2**32 - 1),
+    data=st.binary(max_size=300),
+)
+def test_any_raw_message_gives_an_image_or_a_frame_error(encoding, height, width, step, data):
+    fields = SimpleNamespace(encoding=encoding, height=height % 9, width=width % 9, step=step % 40, data=data)
+    for fields.height, fields.width, fields.step in ((height, width, step), (height % 9, width % 9, step % 40)):
+        try:
+            image = decode_image(fields)
+        except FrameError:
+            continue
+        assert image.shape == (fields.height, fields.width, 3)
+        assert image.dtype == np.uint8
+
+
+@given(
+    data=st.binary(max_size=200),
+    start=st.sampled_from([b"", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"BM", b"RIFF"]),
+)
+def test_any_compressed_bytes_give_an_image_or_a_frame_error(data, start):
+    try:
+        image = decode_image(compressed(start + data))
+    except FrameError:
+        return
+    assert image.ndim == 3
