@@ -110,6 +110,7 @@ def run_graph(
     env["ROS_LOG_DIR"] = str((logs / "ros").resolve())
     performance = Performance(out / OUTPUT, topics)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_terminable())
         processes = {}
         for node in nodes:
             arguments = node_arguments(node, topics, kinds, files[node])
@@ -197,6 +198,24 @@ def _plan(
         "output": str(out / OUTPUT),
         "result": str(out / "logs" / "result.json"),
     }
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends this process as Ctrl-C does: through the exits of all contexts, which end the nodes."""
+
+    def end(*_: Any) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    try:
+        before = signal.signal(signal.SIGTERM, end)
+    except ValueError:  # not the main thread: whoever started it looks after signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

@@ -270,7 +270,7 @@ class StageNode(Reports, LifecycleNode):
         """A request for what must be said without a message: the header is the last source's, the time goes on."""
         now_ns, last = self.get_clock().now().nanoseconds, self.last_request
         if last is None:
-            return Request(Image(), now_ns, now_ns, Trace())
+            return Request(Image(), max(0, now_ns - SILENCE_LAG_NS), now_ns, Trace())
         trace = Trace(frame_index=last.trace.frame_index, dropped_total=last.trace.dropped_total)
         passed_ns = max(0, now_ns - last.clock_ns - SILENCE_LAG_NS)
         return Request(last.message, last.stamp_ns + passed_ns, now_ns, trace)

@@ -18,13 +18,16 @@ import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
 
 from headway.errors import HeadwayError
 from headway.nodes.player import CLOCK_PERIOD_S, Player
 from headway.nodes.recorder import Recorder
 from headway.ros_environment import prepare
 
-CONFIGURE_S, MATCH_S, SETTLE_S = 60.0, 15.0, 0.3
+CONFIGURE_S = 900.0  # an engine that is built for this machine takes minutes, once
+START_S, MATCH_S, SETTLE_S = 60.0, 15.0, 0.3
+ALIVE_S = 0.5
 ANSWER_S = 5.0  # longest wait for an answer after the last frame, without any coming in
 FINAL_S = 2.5  # longest wait for the nodes' final account
 
@@ -79,8 +82,7 @@ class Conductor:
 
     def _change(self, node: str, transition: int, name: str) -> None:
         client = self._node.create_client(ChangeState, f"/{node}/change_state")
-        if not client.wait_for_service(MATCH_S):
-            raise HeadwayError(f"node {node} does not answer: see {node}.log")
+        self._until(client.service_is_ready, START_S, f"node {node} did not start within {START_S:g} s")
         request = ChangeState.Request(transition=Transition(id=transition))
         future = client.call_async(request)
         self._until(future.done, CONFIGURE_S, f"node {node} did not {name} within {CONFIGURE_S:g} s")
@@ -98,12 +100,16 @@ class Conductor:
         time.sleep(SETTLE_S)  # a reader learns of its writer a little later than the writer of its reader
 
     def _until(self, done: Any, limit_s: float, otherwise: str) -> None:
-        end = time.monotonic() + limit_s
+        start = told = time.monotonic()
         while not done():
+            now = time.monotonic()
             if not self._going:
                 raise HeadwayError("stopped")
-            if time.monotonic() > end:
+            if now - start > limit_s:
                 raise HeadwayError(otherwise)
+            if now - told > ALIVE_S:
+                told = now
+                tell(event="waiting")  # whoever listens looks meanwhile whether the nodes still live
             time.sleep(0.01)
 
     def _sent(self, topic: str, data: bytes) -> None:
@@ -159,7 +165,7 @@ def main() -> int:
     """Entry point: conductor PLAN.json."""
     plan = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     prepare()
-    rclpy.init(args=[], signal_handler_options=rclpy.SignalHandlerOptions.NO)
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     conductor = Conductor(plan)
     signal.signal(signal.SIGINT, conductor.stop)
     signal.signal(signal.SIGTERM, conductor.stop)

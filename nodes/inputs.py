@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 
 from headway.types import Trace
 
@@ -179,9 +179,11 @@ def subscribe(
     def incompatible(event: Any) -> None:
         if not warned:
             warned.append(True)
+            policy = qos_policy_name_from_kind(event.last_policy_kind)
+            cure = ": set input.reliability to best_effort" if policy == "RELIABILITY" else ""
             node.get_logger().warning(
-                f"a publisher on '{node.resolve_topic_name(topic)}' offers an incompatible QoS "
-                f"({event.last_policy_kind}): nothing will arrive from it; set input.reliability to best_effort"
+                f"a publisher on {node.resolve_topic_name(topic)} offers another QoS ({policy}) than is asked of it, "
+                f"and nothing will arrive from it{cure}"
             )
 
     return node.create_subscription(

@@ -9,6 +9,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
 from ros_bench import Bench, wait
 from sensor_msgs.msg import Image
@@ -230,3 +231,22 @@ def test_diagnostics_tell_rate_drops_and_reasons(bench: Bench, tiny: TinyNode) -
         return values.get("answered") == "1" and any("bayer_rggb8" in k for k in values)
 
     wait(told, "the reason is not in the diagnostics")
+
+
+def test_incompatible_reliability_is_warned_of_once_with_the_cure(bench: Bench) -> None:
+    node = bench.add(
+        TinyNode(context=bench.context, parameter_overrides=[Parameter("input.reliability", value="reliable")])
+    )
+    said: list[str] = []
+    log = node.get_logger()
+    node.get_logger = lambda: type("Log", (), {"warning": said.append, "info": log.info})()  # type: ignore[method-assign]
+    node.trigger_configure()
+    node.trigger_activate()
+    best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    for _ in range(2):
+        bench.tester.create_publisher(Image, "image", best_effort)
+    wait(lambda: bool(said), "no warning")
+    assert "/image" in said[0]
+    assert "RELIABILITY" in said[0]
+    assert "set input.reliability to best_effort" in said[0]
+    assert len(said) == 1
