@@ -118,7 +118,8 @@ class Run:
         left = {task: Counter(counts) for task, counts in self.dropped.items()}
         reasons: Counter[str] = Counter()
         for stamp_ns in self.stamps:
-            said = rows[stamp_ns].tasks if stamp_ns in rows else {}
+            row = rows.pop(stamp_ns, None)  # a second image with the same stamp was not answered
+            said = row.tasks if row else {}
             found = {t: said[t] if t in said else _taken(left, t) for t in self.tasks if said.get(t) != ""}
             if found:
                 task, reason = next(iter(found.items()))
