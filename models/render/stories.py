@@ -6,23 +6,26 @@ from headway.models.render.walkers import Script
 
 VEHICLE = (
     # waits at the kerb, then crosses from right to left close before the vehicle, looking at it once
-    Script([(-1, 13.2, -2.3), (1.6, 13.2, -2.3), (2.4, 13.2, -1.7), (7.4, 13.6, 5.3), (9, 14.6, 6.2), (12, 18, 6.4)],
-           facing_deg=90, glances=[(1.0, 3.6)]),
-    # comes along the edge of the lane and is passed at a metre and a half
-    Script([(0, 24.5, -1.25), (6.6, 15.6, -1.35), (8, 13.6, -1.7), (12, 8, -2.4)], glances=[(5.2, 8.2)]),
+    Script([(-1, 10.0, -2.3), (1.6, 10.0, -2.3), (2.4, 10.0, -1.7), (7.4, 10.3, 5.3), (9, 11.6, 6.2), (12, 15, 6.4)],
+           facing_deg=90, glances=[(1.0, 3.2), (4.0, 5.4)]),
+    # comes along the edge of the lane and is passed at a little more than a metre
+    Script([(0, 24.5, -1.2), (9.0, 12.5, -1.2), (10, 11.1, -1.7), (12, 8.4, -2.4)], glances=[(6.6, 9.6)]),
     # comes towards the camera on the right pavement
     Script([(0, 17.5, -2.5), (12, 2.5, -2.6)], glances=[(3.0, 4.6)]),
     # same direction, ahead on the right, seen from behind
-    Script([(0, 7.0, -3.4), (12, 20.5, -3.2)]),
+    Script([(0, 9.0, -3.4), (12, 22.0, -3.2)]),
     # two together on the left, same direction
     Script([(0, 11.0, 5.8), (12, 25.5, 5.9)]),
     Script([(0, 11.2, 6.6), (12, 25.6, 6.7)], age=0.4),
     # towards the camera on the left
-    Script([(0, 25.0, 6.0), (12, 8.5, 6.2)], glances=[(6.5, 9.0)]),
-    # crosses far ahead from left to right
-    Script([(0, 27.0, 5.6), (1.5, 27.0, 4.9), (7.4, 26.0, -2.3), (12, 22.5, -3.2)], facing_deg=-90),
+    Script([(0, 25.0, 5.6), (12, 8.5, 5.7)], glances=[(6.5, 9.0)]),
+    # crosses ahead from left to right, later than the first and further away
+    Script([(0, 25.0, 5.6), (3.5, 20.4, 5.5), (5.0, 19.6, 4.6), (10.2, 19.2, -2.2), (12, 21.0, -3.0)],
+           glances=[(7.0, 8.6)]),
     # stands at the wall and watches the street
     Script([(0, 16.5, -4.0)], facing_deg=100, glances=[(4.5, 8.5)], age=0.9),
+    # towards the camera on the right, still there at the end
+    Script([(0, 33.0, -2.4), (12, 17.0, -2.3)], glances=[(7.5, 10.5)]),
 )  # fmt: skip
 
 WALKER = (

@@ -81,7 +81,7 @@ def build_street(rng: Rng, road: Road) -> NDArray[np.float32]:
         for s in np.arange(first, SEEN[1], 13.0):
             _tree(mesh, rng, np.append(road.point(s + rng.uniform(-1.5, 1.5), d), KERB_HEIGHT))
             _lamp(mesh, np.append(road.point(s + 6.5, d), KERB_HEIGHT))
-    for s in (9.0, 22.0, 29.5, 47.0):
+    for s in (-3.0, 27.0, 33.5, 51.0):
         _car(mesh, rng, road, s + rng.uniform(-1, 1), LEFT_KERB - 0.95)
     return mesh.array
 
