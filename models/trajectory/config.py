@@ -14,8 +14,8 @@ class TrajectoryConfig:
     future: int = 12  # predicted steps
     modes: int = 20  # predicted paths for each person
     step_s: float = 0.4
-    width: int = 192  # features of one person
-    pair: int = 48  # features of one ordered pair of people
+    width: int = 160  # features of one person
+    pair: int = 32  # features of one ordered pair of people
     heads: int = 4  # attention heads over the neighbours
     basis: int = 6  # smooth time functions that a path's offset from constant velocity is made of
     reach_m: float = 10.0  # people further apart do not see each other
@@ -25,7 +25,7 @@ class TrajectoryConfig:
 class TrainingConfig:
     """One training run. `people` is the number of scored people in a batch, whatever the crowd's density."""
 
-    steps: int = 4000
+    steps: int = 3000
     people: int = 320
     rate: float = 1.5e-3
     weight_decay: float = 1e-4

@@ -1,0 +1,174 @@
+"""Recorded pedestrians seen from one of them: every `eth_ucy` pedestrian in turn wears the camera.
+
+What is simulated: a camera of 90 degrees at 15 Hz whose wearer looks where they walk plus a wandering of the head; who
+is outside the picture, further than 12 m or behind somebody nearer is not seen; measured positions carry white noise.
+The orientation is exact, there is no odometry (HEADS-UP has none), heads are found whenever they can be seen. Between the
+recorded points, 0.4 s apart, people follow a cubic spline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
+
+from headway.evaluate.pedestrians import STEP_S, Recording
+from headway.geometry import OPTICAL_TO_BODY
+from headway.stages.lift import Sightings
+from headway.types import Camera, View
+
+Array = NDArray[np.floating]
+Mask = NDArray[np.bool_]
+
+START_NS = 1_700_000_000_000_000_000
+
+
+@dataclass(frozen=True)
+class Wearing:
+    """How the camera sees. head_sigma_deg and head_time_s: the head's wandering about the walking direction (an
+    Ornstein-Uhlenbeck process), our assumption: the recordings do not show heads."""
+
+    rate: float = 15.0
+    noise_m: float = 0.03
+    view_deg: float = 90.0
+    reach_m: float = 12.0
+    shoulder_m: float = 0.2
+    head_sigma_deg: float = 18.0
+    head_time_s: float = 1.0
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One wearer's time in a recording. F frames, P people (the wearer excluded).
+
+    relative (F, P, 2) true positions seen from the wearer, world axes, NaN where somebody is not there; seen (F, P);
+    measured (F, P, 2) with noise, NaN where not seen; yaw (F,) of the camera; ids (P,).
+    """
+
+    name: str
+    rate: float
+    noise_m: float
+    ids: NDArray[np.int64]
+    relative: Array
+    seen: Mask
+    measured: Array
+    yaw: Array
+
+    @property
+    def distance(self) -> Array:
+        """(F, P) metres, NaN where somebody is not there."""
+        return np.linalg.norm(self.relative, axis=-1)
+
+    def stamp_ns(self, frame: int) -> int:
+        """Stamp of a frame; a second walk continues on the clock of its own."""
+        return START_NS + round(frame / self.rate * 1e9)
+
+    def view(self, frame: int) -> View:
+        """What the camera knows of itself: orientation and a nominal lens, no odometry."""
+        c, s = np.cos(self.yaw[frame]), np.sin(self.yaw[frame])
+        turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
+        camera = Camera(640, 480, 320.0, 320.0, 320.0, 240.0)
+        return View(stamp_ns=self.stamp_ns(frame), camera=camera, orientation=turn @ OPTICAL_TO_BODY)
+
+    def sightings(self, frame: int) -> Sightings:
+        """What the camera sees, in the order of `ids`; `index` is the column of the person."""
+        index = np.flatnonzero(self.seen[frame])
+        n = len(index)
+        place = np.column_stack([self.measured[frame, index], np.zeros(n)])
+        noise = np.broadcast_to(np.eye(2) * max(self.noise_m, 0.01) ** 2, (n, 2, 2))
+        return Sightings(place, noise, np.zeros((n, 2, 2)), index, np.ones(n), np.full((n, 2), np.nan))
+
+
+def dense(recording: Recording, rate: float) -> Array:
+    """(frames at `rate`, P, 2): each person's unbroken runs as cubic splines, NaN outside."""
+    steps = len(recording.positions)
+    times = np.arange(0, (steps - 1) * STEP_S + 1e-9, 1 / rate)
+    out = np.full((len(times), len(recording.ids), 2), np.nan)
+    here = np.isfinite(recording.positions[..., 0])
+    for person in range(len(recording.ids)):
+        for first, last in runs(here[:, person]):
+            inside = (times >= first * STEP_S - 1e-9) & (times <= last * STEP_S + 1e-9)
+            points = recording.positions[first : last + 1, person]
+            if last > first:
+                grid = np.arange(first, last + 1) * STEP_S
+                out[inside, person] = CubicSpline(grid, points, bc_type="natural")(times[inside])
+            else:
+                out[inside, person] = points[0]
+    return out
+
+
+def runs(mask: Mask) -> Iterator[tuple[int, int]]:
+    """(first, last) of every unbroken run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int)))
+    for first, after in edges.reshape(-1, 2):
+        yield int(first), int(after - 1)
+
+
+def wearers(recording: Recording, count: int, shortest_s: float = 6.0) -> list[int]:
+    """Up to `count` columns, evenly spread over those who are there for `shortest_s` without a break."""
+    here = np.isfinite(recording.positions[..., 0])
+    long = [
+        p
+        for p in range(len(recording.ids))
+        if max((b - a for a, b in runs(here[:, p])), default=0) * STEP_S >= shortest_s
+    ]
+    if len(long) <= count:
+        return long
+    return [long[i] for i in np.linspace(0, len(long) - 1, count).round().astype(int)]
+
+
+def walk(recording: Recording, positions: Array, wearer: int, how: Wearing, random: np.random.Generator) -> Walk:
+    """What person `wearer` of `positions` (from `dense`) would see on their longest unbroken stay."""
+    here = np.isfinite(positions[:, wearer, 0])
+    first, last = max(runs(here), key=lambda r: r[1] - r[0])
+    frames = slice(first, last + 1)
+    own = positions[frames, wearer]
+    others = np.delete(np.arange(positions.shape[1]), wearer)
+    others = others[np.isfinite(positions[frames][:, others, 0]).any(axis=0)]
+    relative = positions[frames][:, others] - own[:, None]
+    yaw = walking_yaw(own, how.rate) + head_wander(len(own), how, random)
+    seen = visible(relative, yaw, how)
+    measured = np.where(seen[..., None], relative + how.noise_m * random.normal(size=relative.shape), np.nan)
+    name = f"{recording.name}/{recording.ids[wearer]}"
+    return Walk(name, how.rate, how.noise_m, recording.ids[others], relative, seen, measured, yaw)
+
+
+def walking_yaw(own: Array, rate: float) -> Array:
+    """(F, 2) -> (F,) radians: the direction walked over about a second; somebody who stands keeps the last one."""
+    half = max(1, round(rate / 2))
+    ahead = own[np.minimum(np.arange(len(own)) + half, len(own) - 1)]
+    behind = own[np.maximum(np.arange(len(own)) - half, 0)]
+    moved = ahead - behind
+    walking = np.linalg.norm(moved, axis=1) > 0.15
+    yaw = np.arctan2(moved[:, 1], moved[:, 0])
+    if not walking.any():
+        return np.zeros(len(own))
+    last = np.maximum.accumulate(np.where(walking, np.arange(len(own)), -1))
+    return np.unwrap(yaw[np.where(last >= 0, last, np.argmax(walking))])
+
+
+def head_wander(frames: int, how: Wearing, random: np.random.Generator) -> Array:
+    """(frames,) radians of the head about the walking direction."""
+    keep = np.exp(-1 / (how.rate * how.head_time_s))
+    sigma = np.radians(how.head_sigma_deg)
+    angle = np.zeros(frames)
+    angle[0] = sigma * random.normal()
+    for i in range(1, frames):
+        angle[i] = keep * angle[i - 1] + sigma * np.sqrt(1 - keep**2) * random.normal()
+    return angle
+
+
+def visible(relative: Array, yaw: Array, how: Wearing) -> Mask:
+    """relative (F, P, 2), yaw (F,) -> (F, P): inside the picture, near enough, and not behind somebody nearer."""
+    distance = np.linalg.norm(relative, axis=-1)
+    bearing = np.arctan2(relative[..., 1], relative[..., 0])
+    with np.errstate(invalid="ignore"):
+        aside = np.abs(np.angle(np.exp(1j * (bearing - yaw[:, None]))))
+        inside = (aside <= np.radians(how.view_deg / 2)) & (distance <= how.reach_m) & (distance > 0.2)
+        apart = np.abs(np.angle(np.exp(1j * (bearing[:, :, None] - bearing[:, None, :]))))
+        covers = apart < np.arctan2(how.shoulder_m, distance)[:, None, :]
+        nearer = distance[:, None, :] < distance[:, :, None] - 0.3
+    return inside & ~(covers & nearer).any(axis=2)

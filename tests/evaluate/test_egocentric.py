@@ -1,0 +1,136 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headway.evaluate.alerts import AlertCount, closed, count, meetings
+from headway.evaluate.egocentric import Wearing, dense, head_wander, runs, visible, walk, walking_yaw, wearers
+from headway.evaluate.pedestrians import Recording
+
+RATE = 15.0
+
+
+def crossing() -> Recording:
+    """Person 1 walks along x, person 2 comes head on, person 3 walks far behind; 20 steps of 0.4 s."""
+    t = np.arange(20)[:, None] * 0.4
+    paths = [np.hstack([1.2 * t, 0 * t]), np.hstack([14 - 1.2 * t, 0.2 + 0 * t]), np.hstack([1.2 * t - 6, 0.5 + 0 * t])]
+    return Recording("made", np.array([1, 2, 3]), np.stack(paths, axis=1))
+
+
+def test_between_recorded_points_people_go_on_smoothly_and_through_them() -> None:
+    recording = crossing()
+    positions = dense(recording, RATE)
+    np.testing.assert_allclose(positions[::6], recording.positions, atol=1e-9)
+    assert np.abs(np.diff(positions, axis=0)).max() == pytest.approx(1.2 / RATE, abs=1e-6)
+
+
+def test_the_wearer_sees_who_is_ahead_and_not_who_follows() -> None:
+    recording = crossing()
+    steady = Wearing(noise_m=0.05, head_sigma_deg=0.0, reach_m=20.0)
+    found = walk(recording, dense(recording, RATE), 0, steady, np.random.default_rng(0))
+    assert found.ids.tolist() == [2, 3]
+    before_contact = found.distance[:, 0] > 1.0
+    assert found.seen[before_contact & (np.arange(len(found.seen)) < 60), 0].all()
+    assert not found.seen[:, 1].any()
+    np.testing.assert_allclose(found.yaw, 0, atol=1e-6)
+    error = (found.measured - found.relative)[found.seen]
+    assert error.std() == pytest.approx(0.05, rel=0.2)
+    assert np.isnan(found.measured[~found.seen]).all()
+
+
+def test_somebody_behind_a_nearer_person_is_hidden() -> None:
+    relative = np.array([[[3.0, 0.0], [6.0, 0.1], [6.0, 2.0], [0.1, 3.0], [np.nan, np.nan], [13.0, 5.0]]])
+    seen = visible(relative, np.zeros(1), Wearing())
+    assert seen[0].tolist() == [True, False, True, False, False, False]
+
+
+def test_the_head_wanders_as_far_as_stated() -> None:
+    angle = head_wander(60_000, Wearing(head_sigma_deg=18.0), np.random.default_rng(0))
+    assert np.degrees(angle.std()) == pytest.approx(18.0, rel=0.1)
+
+
+def test_somebody_who_stands_goes_on_looking_the_same_way() -> None:
+    own = np.vstack([np.column_stack([np.zeros(30), np.arange(30) * 0.1]), np.tile([0.0, 2.9], (30, 1))])
+    np.testing.assert_allclose(walking_yaw(own, RATE), np.pi / 2, atol=1e-6)
+
+
+@given(st.lists(st.booleans(), max_size=30))
+def test_runs_are_exactly_the_true_stretches(mask: list[bool]) -> None:
+    again = np.zeros(len(mask), bool)
+    found = list(runs(np.array(mask, bool)))
+    for first, last in found:
+        assert not again[first : last + 1].any()
+        again[first : last + 1] = True
+    assert again.tolist() == mask
+    assert all(b[0] - a[1] > 1 for a, b in pairwise(found))
+
+
+def test_wearers_are_spread_over_those_who_stay_long_enough() -> None:
+    positions = np.zeros((40, 10, 2))
+    positions[5:, :4] = np.nan
+    recording = Recording("made", np.arange(10), positions)
+    assert wearers(recording, 3) == [4, 6, 9]
+    assert wearers(recording, 99) == [4, 5, 6, 7, 8, 9]
+
+
+def approach(contact_s: float = 4.0, seconds: float = 8.0, closest: float = 0.3) -> np.ndarray:
+    """(F, 1) distances of somebody who comes within reach at `contact_s` and leaves again."""
+    t = np.arange(int(seconds * RATE)) / RATE
+    return np.maximum(closest, 1.0 + 1.2 * np.abs(t - contact_s - 1) - 1.2)[:, None]
+
+
+def counted(distance: np.ndarray, raised: np.ndarray, seen: np.ndarray | None = None) -> AlertCount:
+    counts = {"x": AlertCount()}
+    count(distance, np.ones_like(raised) if seen is None else seen, {"x": raised}, RATE, counts)
+    return counts["x"]
+
+
+def test_a_warning_before_contact_counts_with_its_lead() -> None:
+    distance = approach()
+    raised = np.zeros(distance.shape, bool)
+    raised[30:70] = True
+    found = counted(distance, raised)
+    assert (found.conflicts, found.warned, found.in_time, found.alerts, found.true_alerts) == (1, 1, 1, 1, 1)
+    assert found.leads_s[0] == pytest.approx(2.0, abs=0.1)
+
+
+def test_silence_misses_and_an_alert_without_conflict_is_false() -> None:
+    distance = approach()
+    assert counted(distance, np.zeros(distance.shape, bool)).summary()["recall"] == 0
+    far = approach(closest=2.0)
+    raised = np.zeros(far.shape, bool)
+    raised[20:30] = True
+    found = counted(far, raised)
+    assert (found.conflicts, found.alerts, found.true_alerts) == (0, 1, 0)
+    assert found.summary()["false_per_hour"] == pytest.approx(3600 / 8)
+
+
+def test_an_alert_whose_truth_is_never_known_is_not_judged() -> None:
+    far = approach(closest=2.0)
+    raised = np.zeros(far.shape, bool)
+    raised[-20:] = True
+    assert counted(far, raised).alerts == 0
+    left = approach(closest=2.0)
+    left[60:] = np.nan
+    raised[:] = False
+    raised[40:50] = True
+    assert counted(left, raised).alerts == 0
+
+
+def test_a_conflict_with_somebody_who_was_hardly_seen_is_not_held_against_anybody() -> None:
+    distance = approach()
+    seen = np.zeros(distance.shape, bool)
+    seen[50:] = True
+    assert counted(distance, np.zeros(distance.shape, bool), seen).conflicts == 0
+
+
+def test_companions_who_stay_near_are_one_meeting() -> None:
+    t = np.arange(300) / RATE
+    distance = np.where(t < 3, 3.0, 0.95 + 0.1 * np.sin(6 * t))
+    assert len(meetings(distance, RATE)) == 1
+
+
+def test_short_breaks_do_not_split_an_alert() -> None:
+    assert closed(np.array([1, 1, 0, 1, 0, 0, 0, 0, 1], bool), 3) == [(0, 3), (8, 8)]
