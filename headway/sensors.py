@@ -81,7 +81,7 @@ class Sensors:
         with self._lock:
             if message.orientation_covariance[0] == -1:  # the message's own way to say "not measured"
                 self.refused["the IMU gives no orientation"] += 1
-            elif not np.isfinite(q).all() or not 0.5 < np.linalg.norm(q) < 2.0:
+            elif not _is_rotation(q):
                 self.refused["IMU orientation is no rotation"] += 1
             else:
                 self._imu_seen = True
@@ -94,8 +94,8 @@ class Sensors:
         velocity = np.array([v.x, v.y, v.z], float)
         yaw_rate = float(message.twist.twist.angular.z)
         with self._lock:
-            if not np.isfinite([*q, *velocity, yaw_rate]).all() or not 0.5 < np.linalg.norm(q) < 2.0:
-                self.refused["odometry is not finite"] += 1
+            if not np.isfinite([*velocity, yaw_rate]).all() or not _is_rotation(q):
+                self.refused["odometry is not finite, or its orientation is no rotation"] += 1
                 return
             velocity = rotation_from_quaternion(q / np.linalg.norm(q)) @ velocity
             self._odometry = Odometry(stamp_of(message), velocity, yaw_rate)
@@ -157,6 +157,11 @@ class Sensors:
         with self._lock:
             self._orientation = self._empty_buffer()
             self._odometry = self._depth = None
+
+
+def _is_rotation(q: FloatArray) -> bool:
+    """True for a quaternion of about unit length; NaN, infinity and huge numbers are none."""
+    return bool((np.abs(q) <= 2.0).all()) and bool(0.5 < np.linalg.norm(q) < 2.0)
 
 
 def stamp_of(message: Any) -> int:

@@ -1,0 +1,39 @@
+"""One dataclass a node, and the files that fill it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headway.errors import ConfigError
+from headway.node_config import NODE_CONFIGS, DrivingNodeConfig, HeadwayNodeConfig, load, open_pipeline
+
+
+@pytest.mark.parametrize("node", NODE_CONFIGS)
+def test_every_parameter_has_a_description_and_every_number_a_bound(node: str) -> None:
+    for p in NODE_CONFIGS[node]().parameters():
+        assert len(p.description) > 10, p.name
+        if isinstance(p.value, float) or (isinstance(p.value, int) and not isinstance(p.value, bool)):
+            assert p.minimum is not None or p.maximum is not None, p.name
+
+
+@pytest.mark.parametrize("key", ["/**", "/**/driving", "driving", "/driving"])
+def test_a_parameter_file_reaches_the_node_under_every_name_ros_knows(tmp_path: Path, key: str) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text(f"{key}: {{ros__parameters: {{heartbeat_s: 0.3, use_sim_time: true, gate: {{wheelbase_m: 0.3}}}}}}")
+    config = load(DrivingNodeConfig(), "driving", file)
+    assert (config.heartbeat_s, config.gate.wheelbase_m) == (0.3, 0.3)
+
+
+def test_an_unknown_parameter_in_a_file_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text("driving: {ros__parameters: {hartbeat_s: 0.3}}")
+    with pytest.raises(ConfigError, match="hartbeat_s"):
+        load(DrivingNodeConfig(), "driving", file)
+
+
+def test_a_pipeline_without_any_task_is_refused() -> None:
+    none = HeadwayNodeConfig().replaced({"models.head_pose": "", "models.trajectory": "", "models.driving": ""})
+    with pytest.raises(ConfigError, match="nothing to do"):
+        open_pipeline(none)
