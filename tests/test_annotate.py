@@ -1,0 +1,105 @@
+"""Pictures show what was said, and drawing never fails, whatever is said."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headway.annotate import Person, Scene, annotate, draw
+from headway.panel import put_text, track_colour
+from headway.types import Camera, DriveCommand, DriveState, Frame, Heads, Level, Risk, Risks
+
+CAMERA = Camera(640, 480, 500.0, 500.0, 320.0, 240.0)
+BLANK = np.full((480, 640, 3), 128, np.uint8)
+
+
+def head(box, rotation=None, sigma=10.0):
+    rotation = np.eye(3) if rotation is None else rotation
+    return Heads(np.array([box], np.float32), np.ones(1, np.float32), rotation[None], np.array([sigma]), np.ones(1))
+
+
+def person(x, y, track_id=1, modes=20):
+    steps = np.linspace(0.1, 1.0, 12)[:, None]
+    paths = np.array([x, y]) * (1 - steps) + np.zeros((modes, 1, 1))
+    return Person(track_id, np.array([x, y, 0.0]), paths, np.full(modes, 1 / modes), np.linspace(0.2, 1.0, 12))
+
+
+def changed(picture, area):
+    y0, y1, x0, x1 = area
+    return bool((picture[y0:y1, x0:x1] != 128).any())
+
+
+def test_the_source_image_is_not_touched():
+    image = BLANK.copy()
+    frame = Frame(stamp_ns=1, image=image, camera=CAMERA)
+    picture = annotate(frame, head([100, 100, 160, 160]))
+    assert (image == 128).all()
+    assert picture.shape[0] > 480
+
+
+def test_a_head_is_boxed_where_it_is_and_nowhere_else():
+    picture = draw(BLANK, Scene(heads=head([100, 100, 160, 160]), head_ids=(3,)))
+    np.testing.assert_allclose(picture[130, 100], track_colour(3), atol=12)  # smoothed edges
+    assert not changed(picture, (250, 480, 0, 640))
+    assert not changed(picture, (0, 480, 300, 640))
+
+
+def test_the_arrow_points_where_the_head_looks():
+    turned = np.array([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])  # its back to the left: looks right
+    picture = draw(BLANK, Scene(heads=head([300, 200, 360, 260], turned)))
+    assert changed(picture, (210, 250, 370, 400))
+    assert not changed(picture, (210, 250, 250, 290))
+
+
+def test_a_path_ahead_is_drawn_below_the_horizon_and_one_behind_is_not():
+    ahead = draw(BLANK, Scene(people=(person(6.0, 0.0),), camera=CAMERA))
+    behind = draw(BLANK, Scene(people=(person(-6.0, 0.0),), camera=CAMERA))
+    assert changed(ahead, (300, 480, 300, 340))
+    assert not changed(ahead, (30, 230, 0, 640))
+    assert not changed(behind, (0, 480, 0, 640))
+
+
+def test_an_alert_shows_in_the_banner_and_an_unsure_scene_says_why():
+    risk = Risk(1, Level.ALERT, 1.0, 0.9, 0.1, "left")
+    alert = draw(BLANK, Scene(risks=Risks(0, (risk,))))[2, 600].astype(int)
+    unsure = draw(BLANK, Scene(risks=Risks(0, (), "no IMU")))[2, 600].astype(int)
+    clear = draw(BLANK, Scene(risks=Risks(0)))[2, 600]
+    assert alert[2] > alert[1] + 60
+    assert abs(unsure - 128).max() > 5
+    assert (clear == 128).all()
+
+
+def test_steering_to_the_left_is_drawn_on_the_left():
+    def marker(steering):
+        command = DriveCommand(steering, 0.0, 0.0, (steering, steering), 1.0, DriveState.SLOW, 1.0)
+        strip = draw(BLANK, Scene(command=command))[480:]
+        amber = (np.abs(strip[40:60].astype(int) - [20, 170, 235]).max(axis=2) < 30).nonzero()[1]
+        return float(amber.mean())
+
+    assert marker(0.8) < 200 < 320 < 440 < marker(-0.8)
+
+
+@pytest.mark.parametrize("shape", [(120, 160), (481, 641), (32, 32), (1, 1), (720, 1280)])
+def test_pictures_have_even_sides_and_are_wide_enough_to_read(shape):
+    picture = draw(np.zeros((*shape, 3), np.uint8), Scene(heads=head([0, 0, 20, 20])))
+    assert picture.shape[0] % 2 == picture.shape[1] % 2 == 0
+    assert picture.shape[1] >= 640 or shape[1] >= 640
+
+
+wild = st.floats(-1e7, 1e7)
+
+
+@given(box=st.lists(wild, min_size=4, max_size=4), x=wild, y=wild, sigma=st.floats(), number=st.floats(-1e6, 1e6))
+def test_drawing_never_fails(box, x, y, sigma, number):
+    risks = Risks(0, (Risk(1, Level.ALERT, number, number, number, "left ☂"),))
+    command = DriveCommand(number, number, number, (number, -number), number, DriveState.STOP, number, "±° ☂" * 50)
+    scene = Scene(head(box, sigma=sigma), (1,), (person(x, y),), risks, command, CAMERA)
+    picture = draw(BLANK, scene)
+    assert picture.shape[1] == 640
+
+
+def test_text_is_cut_to_its_room():
+    image = np.zeros((40, 200, 3), np.uint8)
+    put_text(image, "m" * 100, (5, 20), (255, 255, 255), 0.5, 100)
+    assert not image[:, 120:].any()
+    assert image[:, :100].any()
