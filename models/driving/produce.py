@@ -149,6 +149,11 @@ def produce_tub(
     model = open_model(str(out.resolve()), "driving")
     report = evaluate(model, tub)
     model.close()
+    report["summary"] = (
+        f"steering error {report['steering_mae']['headway']:.3f} of ±1 (mean steering "
+        f"{report['steering_mae']['mean-steering']:.3f}), coverage {report['confidence']['coverage']:.0%} of a "
+        f"{report['confidence']['nominal']:.0%} interval, {report['frames']} held-out frames of one indoor track"
+    )
     return finish(out, report, tub_card)
 
 
@@ -181,6 +186,11 @@ def produce_road(
     model = open_model(str(out.resolve()), "driving")
     report = evaluate_world(model, "roadworld", runs=runs)
     model.close()
+    rows = [drivers["headway"] for drivers in report["routes"].values()]
+    report["summary"] = (
+        f"roadworld, drawn roads: Fréchet {np.mean([r['frechet_m'] for r in rows]):.2f} m, completed "
+        f"{np.mean([r['completed'] for r in rows]):.0%} of {len(rows) * runs} unseen drives"
+    )
     return finish(out, report, road_card)
 
 
