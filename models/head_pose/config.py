@@ -43,15 +43,15 @@ class TrainConfig:
     """One training run. Times count from the start of the run, resumed time included."""
 
     seed: int = 0
-    # Crop start: small pictures round one head, so that the pose terms see a head in nearly every pixel computed.
-    crop_size: int = 96
-    crop_batch: int = 32
+    # Crop start: small pictures filled by one head, so that the pose terms see a head in nearly every pixel computed.
+    crop_size: int = 64
+    crop_batch: int = 48
     crop_share: float = 0.4
     # Until here crops and frames take turns, then frames alone set the statistics of the batch norms.
     mixed_share: float = 0.8
     frame_size: int = 256
     frame_batch: int = 8
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 0.02
     warmup_steps: int = 100
     # The raw 6D squared error has a gradient everywhere; the geodesic error takes over after this share of the run.

@@ -14,8 +14,11 @@ from headway.models.head_pose.data import Sample, Warp, recoloured, warped
 TURN_SD_DEG, TURN_LIMIT_DEG = 12.0, 40.0
 """In-plane rotation added in training: people tilt their heads and cameras are held askew."""
 
-CROP_HEAD_PX = 18.0
-"""Heads of the crop start are at least this large where the picture allows it: smaller ones show little pose."""
+CROP_HEAD_SHARE = 0.45
+"""In the crop start a head is at least this share of the crop: smaller ones show little pose and cost the same."""
+
+CROP_HEAD_PX = 14.0
+"""Heads smaller than this in the rendered picture are left to the frames."""
 
 LARGEST_UPSCALE = 2.0
 """Beyond twice its rendered size a head is a blur that no camera makes."""
@@ -57,7 +60,8 @@ class Sampler:
         self.cutouts, self.cutout_share = cutouts, cutout_share if cutouts else 0.0
         self.minimum_visibility = minimum_visibility
         self._rows = by_image(labels)
-        self._good = np.flatnonzero(labels.visibility >= minimum_visibility)
+        size = np.sqrt(np.prod(labels.boxes[:, 2:] - labels.boxes[:, :2], axis=1))
+        self._good = np.flatnonzero((labels.visibility >= minimum_visibility) & (size >= CROP_HEAD_PX))
 
     def reseed(self, seed: int) -> None:
         """Starts another stream."""
@@ -85,7 +89,7 @@ class Sampler:
         box = self.labels.boxes[head]
         px = max(float(np.sqrt((box[2] - box[0]) * (box[3] - box[1]))), 1.0)
         largest = min(0.95 * self.size, LARGEST_UPSCALE * px)
-        wanted = np.exp(self.rng.uniform(np.log(min(CROP_HEAD_PX, 0.9 * largest)), np.log(largest)))
+        wanted = np.exp(self.rng.uniform(np.log(min(CROP_HEAD_SHARE * self.size, 0.9 * largest)), np.log(largest)))
         room = max(self.size - wanted, 0.0) / 2
         return self._warped(int(self.labels.index[head]), (box[:2] + box[2:]) / 2, wanted / px, room)
 

@@ -43,14 +43,28 @@ class Block(nn.Module):
         return F.relu(x + self.expand(self.reduce(x)), inplace=True)
 
 
-class Tower(nn.Sequential):
-    """Two depthwise-separable layers with a wide first kernel: context at little cost."""
+class Tower(nn.Module):
+    """Two depthwise-separable layers with a wide first kernel: context at little cost.
 
-    def __init__(self, channels: int, layers: int = 2):
-        parts: list[nn.Module] = []
-        for _ in range(layers):
-            parts += [ConvNorm(channels, channels, 5, groups=channels, act=False), ConvNorm(channels, channels, 1)]
-        super().__init__(*parts)
+    The kernels are shared by the levels, the batch norms are not: the levels' statistics differ, and a norm that has
+    seen their mixture in training is wrong for each of them in use (second boxes of full score were the sign).
+    """
+
+    def __init__(self, channels: int, layers: int = 2, kernel: int = 5):
+        super().__init__()
+        self.wide = nn.ModuleList(
+            nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels, bias=False)
+            for _ in range(layers)
+        )
+        self.mix = nn.ModuleList(nn.Conv2d(channels, channels, 1, bias=False) for _ in range(layers))
+        self.norms = nn.ModuleList(nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(layers)) for _ in STRIDES)
+
+    def forward(self, x: Tensor, level: int) -> Tensor:
+        """(B, C, H, W) of one level -> the same shape."""
+        norms: nn.ModuleList = self.norms[level]  # type: ignore[assignment]
+        for wide, mix, norm in zip(self.wide, self.mix, norms, strict=True):
+            x = F.relu(norm(mix(wide(x))), inplace=True)
+        return x
 
 
 class HeadPoseNet(nn.Module):
@@ -101,9 +115,9 @@ class HeadPoseNet(nn.Module):
         for level in (1, 0):
             tops[level] = tops[level] + F.interpolate(tops[level + 1], scale_factor=2.0, mode="nearest")
         maps = []
-        for smooth, x in zip(self.smooth, tops, strict=True):
+        for level, (smooth, x) in enumerate(zip(self.smooth, tops, strict=True)):
             x = smooth(F.relu(x))
-            detect, pose = self.detect_out(self.detect_tower(x)), self.pose_out(self.pose_tower(x))
+            detect, pose = self.detect_out(self.detect_tower(x, level)), self.pose_out(self.pose_tower(x, level))
             maps.append(torch.cat([detect, pose], 1))
         return maps
 
