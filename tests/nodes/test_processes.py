@@ -16,8 +16,10 @@ import pytest
 
 from headway import messages
 from headway.bags import BagReader, BagWriter
+from headway.bags.topics import InputTopics
 from headway.convert import camera_info, convert_tub, convert_video, encode
-from headway.errors import BagError, HeadwayError
+from headway.demo import run_demo
+from headway.errors import BagError, HeadwayError, ModelError
 from headway.graph import Performance, free_domain, node_arguments, run_graph
 from headway.images import COMPRESSED, IMAGE
 from headway.node_config import NODE_CONFIGS, parameter_file
@@ -90,24 +92,42 @@ def accounted(performance: Performance) -> None:
     assert performance.problems == []
 
 
-def test_150_frames_in_and_150_answered_or_dropped_with_a_reason(tmp_path: Path) -> None:
+def test_demo_accounts_for_150_frames_and_writes_every_result(tmp_path: Path) -> None:
+    """150 frames in, 150 answered or counted as dropped with a reason, none unexplained; stamps are those of images."""
     weights_needed()
     bag = sample_dir() / "street-vehicle.mcap"
-    if not bag.exists():
-        pytest.skip("the bundled bag is missing")
-    performance = run_graph(bag, tmp_path)
-    assert performance.frames == 150
+    seen: list[int] = []
+    content = run_demo(tmp_path, "headway demo", playing=lambda done, total: seen.append(done))
+    assert seen == list(range(1, 151))
+    for name in ("output.mcap", "annotated.mp4", "report.html", "summary.json"):
+        assert (tmp_path / name).stat().st_size > 1000
+    assert json.loads((tmp_path / "summary.json").read_text()) == content
+    assert content["frames"]["in"] == 150
+    assert content["frames"]["answered"] + content["frames"]["dropped"] == 150
+    assert sum(content["frames"]["by_reason"].values()) == content["frames"]["dropped"]
+    assert set(content["models"]) == {"head_pose", "trajectory", "driving"}
+
+    result = json.loads((tmp_path / "logs" / "result.json").read_text())
+    performance = Performance(
+        tmp_path / "output.mcap", InputTopics(), 150, result["tasks"], result["diagnostics"], content["notes"]
+    )
     accounted(performance)
-    assert set(performance.tasks) == {"head_pose", "trajectory", "driving"}
-    with BagReader(performance.output) as reader, BagReader(bag) as source:
-        images = {message_stamp(m) for m in source.messages([performance.topics.image])}
-        for topic in ("/head_pose/heads", "/driving/command"):
+    with BagReader(tmp_path / "output.mcap") as reader, BagReader(bag) as source:
+        images = {message_stamp(m) for m in source.messages([content["topics"]["image"]])}
+        for topic in ("/head_pose/heads", "/trajectory/risk", "/driving/command"):
             stamps = [message_stamp(m) for m in reader.messages([topic])]
+            # What a node says of itself while its input is silent repeats the last stamp, or has none yet.
             answered = list(dict.fromkeys(s for s in stamps if s))
             assert set(answered) <= images, "an output stamp was invented"
             assert answered == sorted(answered)
-    result = json.loads((tmp_path / "logs" / "result.json").read_text())
-    assert result["frames"] == 150
+            assert answered
+
+
+def test_demo_names_a_missing_model_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWAY_MODELS", str(tmp_path / "nowhere"))
+    with pytest.raises(ModelError, match="no model 'head-pose'"):
+        run_demo(tmp_path / "out", "headway demo")
+    assert not (tmp_path / "out").exists()
 
 
 def message_stamp(message: object) -> int:
@@ -150,8 +170,6 @@ def test_faulty_frames_are_answered_with_their_reason_and_the_graph_lives_on(fau
 
 
 def test_raw_images_choose_the_raw_transport(tmp_path: Path) -> None:
-    from headway.bags.topics import InputTopics
-
     topics = InputTopics(image="/cam/image", imu="/imu")
     arguments = node_arguments("headway", topics, {"/cam/image": IMAGE}, parameter_file("headway"))
     assert "input.transport:=raw" in arguments
