@@ -43,6 +43,7 @@ def evaluate_world(
     for route in chosen:
         if route not in world.routes:
             raise UsageError(f"world '{world.name}' has no route '{route}'; it has {', '.join(world.routes)}")
+    disturbances = {name: make_stress(name) for name in stress}
     drivers: dict[str, Driver] = {
         "headway-regression": HeadwayDriver(model, fused=False),
         "headway": HeadwayDriver(model),
@@ -62,13 +63,13 @@ def evaluate_world(
         "first_seed": FIRST_SEED,
         "model": {"name": model.name, "hash": model.manifest.hash},
     }
-    if stress:
+    if disturbances:
         report["stress"] = {}
         pair = {name: drivers[name] for name in ("headway-regression", "headway")}
-        for name in stress:
+        for name, disturb in disturbances.items():
             few = max(runs // 3, 1)
             shown = partial(progress, name)
-            report["stress"][name] = table_of(compare(world, pair, chosen, few, shown, make_stress(name))[0])
+            report["stress"][name] = table_of(compare(world, pair, chosen, few, shown, disturb)[0])
     world.close()
     return report
 

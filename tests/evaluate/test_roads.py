@@ -1,0 +1,78 @@
+"""The closed-loop report: its fixed keys, its drivers, and what a hopeless network looks like in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headway.errors import UsageError
+from headway.evaluate.roads import evaluate_world
+from headway.runtime.engine import Model
+from headway.runtime.manifest import FileEntry, Manifest, TensorSpec
+
+CONFIG = {
+    "temperature": 1.0,
+    "regression_sigma": 0.1,
+    "conformal_scale": 1.5,
+    "nominal": 0.9,
+    "confidence_intercept": -2.0,
+    "confidence_slope": 2.0,
+    "small_error": 0.18,
+    "novelty_limit": 1.5,
+    "slow_width": 0.3,
+    "recover_width": 0.4,
+    "handover_width": 0.8,
+}
+
+
+class Dazzled:
+    """An engine that always steers straight, and finds dark images novel."""
+
+    name = "dazzled"
+
+    def infer(self, feeds):
+        dark = float(feeds["image"].mean()) < 30.0
+        logits = np.zeros((1, 11), np.float32)
+        logits[0, 5] = 9.0
+        novelty = np.array([[9.0 if dark else 1.0]], np.float32)
+        return {"controls": np.array([[0.0, 0.7]], np.float32), "bin_logits": logits, "novelty": novelty}
+
+    def close(self):
+        pass
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    outputs = {
+        "controls": TensorSpec((1, 2), columns={"steering": (0, 1), "throttle": (1, 2)}),
+        "bin_logits": TensorSpec((1, 11), columns={"bins": (0, 11)}),
+        "novelty": TensorSpec((1, 1), columns={"novelty": (0, 1)}),
+    }
+    inputs = {"image": TensorSpec((1, 120, 160, 3), "uint8", "NHWC", "BGR")}
+    manifest = Manifest("d", "driving", {"onnx": FileEntry("x", "0")}, inputs, outputs, 0, config=CONFIG)
+    return Model(manifest, Dazzled(), Path())
+
+
+def test_the_report_has_the_fixed_keys_and_a_dark_camera_ends_in_a_stop(model):
+    report = json.loads(json.dumps(evaluate_world(model, "roadworld", ["one-turn"], runs=1, stress=["darkness"])))
+    drivers = report["routes"]["one-turn"]
+    assert set(drivers) == {"headway-regression", "headway", "expert"}
+    wanted = {"frechet_m", "dtw", "area", "deviation_m", "off_road_s", "completed"}
+    assert all(wanted <= set(row) for row in drivers.values())
+    assert {"ece", "auroc", "coverage"} <= set(report["confidence"])
+    assert drivers["expert"]["completed"] == 1.0
+    assert drivers["headway"]["completed"] == 0.0
+    assert drivers["expert"]["frechet_m"] < drivers["headway"]["frechet_m"]
+    dark = report["stress"]["darkness"]["one-turn"]
+    assert dark["headway"]["stopped"] == 1.0
+    assert dark["headway-regression"]["stopped"] == 0.0
+
+
+def test_an_unknown_route_and_an_unknown_stress_are_named(model):
+    with pytest.raises(UsageError, match="no route 'moon'"):
+        evaluate_world(model, "roadworld", ["moon"], runs=1)
+    with pytest.raises(UsageError, match="stress 'flood'"):
+        evaluate_world(model, "roadworld", ["straight"], runs=1, stress=["flood"])
