@@ -7,13 +7,13 @@ Values that are not finite never get in; a sensor that says nonsense is treated 
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from headway.config import Config, parameter
+from headway.counting import Reasons
 from headway.geometry import rotation_from_quaternion
 from headway.orientation import OrientationBuffer
 from headway.types import Camera, FloatArray, Odometry, View
@@ -62,14 +62,14 @@ class Sensors:
         self._odometry: Odometry | None = None
         self._depth: tuple[int, FloatArray] | None = None
         self._lock = threading.Lock()
-        self.refused: Counter[str] = Counter()  # reason -> number of sensor messages that were not used
+        self.refused = Reasons()  # reason -> number of sensor messages that were not used
 
     def on_camera_info(self, message: Any) -> None:
         """sensor_msgs/CameraInfo."""
         camera = camera_from_message(message)
         with self._lock:
             if isinstance(camera, str):
-                self.refused[camera] += 1
+                self.refused.add(camera)
                 self._camera, self._camera_fault = None, camera
             else:
                 self._camera = camera
@@ -80,9 +80,9 @@ class Sensors:
         q = np.array([o.x, o.y, o.z, o.w], float)
         with self._lock:
             if message.orientation_covariance[0] == -1:  # the message's own way to say "not measured"
-                self.refused["the IMU gives no orientation"] += 1
+                self.refused.add("the IMU gives no orientation")
             elif not _is_rotation(q):
-                self.refused["IMU orientation is no rotation"] += 1
+                self.refused.add("IMU orientation is no rotation")
             else:
                 self._imu_seen = True
                 self._orientation.push(stamp_of(message), q / np.linalg.norm(q))
@@ -95,7 +95,7 @@ class Sensors:
         yaw_rate = float(message.twist.twist.angular.z)
         with self._lock:
             if not np.isfinite([*velocity, yaw_rate]).all() or not _is_rotation(q):
-                self.refused["odometry is not finite, or its orientation is no rotation"] += 1
+                self.refused.add("odometry is not finite, or its orientation is no rotation")
                 return
             velocity = rotation_from_quaternion(q / np.linalg.norm(q)) @ velocity
             self._odometry = Odometry(stamp_of(message), velocity, yaw_rate)
@@ -105,7 +105,7 @@ class Sensors:
         depth = depth_from_message(message)
         with self._lock:
             if isinstance(depth, str):
-                self.refused[depth] += 1
+                self.refused.add(depth)
             else:
                 self._depth = (stamp_of(message), depth)
 

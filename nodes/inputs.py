@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 
+from headway.counting import Reasons
 from headway.types import Trace
 
 try:
@@ -42,8 +43,8 @@ class Ledger:
         self._lock = threading.Lock()
         self.received = 0
         self.answered = 0
-        self.dropped: Counter[str] = Counter()  # reason -> frames
-        self.invalid: Counter[str] = Counter()  # reason -> frames answered with valid = false
+        self.dropped = Reasons()  # reason -> frames
+        self.invalid = Reasons()  # reason -> frames answered with valid = false
         self.ages_ms: deque[float] = deque(maxlen=window)
         self.stage_ms: dict[str, deque[float]] = {}
         self.arrivals_ns: deque[int] = deque(maxlen=window)
@@ -54,14 +55,14 @@ class Ledger:
         with self._lock:
             self.received += lost + 1
             if lost:
-                self.dropped[LOST] += lost
+                self.dropped.add(LOST, lost)
             self.arrivals_ns.append(time.monotonic_ns())
             return self.received - 1
 
     def drop(self, reason: str) -> None:
         """Counts one frame that will not be answered."""
         with self._lock:
-            self.dropped[reason] += 1
+            self.dropped.add(reason)
 
     def open_trace(self, index: int) -> Trace:
         """A trace for the answer to frame `index`, with the frames dropped since the previous answer."""
@@ -76,7 +77,7 @@ class Ledger:
         with self._lock:
             self.answered += 1
             if reason:
-                self.invalid[reason] += 1
+                self.invalid.add(reason)
             self.ages_ms.append(trace.age_ms)
             for stage, duration in trace.stage_ms.items():
                 self.stage_ms.setdefault(stage, deque(maxlen=256)).append(duration)
