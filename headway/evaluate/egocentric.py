@@ -2,14 +2,14 @@
 
 What is simulated: a camera of 90 degrees at 15 Hz whose wearer looks where they walk plus a wandering of the head; who
 is outside the picture, further than 12 m or behind somebody nearer is not seen; measured positions carry white noise.
-The orientation is exact, there is no odometry (HEADS-UP has none), heads are found whenever they can be seen. Between the
-recorded points, 0.4 s apart, people follow a cubic spline.
+The orientation is exact, there is no odometry (HEADS-UP has none), heads are found whenever they can be seen. Between
+the recorded points, 0.4 s apart, people follow a cubic spline.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from scipy.interpolate import CubicSpline
 from headway.evaluate.pedestrians import STEP_S, Recording
 from headway.geometry import OPTICAL_TO_BODY
 from headway.stages.lift import Sightings
-from headway.types import Camera, View
+from headway.types import Camera, Odometry, View
 
 Array = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -45,7 +45,8 @@ class Walk:
     """One wearer's time in a recording. F frames, P people (the wearer excluded).
 
     relative (F, P, 2) true positions seen from the wearer, world axes, NaN where somebody is not there; seen (F, P);
-    measured (F, P, 2) with noise, NaN where not seen; yaw (F,) of the camera; ids (P,).
+    measured (F, P, 2) with noise, NaN where not seen; yaw (F,) of the camera; ids (P,); velocity (F, 2) m/s of the
+    camera, None where there is no odometry.
     """
 
     name: str
@@ -56,6 +57,11 @@ class Walk:
     seen: Mask
     measured: Array
     yaw: Array
+    velocity: Array | None = None
+
+    def without_odometry(self) -> Walk:
+        """The same walk of a camera that does not know how it moves."""
+        return replace(self, velocity=None)
 
     @property
     def distance(self) -> Array:
@@ -67,11 +73,15 @@ class Walk:
         return START_NS + round(frame / self.rate * 1e9)
 
     def view(self, frame: int) -> View:
-        """What the camera knows of itself: orientation and a nominal lens, no odometry."""
+        """What the camera knows of itself: orientation, a nominal lens, odometry where it has one."""
         c, s = np.cos(self.yaw[frame]), np.sin(self.yaw[frame])
         turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
         camera = Camera(640, 480, 320.0, 320.0, 320.0, 240.0)
-        return View(stamp_ns=self.stamp_ns(frame), camera=camera, orientation=turn @ OPTICAL_TO_BODY)
+        stamp = self.stamp_ns(frame)
+        odometry = None
+        if self.velocity is not None:
+            odometry = Odometry(stamp, np.append(self.velocity[frame], 0.0), 0.0)
+        return View(stamp_ns=stamp, camera=camera, orientation=turn @ OPTICAL_TO_BODY, odometry=odometry)
 
     def sightings(self, frame: int) -> Sightings:
         """What the camera sees, in the order of `ids`; `index` is the column of the person."""

@@ -40,6 +40,14 @@ class Errors:
     inside: list[bool] = field(default_factory=list)
     flicker_m: dict[str, list[float]] = field(default_factory=lambda: {m: [] for m in MODELS})
 
+    def add(self, other: Errors) -> None:
+        """Takes in another collection."""
+        for name in MODELS:
+            self.rows[name] += other.rows[name]
+            self.flicker_m[name] += other.flicker_m[name]
+        self.best += other.best
+        self.inside += other.inside
+
 
 class Stages:
     """Tracks, forecast and risk as on the device, with the column of the person that each track is looking at."""

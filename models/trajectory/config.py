@@ -25,7 +25,7 @@ class TrajectoryConfig:
 class TrainingConfig:
     """One training run. `people` is the number of scored people in a batch, whatever the crowd's density."""
 
-    steps: int = 3000
+    steps: int = 2000
     people: int = 320
     rate: float = 1.5e-3
     weight_decay: float = 1e-4

@@ -1,0 +1,35 @@
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from headway.evaluate.kitti import camera_to_car, car_orientation, read_sequence, sequences
+
+
+def test_the_cars_orientation_is_the_oracles() -> None:
+    random = np.random.default_rng(0)
+    oxts = np.zeros((20, 30))
+    oxts[:, 3:6] = random.uniform(-1, 1, (20, 3))
+    oracle = Rotation.from_euler("ZYX", oxts[:, [5, 4, 3]]).as_matrix()
+    np.testing.assert_allclose(car_orientation(oxts), oracle, atol=1e-12)
+
+
+def test_forward_of_the_camera_is_forward_of_the_car(shared_data) -> None:
+    folder = shared_data("kitti_tracking")
+    rotation = camera_to_car(folder / "calib" / "0000.txt")
+    np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-3)
+    np.testing.assert_allclose(rotation @ [0, 0, 1], [1, 0, 0], atol=0.05)
+    np.testing.assert_allclose(rotation @ [0, 1, 0], [0, 0, -1], atol=0.05)
+
+
+def test_people_who_stand_stand_still_once_the_cars_motion_is_taken_off(shared_data) -> None:
+    shared_data("kitti_tracking")
+    speeds, relative = [], []
+    for label in sequences():
+        walk = read_sequence(label)
+        moved = np.diff(walk.relative, axis=0) * walk.rate
+        relative.append(np.linalg.norm(moved, axis=-1).ravel())
+        speeds.append(np.linalg.norm(moved + walk.velocity[:-1, None], axis=-1).ravel())
+    own, seen = np.concatenate(speeds), np.concatenate(relative)
+    # A car drives at ten metres a second: were an axis or a sign wrong, people would seem to run.
+    assert np.nanmedian(own) < 1.6
+    assert np.nanpercentile(own, 95) < 3.0
+    assert np.nanpercentile(seen, 95) > 5.0
