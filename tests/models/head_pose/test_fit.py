@@ -1,0 +1,91 @@
+"""The training loop: it stops where it is told, goes on where it stopped, and one command writes a model that loads."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from headway.errors import UsageError  # noqa: E402
+from headway.evaluate.head_labels import read_labels  # noqa: E402
+from headway.models.head_pose.config import TrainConfig  # noqa: E402
+from headway.models.head_pose.fit import Limit  # noqa: E402
+from headway.models.head_pose.produce import Order, prepare, produce  # noqa: E402
+from headway.runtime.engine import open_model  # noqa: E402
+from headway.stages.heads import HeadConfig, HeadStage  # noqa: E402
+from headway.types import Frame  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+CONFIG = TrainConfig(crop_size=64, crop_batch=4, frame_size=64, frame_batch=2, photo_share=0.0)
+
+
+@pytest.fixture
+def folder(tmp_path, painted_pictures) -> Path:
+    """A labelled folder in the form that `headway render people` writes."""
+    out = tmp_path / "data"
+    out.mkdir()
+    images, annotations = [], []
+    for row, sample in enumerate(painted_pictures(6, 96)):
+        cv2.imwrite(str(out / f"{row}.png"), sample.image)
+        images.append({"id": row, "file_name": f"{row}.png", "width": 96, "height": 96})
+        for (x0, y0, x1, y1), rotation in zip(sample.boxes, sample.rotation, strict=True):
+            label = {"id": len(annotations), "image_id": row, "bbox": [x0, y0, x1 - x0, y1 - y0], "visibility": 1.0}
+            annotations.append(label | {"rotation": rotation.ravel().tolist()})
+    (out / "annotations.json").write_text(json.dumps({"images": images, "annotations": annotations}))
+    return out
+
+
+def order(folder: Path, steps: int) -> Order:
+    parent = folder.parent
+    return Order(folder, folder, parent / "out", parent / "work", Limit(steps=steps), CONFIG, 64, 96, "test")
+
+
+def test_a_run_goes_on_where_it_stopped(folder):
+    labels = read_labels(folder)
+    first = prepare(order(folder, 4), labels, [])
+    first.fit()
+    second = prepare(order(folder, 7), labels, [])
+    assert second.resume()
+    assert second.step == 4
+    for a, b in zip(first.network.parameters(), second.network.parameters(), strict=True):
+        assert torch.equal(a, b)
+    second.fit()
+    assert second.step == 7
+    lines = (folder.parent / "work" / "log.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["step", "4", "7"]
+
+
+def test_progress_is_the_nearer_of_the_two_limits():
+    assert Limit(minutes=10, steps=100).progress(60.0, 50) == 0.5
+    assert Limit(minutes=1).progress(90.0, 0) == 1.0
+    assert Limit(steps=10).progress(1e9, 1) == 0.1
+
+
+def test_one_command_writes_a_model_that_loads_by_hash_and_answers(folder, monkeypatch):
+    monkeypatch.setenv("HEADWAY_DATA", str(folder.parent / "nowhere"))
+    evaluation = produce(order(folder, 3))
+    out = folder.parent / "out"
+    model = open_model(str(out), "head-pose")
+    heads = HeadStage(model, HeadConfig(score_threshold=0.01))(
+        Frame(stamp_ns=1, image=np.asarray(cv2.imread(str(folder / "0.png")), np.uint8))
+    )
+    assert np.isfinite(heads.rotation).all()
+    assert evaluation["rendered"]["heads"] == len(read_labels(folder))
+    card = (out / "README.md").read_text()
+    assert "test" in card
+    assert f"{model.manifest.parameters:,} parameters" in card
+    assert set(model.manifest.files) == {"weights", "onnx", "log", "card"}
+    assert model.manifest.training["steps"] == 3
+    # ONNX Runtime against torch: boxes in pixels, the rest near 1.
+    assert evaluation["parity_torch_onnxruntime"]["candidates"] < 0.02
+
+
+def test_an_unreadable_training_image_is_named_and_nothing_is_written(folder):
+    (folder / "3.png").write_bytes(b"no image")
+    with pytest.raises(UsageError, match=r"3\.png"):
+        produce(order(folder, 3))
+    assert not (folder.parent / "out").exists()
