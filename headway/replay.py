@@ -18,7 +18,7 @@ from headway import messages
 from headway.bags import BagReader, BagWriter
 from headway.bags.reader import Message
 from headway.bags.topics import InputTopics, choose_topics
-from headway.errors import BagError, FrameError
+from headway.errors import BagError, FrameError, UsageError
 from headway.images import decode_image
 from headway.node_config import HeadwayNodeConfig, load, open_pipeline
 from headway.order import Order
@@ -258,7 +258,8 @@ def run_replay(
     from headway.report.run import collect
 
     config = load(HeadwayNodeConfig(), "headway", params)
-    output_folder(out)
+    if (output_folder(out) / OUTPUT).resolve() == bag.resolve():
+        raise UsageError(f"--out {out} would replace the bag that is read: name another folder")
     result = replay(bag, out / OUTPUT, config, wanted, limit, progress)
     dropped = dict.fromkeys(TASKS, result.dropped)
     run = collect(bag, out / OUTPUT, result.topics, command, "replay", result.stage_ms, dropped, limit=result.frames)

@@ -13,7 +13,7 @@ from headway import messages
 from headway.bags import BagReader
 from headway.bags.topics import InputTopics
 from headway.convert import IMAGE_TOPIC, convert_tub, convert_video
-from headway.errors import BagError
+from headway.errors import BagError, UsageError
 from headway.replay import LATE, TOPICS, replay, run_replay
 from headway.sensors import stamp_of
 
@@ -172,6 +172,14 @@ def test_the_command_line_says_in_one_line_what_is_wrong(tmp_path):
     done = command_line("replay", tmp_path / "nothing.mcap", "--out", tmp_path / "out")
     assert done.returncode == 1
     assert done.stderr.strip() == f"error: bag {tmp_path / 'nothing.mcap'} does not exist"
+
+
+def test_the_bag_that_is_read_is_never_replaced(tmp_path):
+    bag = write_drive(tmp_path / "output.mcap", frames=2)
+    before = bag.read_bytes()
+    with pytest.raises(UsageError, match="name another folder"):
+        run_replay(bag, tmp_path)
+    assert bag.read_bytes() == before
 
 
 def test_the_real_tub_runs_end_to_end(shared_data, tmp_path):

@@ -26,6 +26,7 @@ class BagWriter:
     def __init__(self, path: Path, store: Typestore | None = None) -> None:
         if path.suffix != ".mcap":
             raise BagError(f"{path}: a bag is written as one .mcap file: name it so")
+        self.path = path
         self.store = store or typestore()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +52,10 @@ class BagWriter:
         channel = self._channel(topic, msgtype, schema)
         self._sequence[channel] = sequence = self._sequence.get(channel, -1) + 1
         publish = stamp_ns if publish_ns is None else publish_ns
-        self._writer.add_message(channel, log_time=stamp_ns, publish_time=publish, data=data, sequence=sequence)
+        try:
+            self._writer.add_message(channel, log_time=stamp_ns, publish_time=publish, data=data, sequence=sequence)
+        except OSError as error:
+            raise BagError(f"{self.path} cannot be written: {error.strerror}") from error
 
     def _channel(self, topic: str, msgtype: str, schema: str) -> int:
         key = (topic, msgtype)
