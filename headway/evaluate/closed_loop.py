@@ -19,7 +19,7 @@ from headway.evaluate.curves import area_between, dtw, frechet, length_differenc
 from headway.runtime.engine import Model
 from headway.stages.drive import DriveStage
 from headway.stages.gate import Gate
-from headway.types import DriveState, Frame, Odometry, Steering
+from headway.types import DriveCommand, DriveState, Frame, Odometry, Steering
 from headway.worlds import Observation, World
 
 Array = NDArray[np.floating]
@@ -96,9 +96,17 @@ class Run:
 
 
 def drive(
-    world: World, driver: Driver, route: str, seed: int, disturb: Callable[[Image, int], Image] | None = None
+    world: World,
+    driver: Driver,
+    route: str,
+    seed: int,
+    disturb: Callable[[Image, int], Image] | None = None,
+    watch: Callable[[Observation, DriveCommand], None] | None = None,
 ) -> Run:
-    """One run: to the end of the route, the loss of the lane, a stop, or LONGEST_RUN_S. A world that dies fails it."""
+    """One run: to the end of the route, the loss of the lane, a stop, or LONGEST_RUN_S. A world that dies fails it.
+
+    `watch` is told every observation with the command that answered it.
+    """
     gate, records = Gate(world.vehicle), []
     states: list[DriveState] = []
     lane, failed, seen = np.zeros((1, 2)), "", None
@@ -118,6 +126,8 @@ def drive(
                 (*seen.pose[:2], seen.lateral_m, seen.off_road, seen.speed_mps, error, answer.confidence, covered)
             )
             states.append(command.state)
+            if watch is not None:
+                watch(seen, command)
             seen = world.step(command)
             if seen.done or (command.state == DriveState.STOP and seen.speed_mps < 0.02):
                 break
