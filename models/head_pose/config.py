@@ -33,7 +33,7 @@ class LossConfig:
     sigma: float = 0.1
     # A head of size s = sqrt(w h) px is learnt at every level with low <= s < high; the ranges overlap so that a size
     # between two levels is seen by both.
-    size_ranges: tuple[tuple[float, float], ...] = ((0.0, 56.0), (36.0, 128.0), (88.0, 1e9))
+    size_ranges: tuple[tuple[float, float], ...] = ((0.0, 40.0), (26.0, 96.0), (64.0, 1e9))
     # Cells whose centre lies within this many strides of the box centre are positive: 3 x 3 cells or a little less.
     radius: float = 1.25
 
