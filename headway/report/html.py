@@ -15,6 +15,7 @@ from headway.report.run import Run
 
 PICTURE_WIDTH = 560
 PICTURE_QUALITY = 82
+ALERTS_SHOWN = 12  # the others are folded away
 
 STYLE = """
 :root{--ink:#1d2430;--soft:#5d6878;--line:#e2e6ec;--card:#fff;--page:#f4f6f9}
@@ -24,9 +25,9 @@ main{max-width:1180px;margin:0 auto;padding:28px 24px 60px}
 h1{font-size:26px;margin:0 0 2px}h2{font-size:17px;margin:0 0 10px}
 p.sub{margin:0 0 20px;color:var(--soft)}
 section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:18px 20px;margin:0 0 18px}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:0 0 18px}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(140px,1fr));gap:12px;margin:0 0 18px}
 .tile{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 16px}
-.tile b{display:block;font-size:24px;font-weight:650}.tile span{color:var(--soft);font-size:13px}
+.tile b{display:block;font-size:22px;font-weight:650;white-space:nowrap}.tile span{color:var(--soft);font-size:13px}
 .bad b{color:#c22438}
 table{border-collapse:collapse;width:100%;font-size:14px}
 th{text-align:left;color:var(--soft);font-weight:550;border-bottom:1px solid var(--line);padding:5px 10px 5px 0}
@@ -39,6 +40,7 @@ svg .grid{stroke:var(--line);stroke-width:1}svg .empty{fill:#f0f2f5}svg rect{sha
 .legend{display:flex;flex-wrap:wrap;gap:4px 16px;color:var(--soft);font-size:13px;margin:4px 0 0 54px}
 .legend i{display:inline-block;width:12px;height:12px;border-radius:3px;margin-right:6px;vertical-align:-1px}
 .note{background:#fff7e6;border-color:#f3ddb0}code{font-size:13px;background:#eef1f5;border-radius:4px;padding:1px 5px}
+summary{color:var(--soft);cursor:pointer;padding:8px 0}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;margin:0}
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 """
@@ -155,7 +157,10 @@ def _alerts(content: Mapping[str, Any]) -> str:
         ]
         for a in content["alerts"]
     ]
-    return table(["from s", "for s", "person", "where", "contact in s", "probability", "why"], rows, (0, 1, 4, 5))
+    columns = ["from s", "for s", "person", "where", "contact in s", "probability", "why"]
+    shown, rest = rows[:ALERTS_SHOWN], rows[ALERTS_SHOWN:]
+    more = f"<details><summary>{len(rest)} more</summary>{table(columns, rest, (0, 1, 4, 5))}</details>" if rest else ""
+    return table(columns, shown, (0, 1, 4, 5)) + more
 
 
 def _reasons(content: Mapping[str, Any]) -> str:

@@ -26,8 +26,12 @@ def stages(run: Run) -> str:
     names = list(dict.fromkeys(s for row in run.rows for s, ms in row.stage_ms.items() if ms > 0))
     if not names:
         return ""
-    x = [run.seconds(r.stamp_ns) for r in run.rows]
-    return plot([Line(name, x, [r.stage_ms.get(name) for r in run.rows]) for name in names], "ms")
+    lines = []
+    for name in names:
+        # Frames that a task skipped are no gap in its timing: the line goes on to the next one it worked on.
+        timed = [(run.seconds(r.stamp_ns), r.stage_ms[name]) for r in run.rows if r.stage_ms.get(name, 0.0) > 0]
+        lines.append(Line(name, [t for t, _ in timed], [ms for _, ms in timed]))
+    return plot(lines, "ms")
 
 
 def risk(run: Run) -> str:
