@@ -76,9 +76,10 @@ def train(
     leave_one_out: Annotated[
         bool, typer.Option("--leave-one-out", help="Only the five networks, straight into it.")
     ] = False,
-    steps: Annotated[int, typer.Option(help="Training steps of each network.", min=100)] = 2000,
+    steps: Annotated[int, typer.Option(help="Training steps of each network.", min=100)] = 3000,
     seed: Annotated[int, typer.Option(help="Seed; the five networks take this and the next four.")] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
+    start: Annotated[Optional[Path], typer.Option(help="Earlier run to go on from.")] = None,  # noqa: UP045
 ) -> None:
     """Five networks that each never see one scene, and the shipped one, calibrated on what those five got wrong."""
     import torch
@@ -97,9 +98,9 @@ def train(
             bars.update(tasks[label], completed=done)
 
         if leave_one_out:
-            summary = produce_leave_one_out(out, training, show)["mean"]
+            summary = produce_leave_one_out(out, training, show, start)["mean"]
         else:
-            summary = produce(out, training, show).evaluation["summary"]
+            summary = produce(out, training, show, start).evaluation["summary"]
     Console().print(summary)
 
 

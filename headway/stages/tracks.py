@@ -204,9 +204,12 @@ def camera_axes(view: View) -> Array:
 
 
 def _ego_velocity(view: View) -> Array | None:
-    """(2,) velocity of the camera on the ground, None where it is unknown, not finite or too old."""
+    """(2,) velocity of the camera on the ground in the axes of `camera_axes`, None where it is unknown or too old.
+
+    Odometry speaks in world axes: where the camera's orientation in them is unknown it cannot be used.
+    """
     o = view.odometry
-    if o is None or abs(view.stamp_ns - o.stamp_ns) * 1e-9 > _STALE_ODOMETRY_S:
+    if o is None or not oriented_view(view) or abs(view.stamp_ns - o.stamp_ns) * 1e-9 > _STALE_ODOMETRY_S:
         return None
     velocity = np.asarray(o.velocity, float)[:2]
     return velocity if velocity.shape == (2,) and (np.abs(velocity) <= _FASTEST_MPS).all() else None

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from headway import __version__
+from headway.errors import ModelError
 from headway.evaluate.pedestrians import SCENES
 from headway.evaluate.trajectory import LEVELS, Windows, calibrate, coverage, metrics, run_network
 from headway.export.package import package_model
@@ -23,7 +25,7 @@ from headway.models.trajectory.data import SceneSampler, training_recordings
 from headway.models.trajectory.network import TrajectoryNetwork
 from headway.models.trajectory.train import train
 from headway.runtime.engine import open_model
-from headway.runtime.manifest import Manifest, TensorSpec, file_entries, read_manifest, write_manifest
+from headway.runtime.manifest import Manifest, TensorSpec, file_entries, read_manifest, verified_path, write_manifest
 
 NAME = "trajectory"
 LEAVE_ONE_OUT = "leave-one-out"
@@ -39,15 +41,19 @@ LICENCE = (
 Progress = Callable[[str, int, int], None]
 
 
-def produce_leave_one_out(out: Path, training: TrainingConfig, progress: Progress) -> dict[str, Any]:
+def produce_leave_one_out(
+    out: Path, training: TrainingConfig, progress: Progress, start: Path | None = None
+) -> dict[str, Any]:
     """Trains, exports, evaluates and calibrates the five networks below `out`; returns the evaluation.
 
-    A folder that a run with the same settings has finished is kept, so that an interrupted run goes on.
+    A folder that a run with the same settings has finished is kept, so that an interrupted run goes on. `start`: a
+    folder of five such networks to go on from.
     """
     for number, scene in enumerate(SCENES):
         folder = out / scene
         if not _done(folder, training):
-            _train_folder(folder, f"{NAME}-{scene}", scene, replace(training, seed=training.seed + number), progress)
+            seeded = replace(training, seed=training.seed + number)
+            _train_folder(folder, f"{NAME}-{scene}", scene, seeded, progress, start / scene if start else None)
     windows = {}
     for scene in SCENES:
         model = open_model(f"{out / scene}", NAME)
@@ -62,11 +68,11 @@ def produce_leave_one_out(out: Path, training: TrainingConfig, progress: Progres
     return report
 
 
-def produce(out: Path, training: TrainingConfig, progress: Progress) -> Manifest:
+def produce(out: Path, training: TrainingConfig, progress: Progress, start: Path | None = None) -> Manifest:
     """Everything: the five networks in `out`/leave-one-out, then the shipped network in `out`, of all scenes."""
-    report = produce_leave_one_out(out / LEAVE_ONE_OUT, training, progress)
+    report = produce_leave_one_out(out / LEAVE_ONE_OUT, training, progress, start / LEAVE_ONE_OUT if start else None)
     if not _done(out, training):
-        _train_folder(out, NAME, None, training, progress)
+        _train_folder(out, NAME, None, training, progress, start)
     mean, cover = report["mean"], report["coverage"]
     words = (
         f"leave-one-out min_ade20/min_fde20 {mean['min_ade20']:.3f}/{mean['min_fde20']:.3f} m, "
@@ -91,8 +97,12 @@ def summary(windows: Mapping[str, Windows], nominal: float = 0.9) -> dict[str, A
 
 
 def _train_folder(
-    folder: Path, name: str, held_out: str | None, training: TrainingConfig, progress: Progress
+    folder: Path, name: str, held_out: str | None, training: TrainingConfig, progress: Progress, start: Path | None
 ) -> Manifest:
+    before: list[dict[str, Any]] = []
+    network = None
+    if start is not None:
+        network, before = load(start, held_out)
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     label = f"train without {held_out}" if held_out else "train on all scenes"
@@ -101,11 +111,13 @@ def _train_folder(
         training,
         folder / LOG,
         ("train", "val"),
+        network,
         progress=lambda step, row: progress(label, step, training.steps),
     )
     minutes = (time.monotonic() - began) / 60
     _write_calibration(folder, [1.0] * len(LEVELS))
-    return export(folder, name, network, held_out, training, minutes)
+    rounds = [*before, {"settings": asdict(training), "minutes": round(minutes, 1)}]
+    return export(folder, name, network, held_out, rounds)
 
 
 def export(
@@ -113,13 +125,17 @@ def export(
     name: str,
     network: TrajectoryNetwork,
     held_out: str | None,
-    training: TrainingConfig,
-    minutes: float,
+    rounds: list[dict[str, Any]],
 ) -> Manifest:
-    """Writes the model folder; the calibration file must lie there already."""
+    """Writes the model folder; the calibration file must lie there already. `rounds`: settings of every run so far."""
     c = network.config
-    base = training.seed - (SCENES.index(held_out) if held_out else 0)
-    batch = next(iter(SceneSampler(training_recordings(held_out, "val"), c, training, seed=1)))
+    first = SCENES.index(held_out) if held_out else 0
+    commands = [
+        f"headway train trajectory --out DIR{i} --steps {r['settings']['steps']} --seed {r['settings']['seed'] - first}"
+        + (f" --start DIR{i - 1}" if i else "")
+        for i, r in enumerate(rounds)
+    ]
+    batch = next(iter(SceneSampler(training_recordings(held_out, "val"), c, TrainingConfig(), seed=1)))
     feeds = example_feeds(batch.positions[:1], batch.valid[:1], batch.head_direction[:1], c)
     return package_model(
         folder,
@@ -135,18 +151,32 @@ def export(
         files={"calibration": CALIBRATION, "training_log": LOG},
         config={"step_s": c.step_s, "network": asdict(c)},
         training={
-            "command": f"headway train trajectory --out DIR --steps {training.steps} --seed {base}",
+            "command": "; ".join(commands),
             "data": "eth_ucy, train and val parts of "
             + (f"all scenes but {held_out}" if held_out else "all five scenes"),
-            "settings": asdict(training),
+            "settings": rounds[-1]["settings"],
+            "rounds": rounds,
             "held_out": held_out or "",
-            "minutes": round(minutes, 1),
+            "minutes": round(sum(r["minutes"] for r in rounds), 1),
             "machine": "one CPU thread",
             "headway": __version__,
         },
         evaluation={},
         data_licence=LICENCE,
     )
+
+
+def load(folder: Path, held_out: str | None) -> tuple[TrajectoryNetwork, list[dict[str, Any]]]:
+    """The network of a model folder and how it was trained; ModelError where it may have seen `held_out`."""
+    manifest = read_manifest(folder)
+    if manifest.training.get("held_out") != (held_out or ""):
+        raise ModelError(
+            f"{folder} was trained without '{manifest.training.get('held_out')}', not without '{held_out}'"
+        )
+    network = TrajectoryNetwork(TrajectoryConfig(**manifest.config["network"]))
+    network.load_state_dict(load_file(verified_path(folder, manifest, "weights")))
+    t = manifest.training
+    return network, list(t.get("rounds") or [{"settings": t["settings"], "minutes": t["minutes"]}])
 
 
 def example_feeds(

@@ -11,12 +11,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from headway.models.trajectory.config import TrainingConfig, TrajectoryConfig
+from headway.models.trajectory.config import TrainingConfig
 from headway.models.trajectory.data import Batch, SceneSampler, training_recordings
 from headway.models.trajectory.network import TrajectoryNetwork
 
 CENTRAL = 0
 """The mode that is pulled by everybody, not only by those it is nearest to: the single best guess."""
+CONTINUED_SHARE, CONTINUED_RATE = 0.6, 0.67
+"""Where a continued run enters the annealing, and its share of the learning rate."""
 
 
 def train(
@@ -24,26 +26,32 @@ def train(
     training: TrainingConfig,
     log: Path | None = None,
     splits: tuple[str, ...] = ("train",),
-    network: TrajectoryConfig | None = None,
+    start: TrajectoryNetwork | None = None,
     progress: Callable[[int, dict[str, float]], None] = lambda step, row: None,
 ) -> TrajectoryNetwork:
     """Trains one network that never sees the scene `held_out` (None: all scenes) and returns it in eval mode.
 
+    `start`: a network to go on from; it must not have seen the scene either. Its modes are apart already, so winners
+    take nearly all from the beginning.
+
     `log` gets a CSV row every 100 steps; `progress` is called with the same.
     """
     torch.manual_seed(training.seed)
-    model = TrajectoryNetwork(network)
+    model = (start or TrajectoryNetwork()).train()
+    first_share = 0.0 if start is None else CONTINUED_SHARE * training.anneal
+    rate = training.rate * (1.0 if start is None else CONTINUED_RATE)
     recordings = [r for split in splits for r in training_recordings(held_out, split)]
     sampler = SceneSampler(recordings, model.config, training, training.seed)
-    optimiser = torch.optim.AdamW(model.parameters(), training.rate, weight_decay=training.weight_decay)
+    optimiser = torch.optim.AdamW(model.parameters(), rate, weight_decay=training.weight_decay)
     average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.999))
     rows: list[dict[str, float]] = []
     sums: dict[str, float] = {}
     began = time.monotonic()
     for step, batch in zip(range(1, training.steps + 1), sampler, strict=False):
         for group in optimiser.param_groups:
-            group["lr"] = training.rate * learning_rate(step / training.steps)
-        loss, parts = losses(model, batch, training, step / training.steps)
+            group["lr"] = rate * learning_rate(step / training.steps)
+        share = first_share + (1 - first_share) * step / training.steps
+        loss, parts = losses(model, batch, training, share)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -111,6 +111,14 @@ def test_turning_the_head_does_not_move_the_world() -> None:
     assert tracks.heading_rad == pytest.approx(np.radians(20 * np.sin(44 / 5)), abs=1e-6)
 
 
+def test_odometry_is_not_used_where_the_cameras_axes_are_unknown() -> None:
+    stage = TrackStage()
+    for i in range(20):
+        tracks = stage(view(i / RATE, orientation=None, velocity=[0.0, 1.5]), heads([6.0, 0.0, 0.0]))
+    assert tracks.ego_velocity is None
+    np.testing.assert_allclose(tracks.velocity[0, :2], 0, atol=0.05)
+
+
 def test_depth_is_believed_before_the_size_of_the_head() -> None:
     depth = np.full((CAMERA.height, CAMERA.width), 7.0, np.float32)
     tracks = TrackStage()(view(0, depth=depth), heads([4.0, 0.0, 0.0]))

@@ -1,0 +1,100 @@
+"""The weights that ship: what the manifest promises holds for the files beside it."""
+
+import numpy as np
+import pytest
+from walking_people import heads, view
+
+from headway.errors import ModelError
+from headway.paths import weights_dir
+from headway.pipeline import Trajectory
+from headway.runtime.engine import open_model
+from headway.runtime.manifest import verified_path
+from headway.stages.forecast import Calibration
+from headway.types import Level, Trace
+
+
+def real_feeds(people: int = 9) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(0)
+    feeds = {
+        "positions": np.zeros((1, 32, 8, 2), np.float32),
+        "valid": np.zeros((1, 32, 8), np.float32),
+        "head_direction": np.zeros((1, 32, 2), np.float32),
+    }
+    steps = random.normal(0, 0.4, (people, 1, 2)) + random.normal(0, 0.03, (people, 8, 2))
+    feeds["positions"][0, :people] = steps.cumsum(axis=1) + random.normal(0, 3, (people, 1, 2))
+    feeds["valid"][0, :people] = 1
+    return feeds
+
+
+def test_the_contract_and_the_budget_are_kept() -> None:
+    model = open_model("trajectory", "trajectory")
+    m = model.manifest
+    assert {k: s.shape for k, s in m.inputs.items()} == {k: v.shape for k, v in real_feeds().items()}
+    assert {k: s.shape for k, s in m.outputs.items()} == {"modes": (1, 32, 20, 12, 2), "log_probability": (1, 32, 20)}
+    assert m.parameters <= 1_500_000
+    assert m.config["step_s"] == 0.4
+    for key in ("weights", "onnx", "calibration", "training_log", "card"):
+        verified_path(model.folder, m, key)
+
+
+@pytest.mark.train
+def test_onnx_and_torch_say_the_same() -> None:
+    torch = pytest.importorskip("torch")
+    from headway.models.trajectory.produce import load
+
+    model = open_model("trajectory", "trajectory")
+    network, rounds = load(model.folder, None)
+    assert rounds
+    feeds = real_feeds()
+    with torch.no_grad():
+        modes, log_probability = network.eval()(*(torch.from_numpy(v) for v in feeds.values()))
+    found = model.infer(feeds)
+    np.testing.assert_allclose(found["modes"][0, :9], modes.numpy()[0, :9], atol=1e-3)
+    np.testing.assert_allclose(found["log_probability"][0, :9], log_probability.numpy()[0, :9], atol=1e-3)
+
+
+@pytest.mark.train
+def test_a_network_that_saw_the_scene_is_not_taken_for_one_that_did_not() -> None:
+    pytest.importorskip("torch")
+    from headway.models.trajectory.produce import load
+
+    with pytest.raises(ModelError, match="not without 'eth'"):
+        load(weights_dir() / "trajectory", "eth")
+
+
+def test_the_calibration_rises_with_the_level() -> None:
+    calibration = Calibration.read(open_model("trajectory", "trajectory"))
+    assert (np.diff(calibration.scores) >= 0).all()
+    assert (np.diff(calibration.floor_m) > 0).all()
+    assert calibration.levels[0] <= 0.5
+    assert calibration.levels[-1] >= 0.99
+
+
+@pytest.mark.parametrize("ego", [None, [1.2, 0.0]])
+def test_a_head_on_walker_is_warned_of_and_a_passer_by_is_not(ego) -> None:
+    """The whole chain with the shipped network: one walks into the wearer, one passes three metres to the left."""
+    task = Trajectory.open("trajectory")
+    own = np.zeros(2) if ego is None else np.array(ego)
+    alerts: dict[bool, list[float]] = {True: [], False: []}
+    for i in range(70):
+        t = i / 15
+        places = np.array([[9.0, 0.0, 0.0], [9.0, 3.0, 0.0]])
+        places[:, :2] += t * (np.array([-1.2, 0.0]) - own) if ego is None else t * (np.array([-0.6, 0.0]) - own)
+        motion = task.step(view(t, velocity=ego), heads(places), Trace())
+        for risk, place in zip(motion.risks.items, motion.tracks.position, strict=True):
+            if risk.level == Level.ALERT:
+                alerts[bool(abs(place[1]) < 1.5)].append(t)
+    assert alerts[True]
+    speed = 1.2 if ego is None else 1.8
+    assert (9.0 - 1.0) / speed - min(alerts[True]) >= 1.5
+    assert not alerts[False]
+
+
+def test_the_card_says_what_was_measured_and_on_what() -> None:
+    model = open_model("trajectory", "trajectory")
+    card = (model.folder / "README.md").read_text()
+    mean = model.manifest.evaluation["leave_one_out"]["mean"]
+    for value in mean.values():
+        assert f"{value:.3f}" in card
+    assert "has seen all scenes" in card
+    assert model.manifest.training["held_out"] == ""
