@@ -21,7 +21,7 @@ from headway.errors import MissingDependencyError, UsageError
 from headway.evaluate.head_labels import HeadLabels, read_labels
 from headway.geometry import Array, euler_from_rotation, geodesic_deg
 from headway.runtime.engine import open_model
-from headway.stages.heads import TASK, HeadConfig, HeadStage
+from headway.stages.heads import TASK, HeadConfig, HeadStage, model_threshold
 from headway.stages.nms import iou_matrix
 from headway.types import Frame, Heads
 
@@ -52,7 +52,7 @@ def evaluate_folder(
     """Runs an installed model (or model folder) over a folder of labelled images; keys as in the architecture."""
     labels = read_labels(folder)
     opened = open_model(model, TASK)
-    threshold = HeadConfig().score_threshold
+    threshold = model_threshold(opened)
     predictions = predict(HeadStage(opened, HeadConfig(score_threshold=AP_SCORE)), labels.images, progress)
     opened.close()
     report = report_of(labels, predictions, threshold)
@@ -105,6 +105,27 @@ def report_of(labels: HeadLabels, predictions: Sequence[Heads], threshold: float
             "rank_correlation": _rank_correlation(sigma, error),
         },
     }
+
+
+def best_threshold(labels: HeadLabels, predictions: Sequence[Heads]) -> float:
+    """The score at which F1 of the boxes is highest; hits on hidden heads count neither way."""
+    wanted = np.flatnonzero(labels.visibility >= MINIMUM_VISIBILITY)
+    found = _match_heads(labels, predictions, wanted)
+    right = [np.zeros(len(p), bool) for p in predictions]
+    for image, row in zip(found.image, found.row, strict=True):
+        right[image][row] = True
+    scores, hits = [], []
+    for image, heads in enumerate(predictions):
+        hidden = (labels.index == image) & (labels.visibility < MINIMUM_VISIBILITY)
+        on_hidden = (iou_matrix(heads.boxes, labels.boxes[hidden]) >= MATCH_IOU).any(axis=1)
+        counts = right[image] | ~on_hidden
+        scores.append(heads.scores[counts])
+        hits.append(right[image][counts])
+    score, hit = np.concatenate(scores), np.concatenate(hits)
+    order = np.argsort(-score, kind="stable")
+    f1 = 2 * np.cumsum(hit[order]) / (np.arange(1, len(order) + 1) + len(wanted))
+    # The curve is flat near its top: two decimals are all that it says.
+    return float(np.clip(round(float(score[order[int(np.argmax(f1))]]), 2), 0.05, 0.95)) if len(order) else 0.5
 
 
 def euler_mae(guess: Array, truth: Array) -> dict[str, float | None]:

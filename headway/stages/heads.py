@@ -23,6 +23,9 @@ ATTENTION_DEG = 15.0
 SIGMA_TO_AXIS = float(np.sqrt(np.pi / 8.0))
 """Expected angle of a rotation error with three equal normal components -> standard deviation of one component."""
 
+DEFAULT_SCORE = 0.35
+"""Threshold for a model whose manifest names none."""
+
 SMALLEST_SIGMA_DEG = 0.5
 """No pose label is better than this, so no head is surer."""
 
@@ -32,7 +35,10 @@ class HeadConfig(Config):
     """What is reported."""
 
     score_threshold: float = parameter(
-        0.35, "heads below this score are not reported (best F1 on the rendered validation set)", 0.01, 1.0
+        0.0,
+        "heads below this score are not reported; 0 takes the model's own (best F1 on its validation set)",
+        0.0,
+        1.0,
     )
     nms_iou: float = parameter(
         0.45, "of two boxes that overlap more than this, the lower score goes (DirectMHP's demo value)", 0.0, 1.0
@@ -53,13 +59,14 @@ class HeadStage:
         self._box, self._score = output.column("box"), output.column("score")
         self._rotation, self._log_sigma = output.column("rotation"), output.column("log_sigma")
         self._letterbox = Letterbox(spec.shape[1], spec.shape[2])
+        self.score_threshold = self.config.score_threshold or model_threshold(model)
 
     def __call__(self, frame: Frame) -> Heads:
         """Heads of one frame, best score first. Raises FrameError for an image that is none, EngineError for NaN."""
         rows = self.model.infer({"image": self._letterbox(frame.image)})["candidates"][0]
         # Rows come sorted by score: everything below the threshold is cut off before anything is computed.
         score = rows[:, self._score][:, 0]
-        rows = rows[: int(np.count_nonzero(score >= self.config.score_threshold))]
+        rows = rows[: int(np.count_nonzero(score >= self.score_threshold))]
         rows = rows[suppress(rows[:, self._box], self.config.nms_iou)]
         boxes = self._letterbox.boxes_to_source(rows[:, self._box])
         large = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= max(self.config.minimum_px, 1e-3)
@@ -77,6 +84,14 @@ class HeadStage:
 
     def reset(self) -> None:
         """Nothing is remembered from frame to frame."""
+
+
+def model_threshold(model: Model) -> float:
+    """The score threshold that the model's manifest names."""
+    value = model.manifest.config.get("score_threshold", DEFAULT_SCORE)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 < value <= 1.0:
+        raise ModelError(f"model '{model.name}': config.score_threshold is {value!r}, a number within 0..1 is wanted")
+    return float(value)
 
 
 def attention_probability(rotation: Array, sigma_deg: Array) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 
 from headway.evaluate.fsanet import peer_report
 from headway.evaluate.head_labels import HeadLabels, read_labels
-from headway.evaluate.head_pose import evaluate_folder
+from headway.evaluate.head_pose import AP_SCORE, best_threshold, evaluate_folder, predict
 from headway.export.package import package_model
 from headway.models.head_pose.card import write_card
 from headway.models.head_pose.config import COLUMNS, TrainConfig
@@ -23,7 +23,9 @@ from headway.models.head_pose.data import ImageCache
 from headway.models.head_pose.decode import Exported
 from headway.models.head_pose.fit import LOG_FILE, Limit, Run
 from headway.paths import data_dir
-from headway.runtime.manifest import TensorSpec, file_entries, read_manifest, write_manifest
+from headway.runtime.engine import open_model
+from headway.runtime.manifest import Manifest, TensorSpec, file_entries, read_manifest, write_manifest
+from headway.stages.heads import HeadConfig, HeadStage
 from headway.stages.letterbox import Letterbox
 
 NAME, TASK = "head-pose", "head-pose"
@@ -118,14 +120,16 @@ def read_first(folder: Path) -> Path:
 
 
 def finish(out: Path, validation: Path) -> dict[str, Any]:
-    """Evaluates the written folder as a device would load it, and puts the numbers into card and manifest."""
+    """Finds the threshold, evaluates the written folder as a device would load it, writes card and manifest."""
     model = str(out.resolve())
+    manifest = _with_threshold(out, validation)
+    write_manifest(out, manifest)
     evaluation: dict[str, Any] = {"rendered": evaluate_folder(validation, model)}
-    real = data_dir() / "real_heads" if data_dir() else None  # type: ignore[operator]
+    root = data_dir()
+    real = root / "real_heads" if root else None
     if real and real.is_dir():
         evaluation["real_heads"] = evaluate_folder(real, model)
         evaluation["real_heads"]["peer"] = peer_report(read_labels(real), real.parent.parent / "peers")
-    manifest = read_manifest(out)
     evaluation["parity_torch_onnxruntime"] = manifest.evaluation.get("parity_torch_onnxruntime")
     write_card(out / CARD, replace(manifest, evaluation=evaluation))
     entries = file_entries(
@@ -133,3 +137,20 @@ def finish(out: Path, validation: Path) -> dict[str, Any]:
     )
     write_manifest(out, replace(manifest, evaluation=evaluation, files=entries))
     return evaluation
+
+
+def _with_threshold(out: Path, validation: Path) -> Manifest:
+    labels, manifest = read_labels(validation), read_manifest(out)
+    opened = open_model(str(out.resolve()), TASK)
+    # Every third image is enough for two decimals, and leaves most of the set untouched by the choice.
+    keep = labels.index % 3 == 0
+    part = HeadLabels(
+        labels.images[::3],
+        labels.index[keep] // 3,
+        labels.boxes[keep],
+        labels.rotation[keep],
+        labels.visibility[keep],
+    )
+    predictions = predict(HeadStage(opened, HeadConfig(score_threshold=AP_SCORE)), part.images)
+    opened.close()
+    return replace(manifest, config={**manifest.config, "score_threshold": best_threshold(part, predictions)})

@@ -12,7 +12,14 @@ import pytest
 from headway.errors import UsageError
 from headway.evaluate.fsanet import peer_report
 from headway.evaluate.head_labels import HeadLabels, read_labels
-from headway.evaluate.head_pose import average_precision, coco_form, euler_mae, evaluate_folder, report_of
+from headway.evaluate.head_pose import (
+    average_precision,
+    best_threshold,
+    coco_form,
+    euler_mae,
+    evaluate_folder,
+    report_of,
+)
 from headway.geometry import rotation_from_euler
 from headway.types import Heads
 
@@ -54,6 +61,19 @@ def test_ap_is_that_of_pycocotools(seed: int) -> None:
         oracle.summarize()
     assert 0.05 < oracle.stats[1] < 0.95
     np.testing.assert_allclose(average_precision(labels, predictions), oracle.stats[:2], atol=1e-6)
+
+
+def test_the_best_threshold_has_the_highest_f1_of_all() -> None:
+    labels, predictions = made_up(4)
+    seen = HeadLabels(labels.images, labels.index, labels.boxes, labels.rotation, np.ones(len(labels)))
+
+    def f1(threshold: float) -> float:
+        report = report_of(seen, predictions, threshold)
+        return 2 * (report["heads"] - report["missed"]) / (report["boxes"] + report["heads"])
+
+    found = f1(best_threshold(seen, predictions))
+    assert found >= max(f1(t) for t in np.arange(0.05, 0.95, 0.01)) - 0.01
+    assert found > f1(0.05)
 
 
 def one_head(rotation: np.ndarray, box: tuple[float, ...] = (10, 10, 50, 60), score: float = 0.9) -> Heads:

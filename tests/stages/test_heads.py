@@ -1,5 +1,6 @@
 """The head stage: what is reported, where, in which axes, and how sure."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,17 @@ def stage_with(*heads: tuple, config: HeadConfig | None = None) -> HeadStage:
         parameters=0,
     )
     return HeadStage(Model(manifest, Canned(rows), Path()), config)
+
+
+def test_the_threshold_is_the_models_own_unless_one_is_given() -> None:
+    heads = [((10, 10, 40, 40), 0.9, np.eye(3), 8.0), ((60, 10, 90, 40), 0.3, np.eye(3), 8.0)]
+    stage = stage_with(*heads)
+    for own, asked, count in [(0.2, 0.0, 2), (0.5, 0.0, 1), (0.5, 0.25, 2), (0.2, 0.95, 0)]:
+        model = Model(replace(stage.model.manifest, config={"score_threshold": own}), stage.model.engine, Path())
+        assert len(HeadStage(model, HeadConfig(score_threshold=asked))(frame())) == count
+    wrong = Model(replace(stage.model.manifest, config={"score_threshold": "high"}), stage.model.engine, Path())
+    with pytest.raises(ModelError, match="score_threshold"):
+        HeadStage(wrong)
 
 
 def frame(height: int = 480, width: int = 640, camera: Camera | None = None) -> Frame:
