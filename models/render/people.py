@@ -57,7 +57,10 @@ def ensure_pool(path: Path, train: int, val: int, progress: Any = None) -> tuple
 
 def render_people(order: Order, pool_path: Path, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
     """Renders `order` with the pool at `pool_path`; returns counts and seconds."""
-    order.out.mkdir(parents=True, exist_ok=True)
+    try:
+        order.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{order.out} cannot be made a folder: {error.strerror}") from error
     start = time.perf_counter()
     shots: list[Shot] = []
     for shot in _shots(order, pool_path):

@@ -55,7 +55,6 @@ def record(scene: Scene, out: Path, rate: float, progress: Callable[[int, int], 
         for k in range(int((end - START_NS) * 1e-9 * hertz)):
             stamp = START_NS + round(k * 1e9 / hertz)
             events.append((stamp, order, topic, kind, make(scene.carrier, stamp)))
-    out.parent.mkdir(parents=True, exist_ok=True)
     with BagWriter(out) as bag:
         for stamp, _, topic, kind, message in sorted(events, key=lambda e: e[:2]):
             bag.write(topic, kind, message, stamp)

@@ -67,8 +67,6 @@ class Scene:
     carrier: Carrier = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.view not in VIEWS:
-            raise UsageError(f"view '{self.view}': must be one of {', '.join(VIEWS)}")
         rng = np.random.default_rng([3, list(VIEWS).index(self.view), self.seed])
         make, scripts = VIEWS[self.view]
         self.road = Road(bend=0.035 * rng.uniform(0.85, 1.15), shift=rng.uniform(-2, 2))
@@ -186,5 +184,13 @@ def render_scene(
 
     if seconds <= 0 or rate <= 0:
         raise UsageError(f"seconds = {seconds}, rate = {rate}: both must be positive")
+    if view not in VIEWS:
+        raise UsageError(f"view '{view}': must be one of {', '.join(VIEWS)}")
+    if out.suffix != ".mcap":  # said now, not after minutes of drawing
+        raise UsageError(f"{out}: a bag is written as one .mcap file: name it so")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{out.parent} cannot be made a folder: {error.strerror}") from error
     scene = Scene(view, seed, seconds)
     return record(scene, out, rate, progress)

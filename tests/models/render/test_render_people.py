@@ -189,6 +189,12 @@ def test_a_wrong_order_is_refused_by_name(change, word, tmp_path):
         Order(**{"out": tmp_path, "images": 1, "seed": 1, **change})
 
 
+def test_an_output_that_is_a_file_is_named(pool_file, tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(UsageError, match="taken cannot be made a folder"):
+        render_people(Order(tmp_path / "taken", 1, seed=1), pool_file)
+
+
 def test_a_file_that_is_no_pool_is_named(tmp_path):
     broken = tmp_path / "bodies.npz"
     broken.write_bytes(b"not a zip file")

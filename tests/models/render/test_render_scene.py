@@ -11,6 +11,7 @@ from headway.geometry import geodesic_deg
 from headway.models.render import stories
 from headway.models.render.carrier import CURVATURE_AT_FULL_LOCK, GRAVITY, vehicle, walker
 from headway.models.render.road import KERB_HEIGHT, Road
+from headway.models.render.scene import render_scene
 from headway.models.render.walkers import Script, Walker
 
 ROAD = Road()
@@ -77,7 +78,7 @@ def test_the_standing_foot_does_not_slide():
     person = Walker(Script([(0, 0, 0), (10, 13, 0)]), Road(bend=0.0), np.random.default_rng(0))
     bones = [f"{b}.{s}" for s in "LR" for b in ("upperleg01", "lowerleg01", "foot", "upperarm01", "lowerarm01")]
     bones += ["spine01", "neck02", "head"]
-    times = np.linspace(2, 8, 600)
+    times = np.linspace(2, 8, 240)
     hip = np.array(
         [Rotation.from_matrix(person.pose(t, bones, np.zeros(3))[0, :3, :3]).as_euler("xyz")[0] for t in times]
     )
@@ -104,9 +105,17 @@ def test_each_scene_holds_a_close_conflict():
         assert 0.5 < min(gaps) < 1.8
 
 
-@pytest.mark.train
-def test_an_unknown_view_is_refused(tmp_path):
-    from headway.models.render.scene import render_scene
-
-    with pytest.raises(UsageError, match="view 'drone'"):
-        render_scene("drone", tmp_path / "x.mcap", 1, 1.0, 15.0)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"view": "drone"}, "view 'drone'"),
+        ({"out": "street.bag"}, "street.bag: a bag is written as one .mcap"),
+        ({"out": "file/street.mcap"}, "file cannot be made a folder"),
+        ({"seconds": 0.0}, "seconds = 0.0"),
+    ],
+)
+def test_a_wrong_order_is_refused_before_anything_is_drawn(change, words, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    order = {"view": "vehicle", "seed": 1, "seconds": 1.0, "rate": 15.0, "out": "x.mcap", **change}
+    with pytest.raises(UsageError, match=words):
+        render_scene(**{**order, "out": tmp_path / order["out"]})
