@@ -8,6 +8,7 @@ coordinates (an eyebrow is at the same `rest` on everybody).
 from __future__ import annotations
 
 import os
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ def load_pool(path: Path) -> BodyPool:
                 raise UsageError(f"{path}: body pool of another version; delete it, it is rebuilt")
             arrays = {name: data[name] for name in POOL_ARRAYS}
             return BodyPool(**arrays, template=Template.from_arrays(data), train_count=int(data["train_count"]))
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise UsageError(f"{path} is not a body pool: {error}") from error
 
 

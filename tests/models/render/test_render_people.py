@@ -195,9 +195,10 @@ def test_an_output_that_is_a_file_is_named(pool_file, tmp_path):
         render_people(Order(tmp_path / "taken", 1, seed=1), pool_file)
 
 
-def test_a_file_that_is_no_pool_is_named(tmp_path):
+@pytest.mark.parametrize("content", [b"not a zip file", b"", "truncated"])
+def test_a_file_that_is_no_pool_is_named(content, pool_file, tmp_path):
     broken = tmp_path / "bodies.npz"
-    broken.write_bytes(b"not a zip file")
+    broken.write_bytes(pool_file.read_bytes()[:100_000] if content == "truncated" else content)
     with pytest.raises(UsageError, match=r"bodies\.npz"):
         render_people(Order(tmp_path / "out", 1, seed=1), broken)
 
