@@ -82,18 +82,16 @@ class RiskStage:
         tracks, c = forecast.tracks, self.config
         identity = int(tracks.ids[i])
         probability, time = float(contacts.probability[i]), float(contacts.time_s[i])
-        young = float(tracks.age_s[i]) < c.min_age_s
-        touching = float(np.linalg.norm(tracks.position[i, :2])) < c.wearer_radius_m
         meets = np.isfinite(time) and time <= c.horizon_s and bool(contacts.reachable[i])
-        wanted = Level.CLEAR
-        if meets and probability >= c.alert_probability and time <= c.alert_s:
-            wanted = Level.ALERT
-        elif meets and probability >= c.notice_probability:
-            wanted = Level.NOTICE
-        level = self._with_hysteresis(identity, wanted, probability if meets else 0.0, tracks.stamp_ns)
-        reason = contacts.words(i, level) if level else ""
-        if young and not touching:
+        touching = float(np.linalg.norm(tracks.position[i, :2])) < c.wearer_radius_m
+        if float(tracks.age_s[i]) < c.min_age_s and not touching:
+            # Not remembered: what a velocity not yet known says must not be held over into the time when it is.
+            self._states[identity] = _State(Level.CLEAR, tracks.stamp_ns)
             level, reason = Level.UNSURE, f"seen for {tracks.age_s[i]:.2f} s only"
+        else:
+            wanted = self._wanted(probability, time) if meets else Level.CLEAR
+            level = self._with_hysteresis(identity, wanted, probability if meets else 0.0, tracks.stamp_ns)
+            reason = contacts.words(i, level) if level else ""
         return Risk(
             track_id=identity,
             level=level,
@@ -103,6 +101,13 @@ class RiskStage:
             direction=direction_word(tracks, i),
             reason=reason,
         )
+
+    def _wanted(self, probability: float, time_s: float) -> Level:
+        """The level that a contact calls for by itself."""
+        c = self.config
+        if probability >= c.alert_probability and time_s <= c.alert_s:
+            return Level.ALERT
+        return Level.NOTICE if probability >= c.notice_probability else Level.CLEAR
 
     def _with_hysteresis(self, identity: int, wanted: Level, probability: float, stamp_ns: int) -> Level:
         c, state = self.config, self._states.get(identity)

@@ -121,6 +121,13 @@ def test_a_young_track_is_unsure_and_says_so() -> None:
     assert "seen for" in risk.reason
 
 
+def test_what_a_young_track_seemed_to_do_is_not_held_over() -> None:
+    stage = RiskStage()
+    stage(forecast_of([4.0, 0.0], [-1.5, 0.0], age_s=0.25))
+    later = stage(forecast_of([4.0, 3.0], [0.0, 1.0], age_s=0.32, seconds=1 / RATE)).items[0]
+    assert (later.level, later.reason) == (Level.CLEAR, "")
+
+
 def test_somebody_who_touches_is_never_too_young_for_an_alert() -> None:
     assert RiskStage()(forecast_of([0.3, 0.0], [-0.5, 0.0], age_s=0.0)).items[0].level == Level.ALERT
 
