@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "headway.cli.demo": ("demo",),
     "headway.cli.replay": ("replay",),
     "headway.cli.models": ("models",),
+    "headway.cli.export": ("export",),
     "headway.cli.doctor": ("doctor",),
 }
 GROUPS: dict[str, tuple[str, dict[str, str]]] = {

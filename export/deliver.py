@@ -1,0 +1,194 @@
+"""`headway export`: an installed model becomes a folder for a device, checked, in the precision that was asked for."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from headway.bench_frames import real_feeds
+from headway.errors import UsageError
+from headway.export.gate import Row, run_gate, verdict
+from headway.export.graph import cast_first
+from headway.export.half import HalfReport, to_half
+from headway.export.operators import check_graph
+from headway.export.parity import worst_difference
+from headway.runtime.cache import pack
+from headway.runtime.engine import model_folder, open_model
+from headway.runtime.manifest import Manifest, file_entries, read_manifest, verified_path, write_manifest
+from headway.runtime.onnx import OnnxEngine
+
+TARGETS = ("onnx", "tensorrt")
+PRECISIONS = ("fp32", "fp16")
+PARITY_FRAMES = 8
+
+
+@dataclass
+class Delivery:
+    """What was made, for the table on the terminal."""
+
+    folder: Path
+    files: dict[str, int] = field(default_factory=dict)
+    parity: dict[str, float] = field(default_factory=dict)
+    parity_source: str = ""
+    half: HalfReport | None = None
+    layers: dict[str, int] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+    gate: Mapping[str, Any] | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def deliver(
+    name: str,
+    target: str,
+    precision: str,
+    out: Path,
+    data: Path | None = None,
+    allow_loss: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> Delivery:
+    """Writes the model folder `out`; nothing is left there where a check refuses.
+
+    Raises ModelError (not installed, wrong hash, an operator off the list), AccuracyLossError, UsageError,
+    MissingDependencyError (no TensorRT), EngineError (TensorRT refuses).
+    """
+    if target not in TARGETS or precision not in PRECISIONS:
+        raise UsageError(f"--to is one of {', '.join(TARGETS)}, --precision one of {', '.join(PRECISIONS)}")
+    source = model_folder(name)
+    manifest = read_manifest(source)
+    if out.resolve() == source.resolve():
+        raise UsageError(f"--out {out} is the folder of the model itself: give another one")
+    if out.exists() and any(out.iterdir()):
+        raise UsageError(f"--out {out} is not empty")
+    delivery = Delivery(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # Made beside `out` and renamed at the end: a folder that looks finished is finished.
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as temporary:
+        folder = Path(temporary) / "model"
+        folder.mkdir(mode=0o755)
+        say("checking the network")
+        names = _copy(source, manifest, folder)
+        evaluation = dict(manifest.evaluation)
+        if precision == "fp16":
+            say("converting to half precision")
+            names["onnx_fp16"] = f"{manifest.name}.fp16.onnx"
+            delivery.half = _halve(folder / names["onnx"], folder / names["onnx_fp16"])
+            say("comparing on real input")
+            delivery.parity, delivery.parity_source = _parity(folder, manifest, names)
+            say("measuring accuracy")
+            evaluation["gate_fp16"] = delivery.gate = _gate(folder, manifest, names, data, allow_loss, delivery)
+            evaluation["parity_fp16"] = {"source": delivery.parity_source, "worst": delivery.parity}
+        if target == "tensorrt":
+            say("building the TensorRT engine")
+            names[f"tensorrt_{precision}"] = _engine(folder, manifest, names, precision, delivery, say)
+        write_manifest(
+            folder,
+            replace(
+                manifest,
+                files=file_entries(folder, names),
+                evaluation=evaluation,
+                exporter=f"{manifest.exporter}; headway export --to {target} --precision {precision}",
+            ),
+        )
+        delivery.files = {p.name: p.stat().st_size for p in sorted(folder.iterdir())}
+        if out.exists():
+            out.rmdir()
+        folder.rename(out)
+    return delivery
+
+
+def _copy(source: Path, manifest: Manifest, folder: Path) -> dict[str, str]:
+    """Copies the model's files after their hashes were checked, and brings the graph into the form engines want."""
+    names = {}
+    for key in manifest.files:
+        path = verified_path(source, manifest, key)
+        shutil.copyfile(path, folder / path.name)
+        names[key] = path.name
+    path = folder / names["onnx"]
+    model = check_graph(path)
+    if cast_first(model):
+        onnx.save(model, str(path))
+        check_graph(path)
+    return names
+
+
+def _halve(full: Path, half: Path) -> HalfReport:
+    model, report = to_half(check_graph(full))
+    onnx.save(model, str(half))
+    check_graph(half)
+    return report
+
+
+def _parity(folder: Path, manifest: Manifest, names: Mapping[str, str]) -> tuple[dict[str, float], str]:
+    """Worst difference of the half graph to the full one on real input, both by ONNX Runtime."""
+    _single(folder, manifest, names, "onnx")
+    reference = open_model(str(folder.resolve()), manifest.task)
+    feeds, source = real_feeds(reference, PARITY_FRAMES)
+    candidate = OnnxEngine(folder / names["onnx_fp16"])
+    worst: dict[str, float] = {}
+    for feed in feeds:
+        expected = {k: v.copy() for k, v in reference.infer(feed).items()}
+        # A half score has a step of 0.0005 near 1: rows closer than that may change places.
+        found = worst_difference(expected, candidate.infer(feed), manifest.outputs, tie=5e-3)
+        worst = {k: max(v, worst.get(k, 0.0)) for k, v in found.items()}
+    reference.close()
+    candidate.close()
+    return worst, source
+
+
+def _single(folder: Path, manifest: Manifest, names: Mapping[str, str], graph: str) -> None:
+    """A manifest in `folder` whose network is the file under key `graph`."""
+    kept = {k: v for k, v in names.items() if not k.startswith(("onnx", "tensorrt"))}
+    write_manifest(folder, replace(manifest, files=file_entries(folder, {**kept, "onnx": names[graph]})))
+
+
+def _gate(
+    folder: Path,
+    manifest: Manifest,
+    names: Mapping[str, str],
+    data: Path | None,
+    allow_loss: bool,
+    delivery: Delivery,
+) -> Mapping[str, Any]:
+    with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
+        other = Path(beside) / manifest.name
+        shutil.copytree(folder, other)
+        _single(folder, manifest, names, "onnx")
+        _single(other, manifest, names, "onnx_fp16")
+        try:
+            delivery.rows, used = run_gate(manifest.task, folder, other, data)
+        except UsageError as error:
+            if not allow_loss:
+                raise
+            delivery.notes.append(f"not measured: {error}")
+            return {"measured": False, "reason": str(error), "allowed_loss": True}
+    return verdict(delivery.rows, used, allow_loss)
+
+
+def _engine(
+    folder: Path,
+    manifest: Manifest,
+    names: Mapping[str, str],
+    precision: str,
+    delivery: Delivery,
+    say: Callable[[str], None],
+) -> str:
+    from headway.runtime.tensorrt import engine_key
+    from headway.runtime.tensorrt_build import build_engine, find_library
+
+    library = find_library(("tensorrt_rtx",))
+    graph = (folder / names["onnx" if precision == "fp32" else "onnx_fp16"]).read_bytes()
+    built = build_engine(library, graph, lambda text: say(f"building the TensorRT engine: {text}"))
+    delivery.layers = built.counts
+    delivery.notes.append(
+        f"engine of {library.version}: finished for the GPU where it is loaded; `tensorrt` (JetPack, data centre) "
+        "builds its own from the ONNX file on first use and keeps it in its cache"
+    )
+    name = f"{manifest.name}.{precision}.engine"
+    (folder / name).write_bytes(pack(engine_key(graph, precision, library), built.engine))
+    return name

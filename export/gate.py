@@ -1,0 +1,128 @@
+"""The accuracy gate: a precision that costs more than the limits below against the reference is not exported.
+
+Both run through the same stage and the same evaluation that `headway evaluate` uses, on the same labelled data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headway.errors import HeadwayError, UsageError
+from headway.paths import data_dir
+from headway.runtime.engine import open_model
+
+MAP_POINTS = 0.5
+GEODESIC_DEG = 0.2
+RELATIVE = 0.01
+"""The limits of the handbook: 0.5 mAP point, 0.2 degrees, 1 % of ADE, 1 % of steering error."""
+
+SCENES = ("hotel", "zara1")
+"""Of the five recorded scenes two small ones: what is compared is two numerics of one network, not its accuracy."""
+
+
+class AccuracyLossError(HeadwayError):
+    """A precision loses more accuracy than allowed."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One metric of the gate. loss is in the limit's unit, positive where the candidate is worse."""
+
+    metric: str
+    reference: float
+    candidate: float
+    loss: float
+    limit: float
+    unit: str
+
+    @property
+    def passed(self) -> bool:
+        """Within the limit; a number that is none never is."""
+        return bool(np.isfinite(self.loss) and self.loss <= self.limit)
+
+
+def run_gate(task: str, reference: Path, candidate: Path, data: Path | None = None) -> tuple[list[Row], str]:
+    """Rows of the comparison of two model folders, and the data they were measured on.
+
+    `data`: folder of labelled heads, or a tub; by default the project's evaluation data. Raises UsageError without any.
+    """
+    measure, folder = MEASURES[task]
+    data = data or _default(folder)
+    a, b = measure(reference, data), measure(candidate, data)
+    return [_row(name, a[name], b[name]) for name in a], data.name
+
+
+def _default(folder: str) -> Path:
+    root = data_dir()
+    if root is None or not (root / folder).is_dir():
+        raise UsageError(
+            f"the accuracy gate needs labelled data: no folder {folder} below {root or '../shared/data'}; "
+            "give --data, or set HEADWAY_DATA, or export unchecked with --allow-loss"
+        )
+    return root / folder
+
+
+def _row(name: str, reference: float, candidate: float) -> Row:
+    metric, _, unit = name.partition("|")
+    if unit == "points":
+        return Row(metric, 100 * reference, 100 * candidate, 100 * (reference - candidate), MAP_POINTS, unit)
+    if unit == "deg":
+        return Row(metric, reference, candidate, candidate - reference, GEODESIC_DEG, unit)
+    loss = (candidate - reference) / reference if reference else float("nan")
+    return Row(metric, reference, candidate, 100 * loss, 100 * RELATIVE, "%")
+
+
+def _heads(model: Path, data: Path) -> dict[str, float]:
+    from headway.evaluate.head_pose import evaluate_folder
+
+    report = evaluate_folder(data, str(model.resolve()))
+    found = {"recall|points": report["recall"], "geodesic mean|deg": report["geodesic_deg"]["mean"]}
+    if report["ap"] is not None:  # faces have no head boxes, so no AP: recall stands in for it
+        found = {"mAP|points": report["ap"], **found}
+    missing = [name for name, value in found.items() if value is None]
+    if missing:
+        raise UsageError(f"the reference finds no head in {data}: the gate cannot compare anything there")
+    return found
+
+
+def _walks(model: Path, data: Path) -> dict[str, float]:
+    from headway.evaluate.trajectory import metrics, run_network
+
+    opened = open_model(str(model.resolve()), "trajectory")
+    windows = [run_network(opened, scene) for scene in SCENES]
+    opened.close()
+    errors = np.concatenate([w.errors for w in windows])
+    found = metrics(errors, np.concatenate([w.probability for w in windows]))
+    return {"ADE|%": found["ade"], "minADE20|%": found["min_ade20"]}
+
+
+def _drive(model: Path, data: Path) -> dict[str, float]:
+    from headway.evaluate.driving import evaluate
+
+    opened = open_model(str(model.resolve()), "driving")
+    report = evaluate(opened, data)
+    opened.close()
+    return {"steering error|%": report["steering_mae"]["headway"]}
+
+
+MEASURES: dict[str, tuple[Callable[[Path, Path], dict[str, float]], str]] = {
+    "head-pose": (_heads, "real_heads"),
+    "trajectory": (_walks, "eth_ucy"),
+    "driving": (_drive, "donkeycar_tub"),
+}
+
+
+def verdict(rows: list[Row], data: str, allow_loss: bool) -> dict[str, Any]:
+    """What the manifest records; raises AccuracyLossError naming the metrics where the loss is not allowed."""
+    failed = [r for r in rows if not r.passed]
+    if failed and not allow_loss:
+        words = ", ".join(f"{r.metric} {r.loss:+.2f} {r.unit} (limit {r.limit:g})" for r in failed)
+        raise AccuracyLossError(
+            f"refused: {words} against the reference on {data}; --allow-loss exports it all the same"
+        )
+    return {"data": data, "rows": [asdict(r) for r in rows], "passed": not failed, "allowed_loss": bool(failed)}

@@ -1,0 +1,194 @@
+"""`headway bench`: how long networks and the whole pipeline take here, engines interleaved in one run.
+
+Rows of one network take turns call by call, so that what else the machine does hits all of them alike; a ratio between
+two rows of one run is worth something where an absolute time is not. Wall time is what a frame waits; CPU time beside
+it tells how much of that was work when other programs share the cores.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from headway.bench_frames import Feeds, real_feeds
+from headway.errors import EngineError, MissingDependencyError, ModelError, UsageError
+from headway.runtime.engine import ENGINES, Engine, model_folder, open_model
+from headway.runtime.manifest import read_manifest
+
+WARM_UP = 5
+PRECISION = {"openvino-bf16": "bf16", "tensorrt-fp16": "fp16"}
+"""Of engines that do not run in fp32."""
+TORCH = "torch-eager"
+NO_GRAPH = "tensorrt-no-graph"
+REFERENCE = "directmhp-s-1280"
+REFERENCE_EVERY = 10
+"""The reference takes longer than everything else together: it has one turn in this many."""
+
+Call = Callable[[Feeds], object]
+
+
+@dataclass
+class Contestant:
+    """One row in the making. `every`: takes a turn in one round of so many."""
+
+    name: str
+    engine: str
+    precision: str
+    call: Call
+    feeds: Sequence[Feeds]
+    every: int = 1
+    note: str = ""
+    wall_ms: list[float] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)
+
+    def row(self) -> dict[str, Any]:
+        """The row as it goes into the file."""
+        return {
+            "name": self.name,
+            "engine": self.engine,
+            "precision": self.precision,
+            **quantiles(self.wall_ms),
+            "cpu_p50_ms": float(np.median(self.cpu_ms)),
+            "calls": len(self.wall_ms),
+            **({"note": self.note} if self.note else {}),
+        }
+
+
+def quantiles(values: Sequence[float]) -> dict[str, float]:
+    """p50, p95 and p99 in milliseconds."""
+    return {f"p{q}_ms": float(np.percentile(values, q)) for q in (50, 95, 99)}
+
+
+def take_turns(
+    contestants: Sequence[Contestant], rounds: int, progress: Callable[[int, int], None] = lambda done, total: None
+) -> None:
+    """Fills the times of all: warm-up, then `rounds` rounds in which each has its turn, the order turning too."""
+    for c in contestants:
+        for i in range(WARM_UP if c.every == 1 else 1):
+            c.call(c.feeds[i % len(c.feeds)])
+    gc.collect()
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        for i in range(rounds):
+            first = i % len(contestants)
+            for c in (*contestants[first:], *contestants[:first]):
+                if i % c.every == 0:
+                    _turn(c, i)
+            progress(i + 1, rounds)
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _turn(c: Contestant, i: int) -> None:
+    feeds = c.feeds[i % len(c.feeds)]
+    cpu, wall = time.process_time_ns(), time.perf_counter_ns()
+    c.call(feeds)
+    c.wall_ms.append((time.perf_counter_ns() - wall) / 1e6)
+    c.cpu_ms.append((time.process_time_ns() - cpu) / 1e6)
+
+
+@dataclass
+class Bench:
+    """What one run of `headway bench` gathers."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    ratios: dict[str, float] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+    pipeline: dict[str, Any] = field(default_factory=dict)
+
+
+def bench_network(
+    bench: Bench,
+    name: str,
+    engines: Sequence[str] = ENGINES,
+    rounds: int = 100,
+    threads: int = 1,
+    torch_rows: bool = True,
+    reference: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Adds the rows and ratios of one installed network; engines that this machine lacks go to `skipped`.
+
+    reference: the published S network at 1280 px in torch eager takes part (its weights are random: time only).
+    """
+    task = read_manifest(model_folder(name)).task
+    first = open_model(name, task, "onnxruntime", threads)
+    feeds, bench.inputs[name] = real_feeds(first, 16)
+    contestants, opened = [], [first.engine]
+    for engine in engines:
+        if engine == "auto":
+            continue  # it is one of the others
+        try:
+            model = open_model(name, task, engine, threads) if engine != "onnxruntime" else first
+        except (EngineError, MissingDependencyError, ModelError) as error:
+            bench.skipped[engine] = str(error)
+            continue
+        opened.append(model.engine)
+        contestants.append(Contestant(name, engine, PRECISION.get(engine, "fp32"), model.infer, feeds))
+        if engine == "tensorrt":
+            opened.append(_without_graph(name, contestants, feeds))
+    if torch_rows:
+        _torch_rows(bench, name, feeds, threads, contestants, reference)
+    take_turns(contestants, rounds, progress)
+    bench.rows += [c.row() for c in contestants]
+    bench.ratios |= network_ratios(name, bench.rows)
+    for engine_opened in {id(e): e for e in opened}.values():
+        engine_opened.close()
+
+
+def _without_graph(name: str, contestants: list[Contestant], feeds: Sequence[Feeds]) -> Engine:
+    from headway.runtime.manifest import verified_path
+    from headway.runtime.tensorrt import TensorRTEngine
+
+    folder = model_folder(name)
+    engine = TensorRTEngine(verified_path(folder, read_manifest(folder), "onnx"), graph=False)
+    contestants.append(Contestant(name, NO_GRAPH, "fp32", engine.infer, feeds))
+    return engine
+
+
+def _torch_rows(
+    bench: Bench, name: str, feeds: Sequence[Feeds], threads: int, contestants: list[Contestant], reference: bool
+) -> None:
+    try:
+        from headway.bench_torch import eager, eager_devices, reference_call
+    except ImportError as error:
+        bench.skipped[TORCH] = f"'{error.name}' is not installed: pip install 'headway[train]'"
+        return
+    try:
+        for device in eager_devices():
+            label = TORCH if device == "cpu" else f"{TORCH}-{device}"
+            contestants.append(Contestant(name, label, "fp32", eager(name, threads, device), feeds))
+    except (ModelError, UsageError) as error:
+        bench.skipped[TORCH] = str(error)
+    if reference:
+        call, feed = reference_call()
+        note = "random weights: for its time alone"
+        contestants.append(Contestant(REFERENCE, TORCH, "fp32", call, [feed], REFERENCE_EVERY, note))
+
+
+def network_ratios(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """How many times faster than torch eager each engine is, by wall and by CPU time, and against the reference."""
+    mine = {r["engine"]: r for r in rows if r["name"] == name}
+    found: dict[str, float] = {}
+    if TORCH in mine:
+        for engine, row in mine.items():
+            if engine != TORCH:
+                found[f"{name}: {engine} vs {TORCH}"] = mine[TORCH]["p50_ms"] / row["p50_ms"]
+                found[f"{name}: {engine} vs {TORCH}, cpu time"] = mine[TORCH]["cpu_p50_ms"] / row["cpu_p50_ms"]
+    if NO_GRAPH in mine and "tensorrt" in mine:
+        found[f"{name}: CUDA graph vs none"] = mine[NO_GRAPH]["p50_ms"] / mine["tensorrt"]["p50_ms"]
+    reference = next((r for r in rows if r["name"] == REFERENCE), None)
+    if reference and "onnxruntime" in mine:
+        found[f"{name}: onnxruntime vs {REFERENCE}"] = reference["p50_ms"] / mine["onnxruntime"]["p50_ms"]
+        found[f"{name}: onnxruntime vs {REFERENCE}, cpu time"] = (
+            reference["cpu_p50_ms"] / mine["onnxruntime"]["cpu_p50_ms"]
+        )
+    return found

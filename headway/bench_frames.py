@@ -1,0 +1,143 @@
+"""Real input for measuring and comparing: what the stages really feed to a network, from pictures and recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from headway.errors import BagError, UsageError
+from headway.paths import data_dir, sample_dir
+from headway.runtime.engine import Engine, Model
+from headway.types import Frame
+
+Image = NDArray[np.uint8]
+Feeds = dict[str, np.ndarray]
+
+START_NS = 1_700_000_000_000_000_000
+PERIOD_NS = 66_666_667
+"""15 Hz, the rate of the bundled recordings."""
+SAMPLE = "street-vehicle.mcap"
+
+
+class Tap:
+    """An engine that also keeps a copy of everything it is fed."""
+
+    def __init__(self, inner: Engine) -> None:
+        self.name = inner.name
+        self.inner = inner
+        self.fed: list[Feeds] = []
+
+    def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """See Engine.infer."""
+        self.fed.append({name: array.copy() for name, array in feeds.items()})
+        return self.inner.infer(feeds)
+
+    def close(self) -> None:
+        """Frees the inner engine."""
+        self.inner.close()
+
+
+def bag_images(bag: Path, count: int) -> list[Image]:
+    """The first `count` images of a bag, decoded."""
+    from headway.bags import BagReader
+    from headway.bags.topics import choose_topics
+    from headway.images import decode_image
+
+    with BagReader(bag) as reader:
+        messages = islice(reader.messages([choose_topics(reader, None).image]), count)
+        images = [np.array(decode_image(m.decode())) for m in messages]
+    if not images:
+        raise BagError(f"{bag} holds no image")
+    return images
+
+
+def pictures(count: int) -> tuple[list[Image], str]:
+    """`count` images and where they are from: the bundled recording, else the photographs of the data folder."""
+    bag = sample_dir() / SAMPLE
+    if bag.is_file():
+        return bag_images(bag, count), f"bundled recording {bag.name}"
+    root = data_dir()
+    read = [cv2.imread(str(p)) for p in sorted((root / "people").glob("*.jpg"))[:count]] if root else []
+    photos = [image for image in read if image is not None]
+    if not photos:
+        raise UsageError(f"no images: neither {bag} nor ../shared/data/people (HEADWAY_DATA) is there")
+    # One size, as from a camera: stages keep buffers for it.
+    images = [np.asarray(cv2.resize(image, (1280, 720)), np.uint8) for image in photos]
+    return [images[i % len(images)] for i in range(count)], "photographs of data/people at 1280x720"
+
+
+def frames(images: list[Image]) -> list[Frame]:
+    """Images as frames with stamps at 15 Hz."""
+    return [Frame(stamp_ns=START_NS + i * PERIOD_NS, image=image) for i, image in enumerate(images)]
+
+
+def real_feeds(model: Model, count: int) -> tuple[list[Feeds], str]:
+    """What the stage of `model` feeds it on real material, `count` times, and where that material is from."""
+    tap = Tap(model.engine)
+    tapped = Model(model.manifest, tap, model.folder)
+    if model.manifest.task == "trajectory":
+        source = _feed_walks(tapped, count)
+    elif model.manifest.task == "driving":
+        source = _feed_drive(tapped, count)
+    else:
+        source = _feed_pictures(tapped, count)
+    return tap.fed[:count], source
+
+
+def _feed_pictures(model: Model, count: int) -> str:
+    from headway.stages.heads import HeadStage
+
+    images, source = pictures(count)
+    stage = HeadStage(model)
+    for frame in frames(images):
+        stage(frame)
+    return source
+
+
+def _feed_drive(model: Model, count: int) -> str:
+    from headway.evaluate.tub import find_tub, read_tub
+    from headway.stages.drive import DriveStage
+
+    root, stage = data_dir(), DriveStage(model)
+    if root and (root / "donkeycar_tub").is_dir():
+        images, source = list(read_tub(find_tub(root / "donkeycar_tub")).images[:count]), "donkeycar_tub"
+    else:
+        images, source = pictures(count)
+    for frame in frames(images):
+        stage(frame)
+    return source
+
+
+def _feed_walks(model: Model, count: int) -> str:
+    """Moments of the ETH/UCY recordings, most crowded first; without them, walks drawn from a seed."""
+    from headway.evaluate.pedestrians import moments, read_split
+    from headway.evaluate.trajectory import predict
+
+    root = data_dir()
+    if root and (root / "eth_ucy").is_dir():
+        listed = [m for r in read_split("zara1", "test") for m in moments(r)]
+        for moment in sorted(listed, key=lambda m: -len(m.ids))[:count]:
+            predict(model, moment)
+        return "eth_ucy zara1, test split, most crowded moments"
+    rng = np.random.default_rng(0)
+    for _ in range(count):
+        model.infer(drawn_walks(model, rng))
+    return "walks drawn at random (no eth_ucy)"
+
+
+def drawn_walks(model: Model, rng: np.random.Generator) -> Feeds:
+    """Sixteen people who walk straight at 0.5 to 1.5 m/s, as the forecast stage would feed them."""
+    feeds: Feeds = {name: np.zeros(spec.shape, np.float32) for name, spec in model.manifest.inputs.items()}
+    people, past = 16, feeds["positions"].shape[2]
+    angle, speed = rng.uniform(0, 2 * np.pi, people), rng.uniform(0.5, 1.5, people)
+    velocity = (speed * np.array([np.cos(angle), np.sin(angle)])).T
+    times = 0.4 * np.arange(1 - past, 1)
+    place = rng.uniform(-8, 8, (people, 1, 2))
+    feeds["positions"][0, :people] = place + velocity[:, None] * times[:, None]
+    feeds["valid"][0, :people] = 1.0
+    return feeds

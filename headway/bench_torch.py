@@ -1,0 +1,95 @@
+"""Torch eager rows of the bench: the installed weights in the network's own code, and the published reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from headway.bench_frames import Feeds
+from headway.errors import ModelError
+from headway.runtime.engine import model_folder
+from headway.runtime.manifest import Manifest, read_manifest, verified_path
+
+REFERENCE_SIZE = 1280
+
+
+def eager_devices() -> list[str]:
+    """ "cpu", and "cuda" where torch has a GPU."""
+    return ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+
+
+def eager(name: str, threads: int, device: str = "cpu") -> Callable[[Feeds], object]:
+    """The installed model as its authors wrote it, fp32, weights from safetensors; raises ModelError if it differs."""
+    folder = model_folder(name)
+    manifest = read_manifest(folder)
+    weights = load_file(verified_path(folder, manifest, "weights"))
+    network, exported = BUILD[manifest.task](manifest, weights)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelError(f"the weights of '{name}' do not fit the network in this checkout: {error}") from None
+    module = exported(network).eval().to(device)
+    torch.set_num_threads(threads)
+
+    def call(feeds: Feeds) -> object:
+        with torch.inference_mode():
+            outputs = module(*(torch.from_numpy(feeds[k]).to(device) for k in manifest.inputs))
+            tensors = outputs if isinstance(outputs, tuple) else (outputs,)
+            return [t.cpu().numpy() for t in tensors]
+
+    return call
+
+
+def _head_pose(manifest: Manifest, weights: dict[str, Any]) -> tuple[torch.nn.Module, Callable[[Any], torch.nn.Module]]:
+    if manifest.name.startswith("directmhp"):
+        from headway.models.directmhp.config import VARIANTS
+        from headway.models.directmhp.network import DirectMHP
+        from headway.models.directmhp.network import Exported as Reference
+
+        return DirectMHP(VARIANTS[manifest.name.rpartition("-")[2]]), Reference
+    from headway.models.head_pose.decode import Exported
+    from headway.models.head_pose.network import HeadPoseNet
+
+    _, height, width, _ = manifest.inputs["image"].shape
+    return HeadPoseNet(), lambda network: Exported(network, height, width)
+
+
+def _trajectory(manifest: Manifest, weights: dict[str, Any]) -> tuple[torch.nn.Module, Callable[[Any], Any]]:
+    from headway.models.trajectory.network import TrajectoryNetwork
+
+    return TrajectoryNetwork(), lambda network: network
+
+
+def _driving(manifest: Manifest, weights: dict[str, Any]) -> tuple[torch.nn.Module, Callable[[Any], Any]]:
+    from headway.models.driving.config import NetworkConfig
+    from headway.models.driving.network import DrivingNetwork
+
+    members = 1 + max(int(key.split(".")[1]) for key in weights if key.startswith("members."))
+    return DrivingNetwork(NetworkConfig(members=members)), lambda network: network
+
+
+BUILD: dict[str, Callable[[Manifest, dict[str, Any]], tuple[torch.nn.Module, Callable[[Any], torch.nn.Module]]]] = {
+    "head-pose": _head_pose,
+    "trajectory": _trajectory,
+    "driving": _driving,
+}
+
+
+def reference_call() -> tuple[Callable[[Feeds], object], Feeds]:
+    """The published S network with its decode at 1280 x 1280, random weights: good for its time and nothing else."""
+    from headway.models.directmhp.config import VARIANTS
+    from headway.models.directmhp.network import DirectMHP, Exported
+
+    torch.manual_seed(0)
+    module = Exported(DirectMHP(VARIANTS["s"])).eval()
+    image = np.random.default_rng(0).random((1, 3, REFERENCE_SIZE, REFERENCE_SIZE), np.float32)
+
+    def call(feeds: Feeds) -> object:
+        with torch.inference_mode():
+            return module(torch.from_numpy(feeds["image"]))
+
+    return call, {"image": image}

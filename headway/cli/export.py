@@ -1,0 +1,77 @@
+"""`headway export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from headway.errors import MissingDependencyError
+
+
+def export(
+    name: Annotated[str, typer.Argument(help="Installed model, or a model folder (a path with a /).")],
+    to: Annotated[str, typer.Option(help="onnx, or tensorrt (an engine built ahead of time).")],
+    out: Annotated[Path, typer.Option(help="Model folder to write; must not hold anything yet.")],
+    precision: Annotated[
+        str, typer.Option(help="fp32, or fp16 (made in the graph, measured before it is kept).")
+    ] = "fp32",
+    data: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Labelled data for the accuracy gate: heads, or a tub. Default: the evaluation data."),
+    ] = None,
+    allow_loss: Annotated[
+        bool, typer.Option("--allow-loss", help="Keep a precision that loses more than the limits; recorded.")
+    ] = False,
+) -> None:
+    """A model for a device: operators checked, precision measured, engine built."""
+    from rich.console import Console
+
+    try:
+        from headway.export.deliver import deliver
+    except ImportError as error:
+        raise MissingDependencyError(f"'{error.name}' is not installed: pip install 'headway[export]'") from None
+    console = Console()
+    with console.status("exporting") as status:
+        delivery = deliver(name, to, precision, out, data, allow_loss, lambda line: status.update(line))
+    for table in _tables(delivery):
+        console.print(table)
+    for note in delivery.notes:
+        console.print(note, soft_wrap=True)
+
+
+def _tables(delivery: Any) -> list[Any]:
+    from rich.table import Table
+
+    tables = []
+    files = Table("file", "KiB", title=str(delivery.folder))
+    files.columns[1].justify = "right"
+    for name, size in delivery.files.items():
+        files.add_row(name, f"{size / 1024:,.0f}")
+    tables.append(files)
+    if delivery.half:
+        table = Table("precision", "layers", title="layers in the graph")
+        table.add_row("FP16", str(len(delivery.half.half)))
+        table.add_row("FP32", str(len(delivery.half.full)))
+        table.add_row("of these by name", ", ".join(delivery.half.islands) or "none")
+        tables.append(table)
+    if delivery.layers:
+        table = Table("precision", "layers", title="layers in the TensorRT engine")
+        for name, count in delivery.layers.items():
+            table.add_row(name, str(count))
+        tables.append(table)
+    if delivery.parity:
+        table = Table("output", "worst |fp16 - fp32|", title=f"on {delivery.parity_source}")
+        for name, worst in delivery.parity.items():
+            table.add_row(name, f"{worst:.3g}")
+        tables.append(table)
+    if delivery.rows:
+        table = Table("metric", "fp32", "fp16", "loss", "limit", "", title=f"accuracy gate on {delivery.gate['data']}")
+        for r in delivery.rows:
+            word = "passed" if r.passed else "ALLOWED by --allow-loss"
+            table.add_row(
+                r.metric, f"{r.reference:.4f}", f"{r.candidate:.4f}", f"{r.loss:+.3f} {r.unit}", f"{r.limit:g}", word
+            )
+        tables.append(table)
+    return tables
