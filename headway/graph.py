@@ -10,7 +10,6 @@ import contextlib
 import importlib.util
 import json
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -25,9 +24,10 @@ from headway.errors import HeadwayError, MissingDependencyError
 from headway.images import COMPRESSED
 from headway.node_config import HeadwayNodeConfig, load, parameter_file
 from headway.pipeline import TASKS
-from headway.ros_environment import child_environment
+from headway.ros_environment import child_environment, own_domain
 
 OUTPUT = "output.mcap"
+LOST_FIRST = "lost in the transport before the first frame came"
 SPARE_S = 30.0  # beyond the length of the bag, for the last answers and the nodes' account
 SIGINT_S, SIGTERM_S = 8.0, 3.0
 
@@ -51,8 +51,9 @@ BETWEEN = {"trajectory": {"heads": "/head_pose/heads"}, "driving": {"risk": "/tr
 class Performance:
     """What a run through the graph gave, beside `output`.
 
-    tasks: task -> {"answered", "dropped", "invalid": {reason: n}, "latency_ms": [...]}; latency is from the publication
-    of the image to the arrival of the answer. diagnostics: node -> its last report. problems: what did not end cleanly.
+    tasks: task -> {"sent", "answered", "dropped", "lost_first", "invalid": {reason: n}, "latency_ms": [...]}. Latency is
+    from the publication of the image to the arrival of the answer. diagnostics: node -> its last report. problems: what
+    did not end cleanly.
     """
 
     output: Path
@@ -63,20 +64,17 @@ class Performance:
     problems: list[str] = field(default_factory=list)
     loss: str = ""
 
-    def sent_to(self, task: str) -> int:
-        """Frames that `task` should have answered: the trajectory task can only answer what head_pose answered."""
-        if task == "trajectory" and "head_pose" in self.diagnostics:
-            return int(self.tasks["head_pose"]["answered"])
-        return self.frames
-
     def unexplained(self, task: str) -> int:
         """Frames neither answered nor counted as dropped."""
-        return self.sent_to(task) - int(self.tasks[task]["answered"]) - int(self.tasks[task]["dropped"])
+        found = self.tasks[task]
+        return int(found["sent"]) - int(found["answered"]) - int(found["dropped"])
 
     def drop_reasons(self, task: str) -> dict[str, int]:
-        """reason -> frames, as the node's diagnostics say."""
+        """reason -> frames, as the node's diagnostics say, and those that were lost before it saw any."""
         node = self.diagnostics.get(task) or self.diagnostics.get("headway") or {}
-        return {k.removeprefix("dropped: "): int(v) for k, v in node.items() if k.startswith("dropped: ")}
+        reasons = {k.removeprefix("dropped: "): int(v) for k, v in node.items() if k.startswith("dropped: ")}
+        first = int(self.tasks[task]["lost_first"])
+        return {**reasons, LOST_FIRST: first} if first else reasons
 
 
 def run_graph(
@@ -106,11 +104,11 @@ def run_graph(
     plan = _plan(bag, out, topics, kinds, hosts, rate)
     (logs / "plan.json").write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
     (logs / "result.json").unlink(missing_ok=True)
-    env = child_environment(free_domain(), len(nodes) + 1)
-    env["ROS_LOG_DIR"] = str((logs / "ros").resolve())
     performance = Performance(out / OUTPUT, topics)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_terminable())
+        env = child_environment(stack.enter_context(own_domain()), len(nodes) + 1)
+        env["ROS_LOG_DIR"] = str((logs / "ros").resolve())
         processes = {}
         for node in nodes:
             arguments = node_arguments(node, topics, kinds, files[node])
@@ -154,18 +152,6 @@ def require_ros() -> None:
             found = False
         if not found:
             raise MissingDependencyError(f"{package.partition('.')[0]} is not installed: {cure}")
-
-
-def free_domain() -> int:
-    """A ROS domain that no process on this machine uses: its first unicast port is free."""
-    for domain in range(11, 100):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind(("127.0.0.1", 7400 + 250 * domain + 10))
-            except OSError:
-                continue
-            return domain
-    raise HeadwayError("no free ROS domain from 11 to 99: too many ROS processes run here")
 
 
 def _hosts(file: Path) -> dict[str, str]:

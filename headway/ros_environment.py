@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
+from headway.errors import HeadwayError
 from headway.paths import share_dir
 
 # Read by Fast DDS up to Jazzy, and from Kilted on.
 PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 
+DOMAINS = range(11, 100)  # above 101 the ports are those that Linux gives to anybody
 SEGMENT_BYTES = 67_108_864  # of each participant, see launch/config/fastdds.xml
 
 
@@ -45,6 +49,34 @@ def child_environment(domain: int, processes: int = 6) -> dict[str, str]:
 def profile_file() -> Path:
     """The Fast DDS profile with shared memory large enough for images."""
     return share_dir() / "launch" / "config" / "fastdds.xml"
+
+
+@contextlib.contextmanager
+def own_domain() -> Iterator[int]:
+    """A ROS domain that nobody else on this machine uses, for as long as the context lasts.
+
+    A domain in use is known by the port of its first participant; one that is only about to be used, by a port that
+    whoever asks here holds.
+    """
+    for domain in DOMAINS:
+        with contextlib.ExitStack() as stack:
+            base = 7400 + 250 * domain
+            try:
+                stack.enter_context(_held(base + 249))
+                with _held(base + 10):
+                    pass
+            except OSError:
+                continue
+            yield domain
+            return
+    raise HeadwayError(f"no free ROS domain in {DOMAINS[0]}..{DOMAINS[-1]}: too many ROS processes run here")
+
+
+@contextlib.contextmanager
+def _held(port: int) -> Iterator[None]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as held:
+        held.bind(("127.0.0.1", port))
+        yield
 
 
 def shared_memory_free() -> int:

@@ -44,7 +44,11 @@ class StageNode(Reports, LifecycleNode):
     def __init__(self, name: str, defaults: NodeConfig, **kwargs: Any) -> None:
         """Declares the parameters. Raises ConfigError for one that was given and does not fit."""
         super().__init__(name, **kwargs)
-        self.config: Any = parameters.declare(self, defaults)
+        try:
+            self.config: Any = parameters.declare(self, defaults)
+        except HeadwayError:
+            self.destroy_node()
+            raise
         self.add_on_set_parameters_callback(self._on_set)
         self.ledger = Ledger()
         self.mailbox: Mailbox | None = None

@@ -121,7 +121,7 @@ class Conductor:
     def _await_answers(self) -> None:
         owing, since = None, time.monotonic()
         while self._going:
-            now_owing = self._recorder.waiting_for(self._frames, self._plan["answers"])
+            now_owing = self._recorder.waiting_for()
             if not now_owing:
                 return
             progress = sum(len(a.answered) for a in self._recorder.accounts.values())
@@ -144,16 +144,12 @@ class Conductor:
             time.sleep(CLOCK_PERIOD_S)
 
     def _result(self, loss: str) -> dict[str, Any]:
-        tasks = {
-            task: {
-                "answered": len(a.answered),
-                "dropped": a.dropped,
-                "invalid": a.invalid,
-                "latency_ms": [round(v, 3) for v in a.latency_ms],
-            }
-            for task, a in self._recorder.accounts.items()
+        return {
+            "frames": self._frames,
+            "tasks": self._recorder.results(),
+            "diagnostics": self._recorder.diagnostics,
+            "loss": loss,
         }
-        return {"frames": self._frames, "tasks": tasks, "diagnostics": self._recorder.diagnostics, "loss": loss}
 
 
 def tell(**fields: Any) -> None:

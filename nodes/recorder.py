@@ -41,7 +41,10 @@ class Recorder:
         self._lock = threading.Lock()
         self._open = True
         self._sent: dict[int, float] = {}  # stamp of the image -> monotonic time of its publication
+        self._frames = 0
         self.accounts = {task: Account() for task in answers}
+        # Tasks in a process of their own that live on the answers of head_pose instead of on images.
+        self._chained = {t for t in answers if t == "trajectory" and not _same_node(answers, t, "head_pose")}
         self.diagnostics: dict[str, dict[str, str]] = {}
         tasks = {topic: task for task, topic in answers.items()}
         for topic, kind in topics.items():
@@ -52,6 +55,7 @@ class Recorder:
     def sent(self, data: bytes) -> None:
         """An image goes out now."""
         with self._lock:
+            self._frames += 1
             self._sent[header_stamp(data)] = time.monotonic()
 
     def _hearing(self, topic: str, kind: str, task: str | None) -> Callable[[bytes], None]:
@@ -84,21 +88,52 @@ class Recorder:
                 name = status.name.partition(":")[0]
                 self.diagnostics[name] = {v.key: v.value for v in status.values}
 
-    def waiting_for(self, frames: int, answers: Mapping[str, str]) -> list[str]:
+    def lost_first(self, task: str) -> int:
+        """Frames that were sent to `task` before the first it saw. A node cannot know of them; here it is counted.
+
+        Its first answer says "frame i of those I know"; that frame's place among all that were sent is known here.
+        """
+        account = self.accounts[task]
+        if not account.answered:
+            return 0
+        index, stamp_ns = next(iter(account.answered.items()))
+        sent = list(self._sent) if task not in self._chained else list(self.accounts["head_pose"].answered.values())
+        return max(0, sent.index(stamp_ns) - index) if stamp_ns in sent else 0
+
+    def sent_to(self, task: str) -> int:
+        """Frames that `task` could answer: the trajectory node gets those that head_pose answered."""
+        return len(self.accounts["head_pose"].answered) if task in self._chained else self._frames
+
+    def waiting_for(self) -> list[str]:
         """Tasks that still owe an answer: fewer frames answered or counted as dropped than were sent to them."""
         with self._lock:
-            owing = []
-            for task in answers:
-                a = self.accounts[task]
-                due = frames
-                if task == "trajectory" and "head_pose" in self.accounts:
-                    due = len(self.accounts["head_pose"].answered)
-                if len(a.answered) + a.dropped < due:
-                    owing.append(task)
-            return owing
+            return [
+                task
+                for task, a in self.accounts.items()
+                if len(a.answered) + a.dropped + self.lost_first(task) < self.sent_to(task)
+            ]
+
+    def results(self) -> dict[str, dict[str, Any]]:
+        """task -> what is known of it, as in headway.graph.Performance.tasks."""
+        with self._lock:
+            return {
+                task: {
+                    "sent": self.sent_to(task),
+                    "answered": len(a.answered),
+                    "dropped": a.dropped + self.lost_first(task),
+                    "lost_first": self.lost_first(task),
+                    "invalid": a.invalid,
+                    "latency_ms": [round(v, 3) for v in a.latency_ms],
+                }
+                for task, a in self.accounts.items()
+            }
 
     def close(self) -> None:
         """Finishes the bag; what comes later is not recorded."""
         with self._lock:
             self._open = False
             self._writer.close()
+
+
+def _same_node(answers: Mapping[str, str], a: str, b: str) -> bool:
+    return a in answers and b in answers and answers[a].rpartition("/")[0] == answers[b].rpartition("/")[0]

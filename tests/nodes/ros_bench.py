@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import threading
 import time
@@ -12,11 +11,11 @@ from typing import Any
 
 import pytest
 import rclpy
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
-from headway.ros_environment import prepare
+from headway.ros_environment import own_domain, prepare
 
-_DOMAINS = itertools.count(20 + os.getpid() % 150)
 SETTLE_S = 0.1  # either end of a connection learns of the other a little later
 
 
@@ -27,21 +26,29 @@ class Bench:
         prepare()
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
         self.context = rclpy.Context()
-        rclpy.init(context=self.context, domain_id=next(_DOMAINS) % 200)
+        self._stack = contextlib.ExitStack()
+        rclpy.init(context=self.context, domain_id=self._stack.enter_context(own_domain()))
         self.executor = SingleThreadedExecutor(context=self.context)
         self.tester = rclpy.create_node("tester", context=self.context)
         self.executor.add_node(self.tester)
+        self._nodes: list[Any] = []
         self.heard: dict[str, list[Any]] = {}
         self._subscriptions: dict[str, Any] = {}
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
 
     def _spin(self) -> None:
-        with contextlib.suppress(ExternalShutdownException):
+        try:
             self.executor.spin()
+        except ExternalShutdownException:
+            pass
+        except RCLError:
+            if self.context.ok():  # else: the context was closed between two steps of the executor
+                raise
 
     def add(self, node: Any) -> Any:
         """Spins `node` too."""
+        self._nodes.append(node)
         self.executor.add_node(node)
         return node
 
@@ -65,10 +72,16 @@ class Bench:
         return publisher
 
     def close(self) -> None:
-        """Ends the graph."""
-        rclpy.shutdown(context=self.context)
+        """Ends the graph and leaves no participant behind that a later test in the same domain could meet."""
+        self.executor.shutdown(timeout_sec=5)
         self._thread.join(5)
+        for node in self._nodes:
+            node.stop()
+            node.destroy_node()
         self.tester.destroy_node()
+        rclpy.shutdown(context=self.context)
+        self.context.destroy()
+        self._stack.close()
 
 
 def wait(condition: Callable[[], bool], what: str, timeout_s: float = 10.0) -> None:

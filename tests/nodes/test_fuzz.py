@@ -30,7 +30,7 @@ stamps = st.tuples(st.integers(-(2**31), 2**31 - 1), st.integers(0, 2**32 - 1))
 
 @pytest.fixture
 def tiny(bench: Bench) -> TinyNode:
-    node = TinyNode(context=bench.context)
+    node: TinyNode = bench.add(TinyNode(context=bench.context))
     assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
     assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
     return node

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,12 +22,14 @@ from headway.bags.topics import InputTopics
 from headway.convert import camera_info, convert_tub, convert_video, encode
 from headway.demo import run_demo
 from headway.errors import BagError, HeadwayError, ModelError
-from headway.graph import Performance, free_domain, node_arguments, run_graph
+from headway.graph import Performance, node_arguments, run_graph
 from headway.images import COMPRESSED, IMAGE
-from headway.node_config import NODE_CONFIGS, parameter_file
+from headway.node_config import NODE_CONFIGS, HeadwayNodeConfig, load, parameter_file
 from headway.paths import sample_dir
-from headway.ros_environment import child_environment
+from headway.replay import replay
+from headway.ros_environment import DOMAINS, child_environment, own_domain
 from headway.runtime.engine import installed_models
+from headway.sensors import stamp_of
 
 pytestmark = pytest.mark.ros
 
@@ -46,15 +50,25 @@ def test_nodes_start_without_torch_or_onnx() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def process(*arguments: str) -> subprocess.Popen[str]:
-    env = child_environment(free_domain())
-    return subprocess.Popen(
-        [sys.executable, *arguments], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+@pytest.fixture
+def process() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts a Python process in a ROS domain of its own."""
+    with contextlib.ExitStack() as stack:
+        env = child_environment(stack.enter_context(own_domain()))
+
+        def start(*arguments: str) -> subprocess.Popen[str]:
+            command = [sys.executable, *arguments]
+            started = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            stack.callback(started.kill)
+            return started
+
+        yield start
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
-def test_a_signal_ends_a_running_node_cleanly_even_twice(sent: signal.Signals) -> None:
+def test_a_signal_ends_a_running_node_cleanly_even_twice(
+    sent: signal.Signals, process: Callable[..., subprocess.Popen[str]]
+) -> None:
     node = process(str(TINY), "--ros-args", "-p", "autostart:=true")
     assert node.stdout
     line = node.stdout.readline()
@@ -76,7 +90,9 @@ def test_a_signal_ends_a_running_node_cleanly_even_twice(sent: signal.Signals) -
         (("-p", "input.transport:=pigeon"), "raw, compressed"),
     ],
 )
-def test_a_bad_parameter_ends_the_start_with_one_line_and_code_2(arguments: tuple[str, ...], word: str) -> None:
+def test_a_bad_parameter_ends_the_start_with_one_line_and_code_2(
+    arguments: tuple[str, ...], word: str, process: Callable[..., subprocess.Popen[str]]
+) -> None:
     node = process("-m", "headway.nodes.head_pose", "--ros-args", *arguments)
     output = node.communicate(timeout=30)[0]
     assert node.returncode == 2
@@ -145,7 +161,7 @@ def faulty_bag(tmp_path: Path) -> Path:
         for i in range(15):
             size = (96, 128) if i != 9 else (48, 64)
             data = encode(rng.integers(0, 255, (*size, 3), np.uint8)).jpeg
-            data = data[: len(data) // 2] if i == 3 else b"" if i == 6 else data
+            data = data[: len(data) // 2] if i == 5 else b"" if i == 7 else data
             stamp_ns = START_NS + i * 66_666_667
             header = {"stamp": messages.stamp(stamp_ns), "frame_id": "lens"}
             bag.write("/cam/compressed", COMPRESSED, {"header": header, "format": "jpeg", "data": data}, stamp_ns)
@@ -157,7 +173,7 @@ def test_faulty_frames_are_answered_with_their_reason_and_the_graph_lives_on(fau
     # The driving task alone: quick enough that no frame has to be dropped, so that every fault must be seen.
     file = tmp_path / "driving_only.yaml"
     file.write_text("headway: {ros__parameters: {models: {head_pose: '', trajectory: ''}}}")
-    performance = run_graph(faulty_bag, tmp_path / "out", composed=True, rate=0.5, parameter_files={"headway": file})
+    performance = run_graph(faulty_bag, tmp_path / "out", composed=True, rate=0.25, parameter_files={"headway": file})
     assert performance.frames == 15
     accounted(performance)
     assert list(performance.tasks) == ["driving"]
@@ -212,13 +228,35 @@ def test_recorded_material_runs_through_the_graph(
     assert performance.frames == 45
     accounted(performance)
     assert performance.tasks["driving"]["answered"] > 0
+    # Live and replay agree: the same frame has the same heads, to the bit, once the camera_info has come.
+    replay(bag, tmp_path / "replay.mcap", load(HeadwayNodeConfig(), "headway"))
+    live = heads_by_stamp(performance.output, "/headway/heads")
+    again = heads_by_stamp(tmp_path / "replay.mcap", "/head_pose/heads")
+    settled = sorted(live)[3:]
+    assert settled
+    for stamp_ns in settled:
+        np.testing.assert_array_equal(live[stamp_ns], again[stamp_ns])
 
 
-def test_domains_of_running_graphs_are_left_alone() -> None:
-    import socket
+def heads_by_stamp(bag: Path, topic: str) -> dict[int, np.ndarray]:
+    """stamp -> (N, 9) box, score, orientation of every valid answer."""
+    with BagReader(bag) as reader:
+        answers = [m.decode() for m in reader.messages([topic])]
 
-    first = free_domain()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 7400 + 250 * first + 10))
-        assert free_domain() != first
-    assert os.environ.get("ROS_DOMAIN_ID") != str(first)
+    def numbers(head: Any) -> list[float]:
+        q = head.orientation
+        return [head.x_min, head.y_min, head.x_max, head.y_max, head.score, q.x, q.y, q.z, q.w]
+
+    return {stamp_of(a): np.array([numbers(h) for h in a.heads]).reshape(-1, 9) for a in answers if a.valid}
+
+
+def test_two_graphs_at_a_time_never_share_a_domain() -> None:
+    with own_domain() as first, own_domain() as second:
+        assert first != second
+        # A participant that never asked: its first port is taken.
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as foreign:
+            third = next(d for d in DOMAINS if d not in (first, second))
+            with contextlib.suppress(OSError):
+                foreign.bind(("0.0.0.0", 7400 + 250 * third + 10))
+            with own_domain() as other:
+                assert other not in (first, second, third)

@@ -116,7 +116,7 @@ def test_debug_image_is_drawn_only_while_somebody_looks(bench: Bench, head_pose:
     pictures = bench.record(Image, "/head_pose/debug_image")
     wait(lambda: head_pose._picture.wanted, "not matched")
     camera.publish(jpeg(2))
-    wait(lambda: len(pictures) == 1, "nothing drawn")
+    wait(lambda: len(pictures) == 1 and len(heard) == 2, "nothing drawn")
     assert pictures[0].encoding == "bgr8"
     assert len(pictures[0].data) == pictures[0].height * pictures[0].step
     assert pictures[0].header == heard[1].header
