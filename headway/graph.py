@@ -51,7 +51,7 @@ BETWEEN = {"trajectory": {"heads": "/head_pose/heads"}, "driving": {"risk": "/tr
 class Performance:
     """What a run through the graph gave, beside `output`.
 
-    tasks: task -> {"sent", "answered", "dropped", "lost_first", "invalid": {reason: n}, "latency_ms": [...]}. Latency is
+    tasks: task -> {"sent", "answered", "dropped", "lost_first", "invalid": {reason: n}, "latency_ms": []}. Latency is
     from the publication of the image to the arrival of the answer. diagnostics: node -> its last report. problems: what
     did not end cleanly.
     """
