@@ -36,6 +36,8 @@ WITHIN_BIN_VARIANCE = BIN_WIDTH**2 / 12.0
 """A bin says no more than "somewhere in here": the variance of a uniform draw from it is the floor of the spread."""
 BLIND_HALF_WIDTH = 1.0
 """Half-width for an image unlike anything seen: the interval covers all of -1..1 whatever the network says."""
+UNFAMILIAR_AT = 1.5
+"""Multiple of the novelty limit from which an image is taken as one of a kind never seen."""
 LOWEST_THROTTLE_SHARE = 0.3
 """Share of the network's throttle that is left at `handover_width`: slow enough to give a person time."""
 FROZEN_AFTER_S = 0.5
@@ -130,8 +132,8 @@ def confidence_of(spread: Array, intercept: float, slope: float) -> Array:
 
 
 def familiarity(novelty: Array, limit: float) -> Array:
-    """1 up to the limit, falling to 0 at twice the limit."""
-    return np.clip(2.0 - np.asarray(novelty, np.float64) / limit, 0.0, 1.0)
+    """1 up to the limit, falling to 0 at UNFAMILIAR_AT times the limit."""
+    return np.clip((UNFAMILIAR_AT - np.asarray(novelty, np.float64) / limit) / (UNFAMILIAR_AT - 1.0), 0.0, 1.0)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ Array = NDArray[np.floating]
 
 NOMINAL = 0.9  # coverage asked of the interval
 SMALL_ERROR = BIN_WIDTH  # an error below the width of a bin counts as small
-NOVELTY_MARGIN = 1.25  # over the largest novelty of the calibration frames
+NOVELTY_MARGIN = 1.1  # over the largest novelty of the calibration frames
 SLOW_QUANTILE, RECOVER_QUANTILE, HANDOVER_QUANTILE = 0.75, 0.9, 1.0  # of the half-widths of the calibration frames
 HANDOVER_MARGIN = 1.1  # hand-over begins above every width that calibration frames showed
 TEMPERATURES = np.geomspace(0.25, 6.0, 400)

@@ -17,15 +17,16 @@ images like the training images). What becomes of them: headway/stages/drive.py.
 The donkeycar sample tub (`donkeycar_tub`): 1,000 real 160x120 frames of one drive, about two laps of one indoor track
 with a human's steering and throttle. Source: repository autorope/donkeycar, MIT; no separate statement on the data.
 `user/angle` is + to the right there and is negated. Of the blocks of 30 frames every fifth is for testing, frames
-within ten of a test block are thrown away ({frames}). Each member leaves out one fold of the training blocks, with
-the same gap; each training frame, as predicted by the member that has not seen its block, sets the numbers in the
+within ten of a test block are thrown away:
+{frames}. Each member leaves out one fold of the training blocks, with the
+same gap; each training frame, as predicted by the member that has not seen its block, sets the numbers in the
 manifest's `config` (temperature, conformal scale, confidence, widths). Nothing was selected on test frames.
 Training labels are smoothed over time inside each run of training frames; calibration and test use what the human did.
 Augmentation: mirror (steering negated, bin k -> 10 - k), light, colour, blur, noise, covered patches, vertical shift.
 
     {command}
 
-Seeds {seed} and up, {seconds:.0f} s on one CPU thread, log in `train.jsonl`.
+Seeds {seed} and up, {seconds:.0f} s of wall time on one thread of a shared CPU, log in `train.jsonl`.
 
 ## Measured
 `headway evaluate driving --data donkeycar_tub`, {test_frames} held-out frames in {test_blocks} blocks:
@@ -48,6 +49,7 @@ counts as small below {small_error:.3f}, one bin.
   how well this track is driven, nothing about roads. Anywhere else the novelty is meant to take the confidence away.
 - The parts hold few independent blocks: coverage and ECE on the test blocks can be off by several points, see the
   interval above. Two test blocks hold manoeuvres in which the human steered late; they carry most of the error.
+- Confidence errs on the low side and the interval on the wide side: single members set them, the ensemble drives.
 - Open loop only: how the errors add up while driving is not measured here.
 - Novelty compares what an image is made of with the training images. A road that looks like the track but leads
   elsewhere is familiar to it.
@@ -68,7 +70,7 @@ episode: each member leaves out every {members}th; what it has not seen calibrat
 
     {command}
 
-{seconds:.0f} s of the last training round on one CPU thread, log in `train.jsonl`.
+{seconds:.0f} s of wall time for the last round on one thread of a shared CPU, log in `train.jsonl`.
 
 ## Measured
 `headway evaluate driving --world roadworld --runs {runs}`: roads with seeds from {first_seed}, never trained on; all

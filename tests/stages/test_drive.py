@@ -12,7 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headway.bags import BagReader
 from headway.errors import FrameError, ModelError
+from headway.images import decode_image
+from headway.paths import sample_dir
 from headway.runtime.engine import Model, open_model
 from headway.runtime.manifest import FileEntry, Manifest, TensorSpec
 from headway.stages import drive as d
@@ -264,6 +267,18 @@ def test_the_shipped_model_claims_nothing_on_images_that_are_no_track(installed,
     answers = [stage(Frame(stamp_ns=START + i * 50_000_000, image=image.astype(np.uint8))) for i in range(70)]
     assert max(a.confidence for a in answers) < 0.2
     assert answers[-1].state == DriveState.STOP
+
+
+def test_the_shipped_model_doubts_a_street_that_it_has_never_seen(installed):
+    bag = sample_dir() / "street-vehicle.mcap"
+    with BagReader(bag) as reader:
+        images = [decode_image(m.decode()) for m in reader.messages(["/camera/image_raw/compressed"])][::3]
+    stage = DriveStage(installed)
+    answers = [stage(Frame(stamp_ns=START + i * 200_000_000, image=image)) for i, image in enumerate(images)]
+    assert len(answers) == 50
+    assert np.median([a.confidence for a in answers]) < 0.3
+    assert all(a.state != DriveState.DRIVE for a in answers)
+    assert max(a.state for a in answers) >= DriveState.HANDOVER
 
 
 def test_the_same_frame_twice_gives_the_same_answer(installed):
