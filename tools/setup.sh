@@ -12,7 +12,8 @@ if ls /opt/ros/*/setup.bash >/dev/null 2>&1; then
   site_packages=(--system-site-packages)
 fi
 [ -x "$VENV/bin/python" ] || "${PYTHON:-python3}" -m venv "${site_packages[@]}" "$VENV"
-pip() { "$VENV/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
+# Warnings of setuptools about links and editable installs are nothing that a user could act on.
+pip() { PYTHONWARNINGS=ignore "$VENV/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
 echo "installing headway${extras:+[$extras]} into ${VENV#"$PWD"/} ..."
 pip install --upgrade pip wheel setuptools
 case ",$extras," in

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import click
 import typer
 from rich.console import Console
 
@@ -19,6 +18,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "headway.cli.replay": ("replay",),
     "headway.cli.models": ("models",),
     "headway.cli.export": ("export",),
+    "headway.cli.bench": ("bench",),
     "headway.cli.doctor": ("doctor",),
 }
 GROUPS: dict[str, tuple[str, dict[str, str]]] = {
@@ -95,18 +95,12 @@ def main() -> None:
         sys.argv = [sys.argv[0], *(a for a in sys.argv[1:] if a != "--debug")]
     console = Console(stderr=True, soft_wrap=True)
     try:
-        code = build()(standalone_mode=False)
+        build()()
     except HeadwayError as error:
         if debug:
             raise
         console.print(f"[bold red]error:[/] {_escape(str(error))}", highlight=False)
         raise SystemExit(error.exit_code) from None
-    except click.exceptions.ClickException as error:
-        error.show()
-        raise SystemExit(2) from None
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        console.print("[bold red]stopped[/]")
-        raise SystemExit(130) from None
     except ImportError as error:
         if debug or (error.name or "").startswith("headway."):
             raise
@@ -116,7 +110,6 @@ def main() -> None:
             highlight=False,
         )
         raise SystemExit(1) from None
-    raise SystemExit(code if isinstance(code, int) else 0)
 
 
 def _escape(text: str) -> str:

@@ -8,7 +8,6 @@ from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from headway.errors import ModelError
 
@@ -43,20 +42,11 @@ def models(
             )
         except ModelError as error:
             problems.append(str(error))
-    table = Table(title="installed models")
-    for column in ("name", "task", "parameters", "hash", "files", "accuracy", "licence of the data"):
-        table.add_column(column, overflow="fold")
+    console = Console(soft_wrap=True, highlight=False)
     for row in rows:
-        table.add_row(
-            row["name"],
-            row["task"],
-            f"{row['parameters']:,}",
-            row["hash"][:12],
-            row["state"],
-            row["accuracy"],
-            row["data_licence"],
-        )
-    Console().print(table)
+        console.print(f"[bold]{row['name']}[/]  {row['parameters']:,} parameters  {row['hash'][:12]}  {row['state']}")
+        console.print(f"  accuracy: {row['accuracy'] or 'not recorded'}", markup=False)
+        console.print(f"  data: {row['data_licence'] or 'not recorded'}", markup=False)
     if json_file:
         json_file.write_text(json.dumps({"models": rows, "problems": problems}, indent=1) + "\n", encoding="utf-8")
     if problems:

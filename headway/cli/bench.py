@@ -1,0 +1,110 @@
+"""`headway bench`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+PIPELINE, ALL = "pipeline", "all"
+
+
+def bench(
+    name: Annotated[str, typer.Argument(help="Installed model, 'pipeline', or 'all' of them in one run.")],
+    engines: Annotated[str, typer.Option(help="Engines, with commas; default: all that this machine has.")] = "",
+    rounds: Annotated[int, typer.Option(help="Turns of each engine.", min=10)] = 100,
+    threads: Annotated[int, typer.Option(help="CPU threads of each engine.", min=1)] = 1,
+    torch: Annotated[bool, typer.Option("--torch/--no-torch", help="A row of torch eager, if it is installed.")] = True,
+    reference: Annotated[
+        bool, typer.Option("--reference", help="Also the published S network at 1280 px in torch eager: slow.")
+    ] = False,
+    json_file: Annotated[Optional[Path], typer.Option("--json", help="Write the numbers to this file.")] = None,  # noqa: UP045
+) -> None:
+    """Times of networks and of the whole pipeline on this machine, engines interleaved."""
+    import json
+    import shlex
+    import sys
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from headway.bench import Bench, bench_network
+    from headway.bench_machine import machine
+    from headway.bench_pipeline import bench_crowd, bench_pipeline
+    from headway.errors import UsageError
+    from headway.runtime.engine import ENGINES, installed_models
+
+    chosen = tuple(filter(None, engines.split(","))) or ENGINES
+    unknown = [engine for engine in chosen if engine not in ENGINES]
+    if unknown:
+        raise UsageError(f"--engines: '{unknown[0]}' is none of {', '.join(ENGINES)}")
+    found, before = Bench(), machine(threads)
+    networks = installed_models() if name == ALL else [] if name == PIPELINE else [name]
+    console = Console()
+    with Progress(console=console) as bars:
+        for network in networks:
+            with_reference = reference and (name != ALL or network == "head-pose")
+            bench_network(found, network, chosen, rounds, threads, torch, with_reference, _bar(bars, network))
+        if name in (PIPELINE, ALL):
+            bench_pipeline(found, [e for e in chosen if e != "auto"], rounds, threads, _bar(bars, PIPELINE))
+            bench_crowd(found, chosen[0] if engines else "onnxruntime", max(rounds // 3, 20), threads)
+    content = {
+        "rows": found.rows,
+        "ratios": found.ratios,
+        "pipeline": found.pipeline,
+        "inputs": found.inputs,
+        "skipped": found.skipped,
+        "machine": {**before, "load_1min_after": machine(threads)["load_1min"]},
+        "command": "headway " + shlex.join(sys.argv[1:]),
+    }
+    _print(console, content)
+    if json_file:
+        json_file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _bar(bars: Any, label: str) -> Callable[[int, int], None]:
+    task = bars.add_task(label, total=None)
+    return lambda done, total: bars.update(task, completed=done, total=total)
+
+
+def _print(console: Any, content: dict[str, Any]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    machine = content["machine"]
+    title = (
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} thread(s), load {machine['load_1min']:.1f}"
+    )
+    table = Table("network", "engine", "precision", "p50 ms", "p95 ms", "p99 ms", "CPU p50 ms", "calls", title=title)
+    for column in table.columns[3:]:
+        column.justify = "right"
+    for r in content["rows"]:
+        times = [f"{r[k]:.2f}" for k in ("p50_ms", "p95_ms", "p99_ms")]
+        cpu = f"{r['cpu_p50_ms']:.2f}" if "cpu_p50_ms" in r else ""
+        table.add_row(r["name"], r["engine"], r["precision"], *times, cpu, str(r["calls"]))
+    console.print(table)
+    for engine, found in content["pipeline"].items():
+        if "stages" not in found:
+            continue
+        stages = Table("stage", "p50 ms", "p99 ms", "share", title=f"pipeline on {engine}")
+        for stage, values in found["stages"].items():
+            stages.add_row(stage, f"{values['p50_ms']:.2f}", f"{values['p99_ms']:.2f}", f"{values['share']:.1%}")
+        stages.add_row(
+            "not network", f"{found['outside_network_p50_ms']:.2f}", "", f"{found['outside_network_share']:.1%}"
+        )
+        console.print(stages)
+    if content["ratios"]:
+        ratios = Table("ratio", "", title="ratios of medians in this run")
+        for label, value in content["ratios"].items():
+            ratios.add_row(label, f"{value:.2f}")
+        console.print(ratios)
+    for engine, reason in content["skipped"].items():
+        console.print(f"not run: {escape(engine)}: {escape(reason)}", soft_wrap=True, highlight=False)
+    if machine["load_1min"] > 0.5 * machine["cores"]:
+        console.print(
+            f"other programs share the cores (load {machine['load_1min']:.1f} on {machine['cores']}): "
+            "wall times are too long; ratios of CPU time hold",
+            soft_wrap=True,
+        )
