@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import itertools
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from ros_bench import Bench, wait
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu
 from visualization_msgs.msg import MarkerArray
 
+from headway.errors import EngineError
 from headway.runtime.engine import installed_models
 from headway_msgs.msg import DriveCommand, ForecastArray, Head, HeadArray, Risk, RiskArray
 
@@ -225,6 +227,52 @@ def test_command_ramps_to_a_stop_when_the_camera_stops(bench: Bench) -> None:
     assert speeds[0] > 0.0, "the vehicle was rolling"
     assert all(b <= a + 0.05 for a, b in itertools.pairwise(speeds))
     assert twists[-1].twist.linear.x == 0.0
+
+
+def test_a_network_that_hangs_does_not_stop_the_heartbeat(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    from headway.nodes.driving import DrivingNode
+
+    node = started(bench, DrivingNode, heartbeat_s=0.1)
+    hang = threading.Event()
+    infer = node._task._drive
+    monkeypatch.setattr(node._task, "_drive", lambda frame: (hang.wait(20), infer(frame))[1])
+    commands = bench.record(DriveCommand, "/driving/command")
+    bench.matched("/driving/command")
+    camera = bench.publisher(Image, "image")
+    camera.publish(picture(1))
+    wait(lambda: node._worker.busy_since_ns > 0, "the frame was not taken")
+    commands.clear()
+    wait(lambda: len(commands) > 5, "the heartbeat stopped")
+    assert not any(c.valid for c in commands)
+    hang.set()
+    indices = iter(range(2, 1000))
+
+    def recovered() -> bool:
+        camera.publish(picture(next(indices)))
+        time.sleep(0.05)
+        return any(c.valid for c in commands)
+
+    wait(recovered, "the node did not recover")
+
+
+def test_a_network_that_fails_is_answered_with_its_words_and_the_next_frame_is_fine(
+    bench: Bench, head_pose: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = bench.record(HeadArray, "/head_pose/heads")
+    bench.matched("/head_pose/heads")
+    camera = bench.publisher(CompressedImage, "image/compressed")
+
+    def fail(*_: Any) -> None:
+        raise EngineError("ONNX Runtime failed: out of memory")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(head_pose._task, "_heads", fail)
+        camera.publish(jpeg(1))
+        wait(lambda: len(heard) == 1, "not answered")
+    camera.publish(jpeg(2))
+    wait(lambda: len(heard) == 2, "not answered after the failure")
+    assert (heard[0].valid, heard[0].reason) == (False, "ONNX Runtime failed: out of memory")
+    assert heard[1].valid
 
 
 @pytest.mark.parametrize("good", [True, False], ids=["good frame", "unknown encoding"])
