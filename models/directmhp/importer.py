@@ -83,7 +83,7 @@ def import_checkpoint(path: Path, variant: str, size: int, image: np.ndarray, ou
 
 def square_input(image: np.ndarray, size: int) -> np.ndarray:
     """(H, W, 3) uint8 BGR -> (1, 3, size, size) float32 RGB 0..1, letterboxed on grey."""
-    from headway.stages.letterbox import letterbox
+    from headway.stages.letterbox import Letterbox
 
-    boxed, _ = letterbox(image, (size, size))
+    boxed = Letterbox(size, size)(image)[0]
     return np.ascontiguousarray(boxed[..., ::-1].transpose(2, 0, 1)[None], dtype=np.float32) / 255.0
