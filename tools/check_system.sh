@@ -21,7 +21,9 @@ fi
 if [ "${1:-}" = render ]; then
   # The tests draw people off-screen through EGL with Mesa's software rasteriser.
   ldconfig -p 2>/dev/null | grep -q 'libEGL.so.1' || missing+=(libegl1)
-  ls /usr/lib/*/dri/*swrast*.so /usr/lib/*/libgallium*.so /usr/lib/*/libEGL_nvidia.so* >/dev/null 2>&1 || missing+=(libgl1-mesa-dri)
+  # One of these is enough: Mesa's rasteriser (its name depends on the release) or NVIDIA's own EGL.
+  { compgen -G '/usr/lib/*/dri/*swrast*.so' || compgen -G '/usr/lib/*/libgallium*.so' ||
+    compgen -G '/usr/lib/*/libEGL_nvidia.so*'; } >/dev/null || missing+=(libgl1-mesa-dri)
 fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 echo "error: missing system packages: ${missing[*]}" >&2
