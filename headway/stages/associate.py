@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 
 def associate(cost: NDArray[np.floating], gate: float) -> list[tuple[int, int]]:
@@ -14,6 +13,8 @@ def associate(cost: NDArray[np.floating], gate: float) -> list[tuple[int, int]]:
     """
     if not cost.size:
         return []
+    from scipy.optimize import linear_sum_assignment
+
     allowed = np.isfinite(cost) & (cost <= gate)
     # One forbidden pair must outweigh every allowed cost together, so that it is used only where nothing else is left.
     forbidden = (1.0 + gate) * (min(cost.shape) + 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import chndtr
 
 from headway.config import Config, parameter
 from headway.errors import ModelError
@@ -52,6 +51,8 @@ class HeadStage:
     """Frame -> Heads. Works on any `head-pose` model folder; the input size comes from its manifest."""
 
     def __init__(self, model: Model, config: HeadConfig | None = None) -> None:
+        import scipy.special  # noqa: F401 - half a second that belongs to configure, not to a node's start or first frame
+
         self.model, self.config = model, config or HeadConfig()
         spec, output = model.manifest.inputs.get("image"), model.manifest.outputs.get("candidates")
         if spec is None or output is None or len(spec.shape) != 4 or spec.shape[0] != 1 or spec.shape[3] != 3:
@@ -101,6 +102,8 @@ def attention_probability(rotation: Array, sigma_deg: Array) -> Array:
     each normal with s = sigma_deg · sqrt(π/8), two turn the gaze: so its true offset is a Rice variable and
     P(offset < 15°) = F(15² / s²), F the noncentral chi-square law of 2 degrees of freedom with noncentrality a² / s².
     """
+    from scipy.special import chndtr
+
     angle = np.degrees(np.arccos(np.asarray(rotation, float)[:, 2, 2].clip(-1.0, 1.0)))
     s = np.maximum(np.asarray(sigma_deg, float), SMALLEST_SIGMA_DEG) * SIGMA_TO_AXIS
     probability = chndtr((ATTENTION_DEG / s) ** 2, 2.0, (angle / s) ** 2)

@@ -62,6 +62,8 @@ class TrackStage:
     """Keeps the tracks from frame to frame. Not thread-safe; one instance for one camera."""
 
     def __init__(self, config: TrackConfig | None = None) -> None:
+        import scipy.optimize  # noqa: F401 - slow to load: at configure, not at a node's start or first frame
+
         self.config = config or TrackConfig()
         self.reset()
 
