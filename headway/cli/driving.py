@@ -16,6 +16,7 @@ def evaluate(
     routes: Annotated[str, typer.Option(help="World: routes, with commas; default the published three.")] = "",
     runs: Annotated[int, typer.Option(help="World: seeded runs for each route and driver.", min=1)] = 10,
     stress: Annotated[str, typer.Option(help="World: disturbances, with commas, or 'all'.")] = "",
+    record: Annotated[Optional[Path], typer.Option(help="World: one headway run as a bag (.mcap).")] = None,  # noqa: UP045
     json_file: Annotated[Optional[Path], typer.Option("--json", help="Write the numbers here.")] = None,  # noqa: UP045
 ) -> None:
     """Steering error and confidence on held-out real frames, or whole drives in a closed-loop world."""
@@ -33,7 +34,7 @@ def evaluate(
             raise UsageError(f"--part {part}: test or train is wanted")
         report = open_loop(open_model(model or "driving", "driving"), _data_folder(data), part)
     else:
-        report = _closed_loop(open_model(model or "driving-roadworld", "driving"), world, routes, runs, stress)
+        report = _closed_loop(open_model(model or "driving-roadworld", "driving"), world, routes, runs, stress, record)
     report["command"] = " ".join(["headway", *sys.argv[1:]])
     _print(report)
     if json_file is not None:
@@ -85,7 +86,7 @@ def train(
     _print(report)
 
 
-def _closed_loop(model: Any, world: str, routes: str, runs: int, stress: str) -> dict[str, Any]:
+def _closed_loop(model: Any, world: str, routes: str, runs: int, stress: str, record: Path | None) -> dict[str, Any]:
     from headway.evaluate.roads import STRESSES, evaluate_world
 
     disturbances = STRESSES if stress == "all" else tuple(filter(None, stress.split(",")))
@@ -95,7 +96,8 @@ def _closed_loop(model: Any, world: str, routes: str, runs: int, stress: str) ->
         def show(what: str, done: int, total: int) -> None:
             bar.update(task, completed=done, total=total, description=f"driving, {what}")
 
-        return evaluate_world(model, world, tuple(filter(None, routes.split(","))), runs, disturbances, show)
+        chosen = tuple(filter(None, routes.split(",")))
+        return evaluate_world(model, world, chosen, runs, disturbances, show, record)
 
 
 def _bar() -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from headway.errors import UsageError
@@ -14,6 +15,7 @@ from headway.evaluate.closed_loop import (
     HeadwayDriver,
     compare,
     confidence_of_runs,
+    drive,
     paired,
     table_of,
 )
@@ -22,6 +24,7 @@ from headway.evaluate.stress import STRESSES, make_stress
 from headway.runtime.engine import Model
 from headway.stages.drive import DriveStage
 from headway.worlds import open_world
+from headway.worlds.record import RunRecorder
 
 PUBLISHED_ROUTES = ("straight", "one-turn", "two-turn")
 
@@ -33,10 +36,12 @@ def evaluate_world(
     runs: int = 10,
     stress: Sequence[str] = (),
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    record: Path | None = None,
 ) -> dict[str, Any]:
     """The report: per route and driver the means over `runs` seeds, paired differences, confidence, stress.
 
     routes: names of the world's routes, () for the published three, or all of the world's where it lacks them.
+    record: an .mcap file that gets the first run of `headway`, for replay and for the nodes.
     """
     world = open_world(world_name)
     chosen = list(routes) or [r for r in PUBLISHED_ROUTES if r in world.routes] or list(world.routes)
@@ -49,6 +54,9 @@ def evaluate_world(
         "headway": HeadwayDriver(model),
         "expert": ExpertDriver(world),
     }
+    if record is not None:
+        with RunRecorder(record) as recorder:
+            drive(world, drivers["headway"], chosen[0], FIRST_SEED, watch=recorder.step)
     calibration = DriveStage(model).calibration
     results, failed = compare(world, drivers, chosen, runs, partial(progress, "clean"))
     clean = [run for by_driver in results.values() for run in by_driver["headway"] if not run.failed]

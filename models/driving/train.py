@@ -108,7 +108,7 @@ def fit(
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     # The image arrives with its channels last: weights in the same order save a fifth of the time on a CPU.
-    network = DrivingNetwork(network_config).to(memory_format=torch.channels_last)
+    network = DrivingNetwork(network_config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch leaves this overload out of its stubs
     log: list[dict[str, float]] = []
     for index in range(network_config.members):
         log += train_member(network, index, folds[index], config, progress)
