@@ -37,9 +37,10 @@ def eager(name: str, threads: int, device: str = "cpu") -> Callable[[Feeds], obj
 
     def call(feeds: Feeds) -> object:
         with torch.inference_mode():
-            outputs = module(*(torch.from_numpy(feeds[k]).to(device) for k in manifest.inputs))
-            tensors = outputs if isinstance(outputs, tuple) else (outputs,)
-            return [t.cpu().numpy() for t in tensors]
+            tensors = {k: torch.from_numpy(feeds[k]).to(device) for k in manifest.inputs}
+            # By name where there are several: a manifest does not keep the order of the network's arguments.
+            outputs = module(*tensors.values()) if len(tensors) == 1 else module(**tensors)
+            return [t.cpu().numpy() for t in (outputs if isinstance(outputs, tuple) else (outputs,))]
 
     return call
 
