@@ -33,7 +33,7 @@ class OrientationBuffer:
     def push(self, stamp_ns: int, quaternion: Array) -> bool:
         """Adds an IMU orientation (4,) x, y, z, w, IMU frame -> world. False where it was refused.
 
-        Refused: NaN, a length far from one, a stamp that is not newer. After a clock step back the buffer starts afresh.
+        Refused: NaN, a length far from one, a stamp that is not newer. A clock step back starts the buffer afresh.
         """
         q = np.asarray(quaternion, float)
         # A driver that rounds is forgiven; anything far from unit length is no orientation.
