@@ -52,9 +52,12 @@ class Errors:
 class Stages:
     """Tracks, forecast and risk as on the device, with the column of the person that each track is looking at."""
 
-    def __init__(self, model: Model, nominal: float) -> None:
+    def __init__(self, model: Model, nominal: float, memory_s: float | None = None) -> None:
+        config = ForecastConfig(nominal=nominal)
+        if memory_s is not None:
+            config = replace(config, memory_s=memory_s)
         self.tracks = TrackStage(TrackConfig())
-        self.forecast = ForecastStage(model, ForecastConfig(nominal=nominal))
+        self.forecast = ForecastStage(model, config)
         self.risk = RiskStage(RiskConfig(alert_s=HORIZON_S))
         self._column: dict[int, int] = {}
 
@@ -72,10 +75,17 @@ class Stages:
         return forecast, rows, alerts
 
 
-def run_walk(walk: Walk, model: Model, nominal: float, counts: dict[str, AlertCount], errors: Errors) -> None:
+def run_walk(
+    walk: Walk,
+    model: Model,
+    nominal: float,
+    counts: dict[str, AlertCount],
+    errors: Errors,
+    memory_s: float | None = None,
+) -> None:
     """One wearer: every frame through every model; alerts and errors are added to `counts` and `errors`."""
     frames, people = walk.seen.shape
-    stages = Stages(model, nominal)
+    stages = Stages(model, nominal, memory_s)
     published = [HeadsUpTrack(walk.rate) for _ in range(people)]
     alerts = {m: np.zeros((frames, people), bool) for m in ("headway", "heads-up", "line-fit")}
     every = round(_EVERY_S * walk.rate)

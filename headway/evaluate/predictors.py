@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from headway.stages.heads_up import filter_weights
+
 Array = NDArray[np.floating]
 Predictor = Callable[[Array, int], Array]
 """(n, P, 2) past without gaps, newest last, and a number of steps T -> (n, T, 2)."""
@@ -27,4 +29,17 @@ def line_fit(past: Array, future: int) -> Array:
     return now[:, None] + slope[:, None] * np.arange(1, future + 1)[:, None]
 
 
-BASELINES: dict[str, Predictor] = {"constant-velocity": constant_velocity, "line-fit": line_fit}
+def heads_up(past: Array, future: int) -> Array:
+    """The published HEADS-UP filter, seen from the newest position, one frame a step.
+
+    It starts from x0 = 0, the wearer, so where the origin lies matters: here it is the mean of everybody's last
+    position, which is kind to it.
+    """
+    origin = past[:, -1].mean(axis=0)
+    place, velocity = filter_weights(past.shape[1])
+    local = past - origin
+    start, step = (np.einsum("t,ntd->nd", w, local) for w in (place, velocity))
+    return origin + start[:, None] + step[:, None] * np.arange(future)[:, None]
+
+
+BASELINES: dict[str, Predictor] = {"constant-velocity": constant_velocity, "line-fit": line_fit, "heads-up": heads_up}

@@ -19,6 +19,7 @@ from headway.config import Config, parameter
 from headway.errors import ModelError
 from headway.runtime.engine import Model
 from headway.runtime.manifest import verified_path
+from headway.stages.memory import ForecastMemory
 from headway.types import Forecast, Odometry, Tracks
 
 Array = NDArray[np.floating]
@@ -34,6 +35,9 @@ class ForecastConfig(Config):
     """What is asked of the predictor."""
 
     nominal: float = parameter(0.9, "probability that a person's whole path stays within the radius", 0.5, 0.99)
+    memory_s: float = parameter(
+        0.05, "time after which an earlier forecast counts 1/e; 0: no memory, seconds", 0.0, 2.0
+    )
     use_head_direction: bool = parameter(True, "tell the network where heads look, where that is known")
 
 
@@ -49,11 +53,11 @@ class ForecastStage:
         self.step_s = float(model.manifest.config.get("step_s", 0.4))
         self._feeds = {name: np.zeros(spec.shape, np.float32) for name, spec in inputs.items()}
         self._radius = Calibration.read(model)
+        self._memory = ForecastMemory(self.config.memory_s, self.step_s)
 
     def reset(self) -> None:
-        """Forgets what was fed before."""
-        for feed in self._feeds.values():
-            feed[:] = 0
+        """Forgets earlier forecasts."""
+        self._memory.reset()
 
     def __call__(self, tracks: Tracks, odometry: Odometry | None) -> Forecast:
         """Forecast of everybody in `tracks`. `odometry` is not needed beyond `tracks.ego_velocity`, which came from it.
@@ -64,7 +68,8 @@ class ForecastStage:
         if n == 0:
             return self._forecast(tracks, np.zeros((0, self.modes, self.future, 2)), np.zeros((0, self.modes)))
         grid, valid = resample(tracks, self.past, self.step_s)
-        self.reset()
+        for feed in self._feeds.values():
+            feed[:] = 0
         self._feeds["positions"][0, :n], self._feeds["valid"][0, :n] = grid[:n], valid[:n]
         if self.config.use_head_direction:
             self._feeds["head_direction"][0, :n] = np.nan_to_num(tracks.head_direction[:n])
@@ -74,7 +79,8 @@ class ForecastStage:
         if tracks.ego_velocity is not None:
             ahead = self.step_s * np.arange(1, self.future + 1)
             modes = modes - ahead[:, None] * tracks.ego_velocity
-        return self._forecast(tracks, modes, probability / probability.sum(axis=1, keepdims=True))
+        probability /= probability.sum(axis=1, keepdims=True)
+        return self._forecast(tracks, *self._memory(tracks.stamp_ns, tracks.ids[:n], modes, probability))
 
     def _forecast(self, tracks: Tracks, modes: Array, probability: Array) -> Forecast:
         nominal = self.config.nominal

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,18 +28,28 @@ MAX_UNSEEN_S = 0.5
 
 def predict(points: Array, steps: int) -> Array:
     """points (n, 2) semi-local metres, one a frame, oldest first -> (steps, 2), one a frame."""
-    transition = np.eye(4)
-    transition[0, 2] = transition[1, 3] = 1.0
-    state, covariance = np.zeros(4), np.zeros((4, 4))
-    for point in np.asarray(points, float)[-MAX_POINTS:]:
-        gain = covariance[:, :2] @ np.linalg.inv(covariance[:2, :2] + np.eye(2))
-        state = state + gain @ (point - state[:2])
-        covariance = covariance - gain @ covariance[:2]
+    points = np.asarray(points, float)[-MAX_POINTS:]
+    place, velocity = filter_weights(len(points))
+    # The filter ends with the state one frame ahead already: that is the first point of the forecast.
+    return place @ points + np.arange(steps)[:, None] * (velocity @ points)
+
+
+@lru_cache(maxsize=MAX_POINTS + 1)
+def filter_weights(count: int) -> tuple[Array, Array]:
+    """(count,) weights of the points in the filter's last position and velocity.
+
+    The covariances do not depend on the points and x and y do not touch each other, so the filter is a weighted sum: it
+    is run once on unit impulses.
+    """
+    transition = np.array([[1.0, 1.0], [0.0, 1.0]])
+    state, covariance = np.zeros((2, count)), np.zeros((2, 2))
+    for point in np.eye(count):
+        gain = covariance[:, 0] / (covariance[0, 0] + 1.0)
+        state = state + gain[:, None] * (point - state[0])
+        covariance = covariance - np.outer(gain, covariance[0])
         state = transition @ state
-        covariance = transition @ covariance @ transition.T + np.eye(4)
-    # The loop ends with the state one frame ahead already: that is the first point of the forecast.
-    ahead = np.arange(steps)[:, None]
-    return state[:2] + ahead * state[2:]
+        covariance = transition @ covariance @ transition.T + np.eye(2)
+    return state[0], state[1]
 
 
 @dataclass
