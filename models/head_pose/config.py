@@ -48,10 +48,10 @@ class TrainConfig:
     crop_batch: int = 48
     crop_share: float = 0.4
     # Until here crops and frames take turns, then frames alone set the statistics of the batch norms.
-    mixed_share: float = 0.8
+    mixed_share: float = 0.6
     frame_size: int = 256
     frame_batch: int = 8
-    learning_rate: float = 3e-3
+    learning_rate: float = 2.5e-3
     weight_decay: float = 0.02
     warmup_steps: int = 100
     # The raw 6D squared error has a gradient everywhere; the geodesic error takes over after this share of the run.

@@ -20,6 +20,9 @@ CROP_HEAD_SHARE = 0.45
 CROP_HEAD_PX = 14.0
 """Heads smaller than this in the rendered picture are left to the frames."""
 
+HEAD_SIZED_SHARE = 0.5
+"""Share of the frames that are scaled for one head; the rest keep the sizes that the scene has."""
+
 LARGEST_UPSCALE = 2.0
 """Beyond twice its rendered size a head is a blur that no camera makes."""
 
@@ -97,12 +100,26 @@ class Sampler:
         row = int(self.rng.integers(len(self.images)))
         height, width = self.images[row].shape[:2]
         scale = self.size / max(height, width) * np.exp(self.rng.uniform(np.log(0.9), np.log(2.4)))
+        kind = self.rng.random()
+        if kind < HEAD_SIZED_SHARE:
+            return self._head_sized()
         here = self._rows[row]
-        if len(here) and self.rng.random() < 0.7:
+        if len(here) and kind < 0.85:
             box = self.labels.boxes[self.rng.choice(here)]
             return self._warped(row, (box[:2] + box[2:]) / 2, scale, 0.35 * self.size)
         centre = np.array([width, height]) * self.rng.uniform(0.3, 0.7, 2)
         return self._warped(row, centre, scale, 0.1 * self.size)
+
+    def _head_sized(self) -> Sample:
+        """A frame scaled for one of its heads, all sizes alike: rendered heads are mostly small, and the coarse levels
+        would hardly ever learn."""
+        head = int(self.rng.choice(self._good))
+        box = self.labels.boxes[head]
+        px = max(float(np.sqrt((box[2] - box[0]) * (box[3] - box[1]))), 1.0)
+        wanted = np.exp(self.rng.uniform(np.log(12.0), np.log(0.9 * self.size)))
+        scale = float(np.clip(wanted / px, 0.4, LARGEST_UPSCALE))
+        room = 0.5 * self.size - min(0.5 * scale * px, 0.4 * self.size)
+        return self._warped(int(self.labels.index[head]), (box[:2] + box[2:]) / 2, scale, room)
 
     def _warped(self, row: int, source: np.ndarray, scale: float, room: float) -> Sample:
         target = self.size / 2 + self.rng.uniform(-room, room, 2)

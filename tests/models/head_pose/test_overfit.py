@@ -16,7 +16,7 @@ from headway.models.head_pose.fit import Limit, Run  # noqa: E402
 from headway.stages.nms import suppress  # noqa: E402
 from headway.types import Heads  # noqa: E402
 
-SIZE, PICTURES, STEPS = 96, 50, 200
+SIZE, PICTURES, STEPS = 96, 50, 160
 
 
 class Fixed:
