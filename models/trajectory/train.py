@@ -43,7 +43,7 @@ def train(
     recordings = [r for split in splits for r in training_recordings(held_out, split)]
     sampler = SceneSampler(recordings, model.config, training, training.seed)
     optimiser = torch.optim.AdamW(model.parameters(), rate, weight_decay=training.weight_decay)
-    average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.999))
+    average = {k: v.clone() for k, v in model.state_dict().items()}
     rows: list[dict[str, float]] = []
     sums: dict[str, float] = {}
     began = time.monotonic()
@@ -56,7 +56,7 @@ def train(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
-        average.update_parameters(model)
+        follow(average, model, step)
         sums = {k: sums.get(k, 0.0) + v for k, v in parts.items()}
         if step % 100 == 0:
             row = {"step": step, "seconds": time.monotonic() - began} | {k: v / 100 for k, v in sums.items()}
@@ -65,8 +65,16 @@ def train(
             sums = {}
             if log is not None:
                 _write_log(log, rows)
-    model.load_state_dict(average.module.state_dict())
+    model.load_state_dict(average)
     return model.eval()
+
+
+def follow(average: dict[str, Tensor], model: TrajectoryNetwork, step: int) -> None:
+    """Moves the running mean of the weights: over the last tenth of the steps so far, at most a thousand steps."""
+    share = max(1e-3, 10 / (step + 9))
+    with torch.no_grad():
+        for name, value in model.state_dict().items():
+            average[name].lerp_(value, share)
 
 
 def learning_rate(share: float) -> float:

@@ -10,7 +10,7 @@ from headway.evaluate.pedestrians import Recording, contiguous_valid  # noqa: E4
 from headway.models.trajectory.config import TrainingConfig, TrajectoryConfig  # noqa: E402
 from headway.models.trajectory.data import SceneSampler, pack  # noqa: E402
 from headway.models.trajectory.network import TrajectoryNetwork  # noqa: E402
-from headway.models.trajectory.train import losses  # noqa: E402
+from headway.models.trajectory.train import follow, losses  # noqa: E402
 
 
 def crowd(people: int = 6, seed: int = 0):
@@ -137,3 +137,11 @@ def test_augmentation_keeps_speeds_within_the_stated_scaling() -> None:
     assert speed.min() >= 0.5 * t.scale[0] - 1e-4
     assert speed.max() <= 0.5 * t.scale[1] + 1e-4
     assert speed.max() > 1.2 * speed.min()
+
+
+def test_the_running_mean_of_the_weights_forgets_the_beginning_of_a_short_run(network) -> None:
+    average = {k: torch.full_like(v, 100.0) for k, v in network.state_dict().items()}
+    for step in range(1, 301):
+        follow(average, network, step)
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(average[name], value, atol=1e-3, rtol=1e-3)
