@@ -7,7 +7,7 @@ Evaluation only (CC BY-NC-SA).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,14 +96,17 @@ def camera_to_car(calibration: Path) -> Array:
 
 
 def kitti(
-    model_name: str, nominal: float = 0.9, progress: Callable[[str, int, int], None] = lambda s, d, t: None
+    model_name: str,
+    nominal: float = 0.9,
+    progress: Callable[[str, int, int], None] = lambda s, d, t: None,
+    labels: Sequence[Path] | None = None,
 ) -> dict[str, Any]:
     """All sequences with pedestrians, with odometry and without ("headway-no-odometry"). Keys: see architecture."""
     model = open_model(model_name, "trajectory")
     scenes: dict[str, Any] = {}
     everything, blind = Errors(), Errors()
     counts: dict[str, list[AlertCount]] = {}
-    labels = sequences()
+    labels = sequences() if labels is None else labels
     for number, label in enumerate(labels):
         walk = read_sequence(label)
         one, no_odometry = Errors(), Errors()

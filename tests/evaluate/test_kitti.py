@@ -1,7 +1,7 @@
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from headway.evaluate.kitti import camera_to_car, car_orientation, read_sequence, sequences
+from headway.evaluate.kitti import camera_to_car, car_orientation, kitti, read_sequence, sequences
 
 
 def test_the_cars_orientation_is_the_oracles() -> None:
@@ -33,3 +33,13 @@ def test_people_who_stand_stand_still_once_the_cars_motion_is_taken_off(shared_d
     assert np.nanmedian(own) < 1.6
     assert np.nanpercentile(own, 95) < 3.0
     assert np.nanpercentile(seen, 95) > 5.0
+
+
+def test_real_people_from_a_moving_car_go_through_the_stages(shared_data) -> None:
+    folder = shared_data("kitti_tracking")
+    report = kitti("trajectory", labels=[folder / "label" / "0011.txt"])
+    assert {"protocol", "scenes", "mean", "coverage", "alerts"} <= set(report)
+    assert report["windows"] > 10
+    ade = {name: values["ade"] for name, values in report["mean"].items()}
+    assert ade["headway"] < ade["heads-up"]
+    assert ade["headway"] < ade["headway-no-odometry"]

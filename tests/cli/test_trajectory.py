@@ -1,0 +1,24 @@
+import pytest
+
+from headway.cli.trajectory import PROTOCOLS, evaluate
+from headway.errors import ModelError, UsageError
+from headway.paths import weights_dir
+
+
+def call(**options) -> None:
+    defaults = {"data": "", "protocol": "leave-one-out", "nominal": 0.9, "model": "trajectory"}
+    evaluate(**(defaults | {"wearers": 1, "seed": 0, "json_file": None} | options))
+
+
+@pytest.mark.parametrize(("data", "protocol"), [("eth_ucy", "kitti"), ("moon", "leave-one-out"), ("", "best-of-all")])
+def test_a_protocol_that_does_not_exist_names_those_that_do(data: str, protocol: str) -> None:
+    with pytest.raises(UsageError) as error:
+        call(data=data, protocol=protocol)
+    assert all(name in str(error.value) for name in PROTOCOLS)
+
+
+def test_without_the_five_networks_no_scene_is_predicted_by_one_that_saw_it(tmp_path) -> None:
+    for name in ("manifest.json", "trajectory.onnx", "calibration.json"):
+        (tmp_path / name).write_bytes((weights_dir() / "trajectory" / name).read_bytes())
+    with pytest.raises(ModelError, match="leave-one-out"):
+        call(model=f"{tmp_path}/")
