@@ -19,6 +19,7 @@ from headway.stages.drive import DriveConfig
 from headway.stages.forecast import ForecastConfig
 from headway.stages.gate import GateConfig
 from headway.stages.heads import HeadConfig
+from headway.stages.monitor import ImageMonitor, MonitorConfig
 from headway.stages.risk import RiskConfig
 from headway.stages.tracks import TrackConfig
 
@@ -99,6 +100,7 @@ class HeadwayNodeConfig(NodeConfig):
     heartbeat_period_s: float = parameter(0.05, "seconds between two commands of that ramp", 0.01, 0.5)
     models: ModelNames = group(ModelNames)
     sensors: SensorConfig = group(SensorConfig)
+    monitor: MonitorConfig = group(MonitorConfig)
     heads: HeadConfig = group(HeadConfig)
     tracks: TrackConfig = group(TrackConfig)
     forecast: ForecastConfig = group(ForecastConfig)
@@ -137,4 +139,5 @@ def open_pipeline(c: HeadwayNodeConfig) -> Pipeline:
         if names.trajectory
         else None,
         Driving.open(names.driving, c.drive, c.gate, c.engine, c.threads) if names.driving else None,
+        ImageMonitor(c.monitor) if c.monitor.enabled else None,
     )

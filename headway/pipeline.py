@@ -1,5 +1,6 @@
 """The stages in order, the same for the live graph, replay and evaluation.
 
+    Frame -> monitor                                      ImageMonitor: no task is asked about what is no picture
     Frame -> heads -> tracks -> forecast -> risk          HeadPose, Trajectory
     Frame -> drive -> gate                                Driving
 
@@ -13,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from headway.errors import EngineError, FrameError
 from headway.runtime.engine import Model, open_model
@@ -21,6 +22,7 @@ from headway.stages.drive import DriveConfig, DriveStage
 from headway.stages.forecast import ForecastConfig, ForecastStage
 from headway.stages.gate import Gate, GateConfig
 from headway.stages.heads import HeadConfig, HeadStage
+from headway.stages.monitor import ImageMonitor
 from headway.stages.risk import RiskConfig, RiskStage
 from headway.stages.tracks import TrackConfig, TrackStage
 from headway.types import DriveCommand, Forecast, Frame, Heads, Risks, Steering, Trace, Tracks, View
@@ -180,16 +182,28 @@ class Answer:
 
 
 class Pipeline:
-    """All three tasks on one camera. Any of them may be None."""
+    """All three tasks on one camera, and the monitor that looks at its images first. Any of them may be None."""
 
     def __init__(
-        self, head_pose: HeadPose | None = None, trajectory: Trajectory | None = None, driving: Driving | None = None
+        self,
+        head_pose: HeadPose | None = None,
+        trajectory: Trajectory | None = None,
+        driving: Driving | None = None,
+        monitor: ImageMonitor | None = None,
     ) -> None:
-        self.head_pose, self.trajectory, self.driving = head_pose, trajectory, driving
+        self.head_pose, self.trajectory, self.driving, self.monitor = head_pose, trajectory, driving, monitor
 
     def step(self, frame: Frame, trace: Trace | None = None) -> Answer:
         """Runs every task on one frame; never raises for what is wrong with a frame or an engine."""
         trace = trace or Trace()
+        if self.monitor:
+            try:
+                with timed(trace, "monitor"):
+                    suspect = self.monitor.check(frame)
+            except FrameError as error:
+                return self._refused(frame, trace, str(error))
+            if suspect:
+                frame = replace(frame, unsure="; ".join(filter(None, (suspect, frame.unsure))))
         heads: Heads | None = None
         motion: Motion | None = None
         steering: Steering | None = None
@@ -211,8 +225,17 @@ class Pipeline:
                 command = self.driving.idle(frame, risks)
         return Answer(heads, motion, steering, command, trace, reasons)
 
+    def _refused(self, frame: Frame, trace: Trace, reason: str) -> Answer:
+        """No task is asked about an image that says nothing; the vehicle comes to a stop."""
+        tasks = dict(zip(TASKS, (self.head_pose, self.trajectory, self.driving), strict=True))
+        reasons = {name: reason for name, task in tasks.items() if task}
+        command = self.driving.idle(frame, Risks(frame.stamp_ns, (), reason)) if self.driving else None
+        return Answer(None, None, None, command, trace, reasons)
+
     def reset(self) -> None:
         """Forgets everything that is carried from frame to frame."""
+        if self.monitor:
+            self.monitor.reset()
         for task in (self.head_pose, self.trajectory, self.driving):
             if task:
                 task.reset()

@@ -1,0 +1,168 @@
+"""The image monitor finds what it names, within three images, and leaves every recorded frame alone."""
+
+from itertools import islice, pairwise
+
+import cv2
+import numpy as np
+import pytest
+
+from headway.bags import BagReader
+from headway.errors import FrameError
+from headway.images import decode_image
+from headway.paths import sample_dir
+from headway.pipeline import DRIVING, HEAD_POSE, TASKS
+from headway.stages.monitor import FROZEN, INVALID, ImageMonitor, MonitorConfig, Verdict
+from headway.types import Frame, Level, Odometry
+
+STEP = 66_666_667
+START = 1_700_000_000_000_000_000
+TOPIC = "/camera/image_raw/compressed"
+
+
+def recorded(name):
+    with BagReader(sample_dir() / name) as bag:
+        for message in bag.messages([TOPIC]):
+            yield decode_image(message.decode())
+
+
+@pytest.fixture(scope="module")
+def street():
+    return list(islice(recorded("street-vehicle.mcap"), 30))
+
+
+def frame(index, image, speed=None):
+    stamp_ns = START + index * STEP
+    odometry = None if speed is None else Odometry(stamp_ns, np.array([speed, 0.0, 0.0]), 0.0)
+    return Frame(stamp_ns=stamp_ns, image=image, odometry=odometry)
+
+
+def half_dark(image):
+    covered = image.copy()
+    covered[:, : image.shape[1] // 2] = 12
+    return covered
+
+
+def half_light(image):
+    covered = image.copy()
+    covered[:, : image.shape[1] // 2] = (140, 170, 210)
+    return covered
+
+
+FAULTS = {
+    "black": (lambda i: np.zeros_like(i), "black"),
+    "white": (lambda i: np.full_like(i, 255), "white"),
+    "one colour": (lambda i: np.full_like(i, 120), "without texture"),
+    "underexposed": (lambda i: i // 8, "underexposed"),
+    "overexposed": (lambda i: cv2.convertScaleAbs(i, alpha=4.0), "overexposed"),
+    "half covered, dark": (half_dark, "covered"),
+    "half covered, light": (half_light, "covered"),
+    "blurred": (lambda i: cv2.GaussianBlur(i, (0, 0), 5), "blurred"),
+    "noise": (lambda i: np.random.default_rng(int(i[0, 0, 0])).integers(0, 256, i.shape, np.uint8), "noise"),
+    "colours swapped": (lambda i: np.ascontiguousarray(i[..., ::-1]), "colour order"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_sensor_is_invalid_within_three_images_and_valid_again_within_a_second(street, fault):
+    spoil, word = FAULTS[fault]
+    monitor = ImageMonitor()
+    verdicts = [monitor(frame(i, spoil(image) if 8 <= i < 16 else image)) for i, image in enumerate(street)]
+    assert not any(v.reason or v.suspect for v in verdicts[:8])
+    assert word in verdicts[8].suspect, "the first one is suspect"
+    assert verdicts[10].reason.startswith(INVALID)
+    assert all(word in v.reason for v in verdicts[10:16])
+    assert not any(v.reason or v.suspect for v in verdicts[16 + 3 :])
+
+
+def test_a_frozen_picture_is_found_within_three_periods_while_moving(street):
+    monitor = ImageMonitor()
+    verdicts = [monitor(frame(i, street[min(i, 7)], speed=1.0)) for i in range(12)]
+    assert not verdicts[7].reason
+    assert FROZEN in verdicts[10].reason
+
+
+def test_a_frozen_picture_is_found_after_a_second_when_nothing_is_known_of_motion(street):
+    monitor = ImageMonitor()
+    verdicts = [monitor(frame(i, street[min(i, 7)])) for i in range(30)]
+    assert not any(v.reason for v in verdicts[: 7 + 15])
+    assert FROZEN in verdicts[7 + 15 + 3].reason
+
+
+def test_a_single_bad_image_is_suspect_and_no_more(street):
+    monitor = ImageMonitor()
+    verdicts = [monitor(frame(i, np.zeros_like(image) if i == 5 else image)) for i, image in enumerate(street[:12])]
+    assert [bool(v.suspect) for v in verdicts] == [i == 5 for i in range(12)]
+    assert not any(v.reason for v in verdicts)
+
+
+@pytest.mark.parametrize("name", ["street-vehicle.mcap", "street-walker.mcap"])
+def test_no_frame_of_the_bundled_recordings_is_refused_or_suspect(name):
+    monitor = ImageMonitor()
+    verdicts = [monitor(frame(i, image, speed=1.0)) for i, image in enumerate(recorded(name))]
+    assert len(verdicts) == 150
+    assert not any(v.reason or v.suspect for v in verdicts)
+
+
+def test_no_frame_of_the_street_video_is_refused(shared_data):
+    video, monitor, count = cv2.VideoCapture(str(shared_data("people") / "vtest.avi")), ImageMonitor(), 0
+    while (read := video.read())[0]:
+        assert monitor(frame(count, read[1])) == Verdict(), count
+        count += 1
+    assert count > 300
+
+
+def test_no_frame_of_the_donkeycar_tub_is_refused(shared_data):
+    files = sorted((shared_data("donkeycar_tub") / "tub" / "images").glob("[0-9]*.jpg"))
+    files.sort(key=lambda file: int(file.name.split("_")[0]))
+    monitor = ImageMonitor()
+    assert len(files) > 500
+    for i, file in enumerate(files):
+        assert not monitor(frame(i, cv2.imread(str(file)))).reason, file.name
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 500), (500, 3), (7, 7), (1080, 1920), (121, 163)])
+def test_images_of_any_size_get_a_verdict(shape):
+    monitor = ImageMonitor()
+    rng = np.random.default_rng(0)
+    for i in range(5):
+        monitor(frame(i, rng.integers(0, 256, (*shape, 3), np.uint8)))
+
+
+def test_an_array_that_is_no_image_is_refused_by_name():
+    with pytest.raises(FrameError, match=r"float64\[2, 2\]"):
+        ImageMonitor()(frame(0, np.zeros((2, 2))))
+
+
+def test_the_image_is_never_written_to(street):
+    image = street[0].copy()
+    image.flags.writeable = False
+    ImageMonitor()(frame(0, image))
+    assert np.array_equal(image, street[0])
+
+
+def test_the_monitor_can_be_switched_off(street):
+    monitor = ImageMonitor(MonitorConfig(enabled=False))
+    assert not any(monitor(frame(i, np.zeros_like(street[0]))).reason for i in range(9))
+
+
+def test_an_invalid_sensor_silences_every_task_and_stops_the_vehicle(street):
+    from headway.node_config import HeadwayNodeConfig, open_pipeline
+
+    pipeline = open_pipeline(HeadwayNodeConfig())
+    try:
+        answers = [pipeline.step(frame(i, image, speed=1.0)) for i, image in enumerate(street[:12])]
+        black = np.zeros_like(street[0])
+        answers += [pipeline.step(frame(12 + i, black, speed=1.0)) for i in range(60)]
+    finally:
+        pipeline.close()
+    assert not answers[11].reasons
+    assert answers[12].motion.risks.level in (Level.UNSURE, Level.NOTICE, Level.ALERT)
+    assert "suspect" in answers[12].motion.risks.unsure
+    for answer in answers[14:]:
+        assert set(answer.reasons) == set(TASKS)
+        assert answer.reasons[HEAD_POSE] == answer.reasons[DRIVING] == f"{INVALID}: black"
+        assert answer.heads is None
+        assert not answer.command.valid
+    speeds = [a.command.speed_mps for a in answers[14 + 8 :]]  # after the heartbeat
+    assert all(b <= a + 0.05 for a, b in pairwise(speeds))
+    assert speeds[-1] < 0.05 < answers[11].command.speed_mps
