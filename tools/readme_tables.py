@@ -1,4 +1,5 @@
-"""Writes the generated tables of README.md: topics asked of the running nodes, parameters read from their dataclasses.
+"""Writes the generated tables of README.md: topics asked of the running nodes, parameters read from their dataclasses,
+models read from their manifests.
 
 Usage: python tools/readme_tables.py README.md [--check]
 """
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from headway.config import Parameter
 from headway.node_config import NODE_CONFIGS
+from headway.runtime.engine import installed_models, model_folder
+from headway.runtime.manifest import read_manifest
 
 
 def parameter_table() -> str:
@@ -39,6 +42,15 @@ def _range(p: Parameter) -> str:
     if p.minimum is None and p.maximum is None:
         return ""
     return f"{p.minimum:g} … {p.maximum:g}" if p.minimum is not None and p.maximum is not None else ""
+
+
+def model_table() -> str:
+    """One row an installed model, in the words of its manifest."""
+    lines = ["| model | parameters | measured |", "|---|---|---|"]
+    for name in installed_models():
+        m = read_manifest(model_folder(name))
+        lines.append(f"| [`{name}`](models/weights/{name}/README.md) | {m.parameters:,} | {m.evaluation.get('summary', 'see its card')} |")
+    return "\n".join(lines)
 
 
 def topic_table() -> str:
@@ -95,7 +107,9 @@ def main() -> None:
     """Writes the file, or with --check only says whether it is up to date (exit code 1 where it is not)."""
     path = Path(sys.argv[1])
     old = path.read_text(encoding="utf-8")
-    new = replace(replace(old, "parameters", parameter_table()), "topics", topic_table())
+    new = old
+    for name, table in (("models", model_table), ("parameters", parameter_table), ("topics", topic_table)):
+        new = replace(new, name, table())
     if "--check" in sys.argv:
         if new != old:
             raise SystemExit(f"{path} is out of date: run `make tables`")
