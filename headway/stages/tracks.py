@@ -33,6 +33,8 @@ _FASTEST_MPS = 100.0
 _BIAS_SHARE = 0.25
 """Share of the head-size error that is allowed for in gating: it is common to a track and its sightings."""
 _HEAD_MEMORY_S = 0.5
+_MOST_TILT_DEG = 60.0
+"""No wearer and no vehicle holds a camera further from upright."""
 _MOST_TRACKS = 128
 """A detector gone wild must not fill the memory: the nearest are kept."""
 
@@ -125,7 +127,12 @@ class TrackStage:
         if self._oriented is not None and oriented != self._oriented:
             self._table = TrackTable.empty()
         self._oriented = oriented
-        return "" if oriented else "no orientation: tracks are in the camera frame, turning the camera moves them"
+        if not oriented:
+            return "no orientation: tracks are in the camera frame, turning the camera moves them"
+        tilt = float(np.degrees(np.arccos(np.clip(-camera_axes(view)[2, 1], -1, 1))))
+        if tilt > _MOST_TILT_DEG:
+            return f"the camera would be tilted by {tilt:.0f} degrees: camera_imu_rotation is probably wrong"
+        return ""
 
     def _move(self, dt: float, ego: Array | None) -> None:
         """Carries the camera through the local frame; changes the tracks' kind where odometry comes or goes."""

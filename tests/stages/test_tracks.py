@@ -196,6 +196,12 @@ def test_missing_orientation_and_missing_camera_are_said() -> None:
     assert stage(view(0.2), heads([5.0, 0.0, 0.0])).unsure == ""
 
 
+def test_a_camera_that_would_lie_on_its_side_is_said() -> None:
+    for axis, angle, said in (("x", 90, True), ("y", 180, True), ("x", 40, False), ("z", 170, False), ("y", 45, False)):
+        turned = Rotation.from_euler(axis, angle, degrees=True).as_matrix() @ OPTICAL_TO_BODY
+        assert ("camera_imu_rotation" in TrackStage()(view(0, turned), Heads.empty()).unsure) == said
+
+
 @pytest.mark.parametrize("yaw_deg", [0, 60, 180, -120])
 def test_head_direction_on_the_ground_follows_the_head(yaw_deg: float) -> None:
     # Facing the camera means looking along -x of the semi-local frame; turning is about the vertical.
