@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from headway.runtime.manifest import Manifest
 
@@ -42,6 +43,12 @@ def write_card(folder: Path, manifest: Manifest) -> Path:
         "",
     ]
     lines += _accuracy(e)
+    for noise, level in e.get("egocentric", {}).get("noise", {}).items():
+        title = f"Seen by a walker with a 90 degree camera at 15 Hz, {100 * float(noise):g} cm of noise, 2.8 s ahead"
+        lines += ["", f"{title} (`{e['egocentric']['command']}`):", "", *_moving(level)]
+    if "kitti" in e:
+        title = "KITTI pedestrians from a moving car, 2.8 s ahead, with and without odometry"
+        lines += ["", f"{title} (`{e['kitti']['command']}`):", "", *_moving(e["kitti"])]
     lines += ["", _LIMITS]
     path = folder / "README.md"
     path.write_text("\n".join(lines), encoding="utf-8")
@@ -68,6 +75,24 @@ def _accuracy(e: object) -> list[str]:
         f"Radius at {100 * cover['nominal']:.0f} %: {100 * cover['measured']:.1f} % of people stayed inside for the "
         f"whole path, with radii calibrated on the other four scenes ({inside}).",
     ]
+
+
+def _moving(level: dict[str, Any]) -> list[str]:
+    lines = ["| predictor | ADE | FDE | recall of conflicts | of those 1.5 s ahead | precision | false alarms/h |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for name, values in level["mean"].items():
+        alerts = level["alerts"].get(name, {})
+        cells = [alerts.get(k) for k in ("recall", "recall_in_time", "precision")]
+        numbers = " | ".join("" if v is None else f"{v:.2f}" for v in cells)
+        false = "" if alerts.get("false_per_hour") is None else f"{alerts['false_per_hour']:.0f}"
+        lines.append(f"| {name} | {values['ade']:.3f} | {values['fde']:.3f} | {numbers} | {false} |")
+    conflicts = level["alerts"]["headway"]["conflicts"]
+    inside = 100 * level["coverage"]["measured"]
+    return [*lines, "", f"{conflicts} conflicts; {inside:.1f} % of paths inside the {_nominal(level)} % radius."]
+
+
+def _nominal(level: dict[str, Any]) -> str:
+    return f"{100 * level['coverage']['nominal']:.0f}"
 
 
 def _row(name: str, values: dict[str, float]) -> str:

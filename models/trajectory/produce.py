@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ import torch
 from safetensors.torch import load_file
 
 from headway import __version__
-from headway.errors import ModelError
+from headway.errors import ModelError, UsageError
+from headway.evaluate.egocentric_run import egocentric
+from headway.evaluate.kitti import kitti, sequences
 from headway.evaluate.pedestrians import SCENES
 from headway.evaluate.trajectory import LEVELS, Windows, calibrate, coverage, metrics, run_network
 from headway.export.package import package_model
@@ -85,7 +88,28 @@ def produce(out: Path, training: TrainingConfig, progress: Progress, start: Path
         "leave_one_out": {k: report[k] for k in ("scenes", "mean")},
         "coverage": cover,
     }
-    return _finish(out, report["shipped_scores"], evaluation)
+    manifest = _finish(out, report["shipped_scores"], evaluation)
+    return finish_moving(out, manifest, progress)
+
+
+def finish_moving(out: Path, manifest: Manifest, progress: Progress, wearers: int = 6) -> Manifest:
+    """Adds to a finished folder what the networks are worth from a moving camera, with the commands that print it."""
+    folders = {scene: str((out / LEAVE_ONE_OUT / scene).resolve()) for scene in SCENES}
+    walked = egocentric(folders, per_scene=wearers, progress=progress)
+    keys = ("mean", "coverage", "alerts", "flicker_m")
+    moving: dict[str, Any] = {
+        "egocentric": {
+            "command": f"headway evaluate trajectory --protocol egocentric --wearers {wearers}",
+            "noise": {noise: {k: level[k] for k in keys} for noise, level in walked["noise"].items()},
+        }
+    }
+    with suppress(UsageError):  # KITTI need not be there: it is for evaluation only
+        driven = kitti(str(out.resolve()), progress=progress, labels=sequences())
+        moving["kitti"] = {"command": "headway evaluate trajectory --protocol kitti"} | {
+            k: driven[k] for k in ("windows", *keys)
+        }
+    scores = json.loads((out / CALIBRATION).read_text(encoding="utf-8"))["scores"]
+    return _finish(out, scores, dict(manifest.evaluation) | moving)
 
 
 def summary(windows: Mapping[str, Windows], nominal: float = 0.9) -> dict[str, Any]:
