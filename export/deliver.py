@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,8 @@ class Delivery:
     parity_source: str = ""
     half: HalfReport | None = None
     layers: dict[str, int] = field(default_factory=dict)
-    rows: list[Row] = field(default_factory=list)
-    gate: Mapping[str, Any] | None = None
+    gates: dict[str, list[Row]] = field(default_factory=dict)
+    gate_data: str = ""
     notes: list[str] = field(default_factory=list)
 
 
@@ -50,9 +50,12 @@ def deliver(
     out: Path,
     data: Path | None = None,
     allow_loss: bool = False,
+    engines: Sequence[str] = (),
     say: Callable[[str], None] = lambda line: None,
 ) -> Delivery:
     """Writes the model folder `out`; nothing is left there where a check refuses.
+
+    `engines`: engines of this machine that have to pass the accuracy gate as well, for example openvino-bf16.
 
     Raises ModelError (not installed, wrong hash, an operator off the list), AccuracyLossError, UsageError,
     MissingDependencyError (no TensorRT), EngineError (TensorRT refuses).
@@ -81,8 +84,13 @@ def deliver(
             say("comparing on real input")
             delivery.parity, delivery.parity_source = _parity(folder, manifest, names)
             say("measuring accuracy")
-            evaluation["gate_fp16"] = delivery.gate = _gate(folder, manifest, names, data, allow_loss, delivery)
+            gate = _Gate(folder, manifest, names, data, allow_loss, delivery)
+            evaluation["gate_fp16"] = gate.run("fp16", "onnx_fp16", "onnxruntime")
             evaluation["parity_fp16"] = {"source": delivery.parity_source, "worst": delivery.parity}
+        for engine in engines:
+            say(f"measuring accuracy on {engine}")
+            gate = _Gate(folder, manifest, names, data, allow_loss, delivery)
+            evaluation[f"gate_{engine}"] = gate.run(engine, "onnx", engine)
         if target == "tensorrt":
             say("building the TensorRT engine")
             names[f"tensorrt_{precision}"] = _engine(folder, manifest, names, precision, delivery, say)
@@ -147,27 +155,33 @@ def _single(folder: Path, manifest: Manifest, names: Mapping[str, str], graph: s
     write_manifest(folder, replace(manifest, files=file_entries(folder, {**kept, "onnx": names[graph]})))
 
 
-def _gate(
-    folder: Path,
-    manifest: Manifest,
-    names: Mapping[str, str],
-    data: Path | None,
-    allow_loss: bool,
-    delivery: Delivery,
-) -> Mapping[str, Any]:
-    with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
-        other = Path(beside) / manifest.name
-        shutil.copytree(folder, other)
-        _single(folder, manifest, names, "onnx")
-        _single(other, manifest, names, "onnx_fp16")
-        try:
-            delivery.rows, used = run_gate(manifest.task, folder, other, data)
-        except UsageError as error:
-            if not allow_loss:
-                raise
-            delivery.notes.append(f"not measured: {error}")
-            return {"measured": False, "reason": str(error), "allowed_loss": True}
-    return verdict(delivery.rows, used, allow_loss)
+@dataclass
+class _Gate:
+    """The accuracy gate on what lies in `folder`."""
+
+    folder: Path
+    manifest: Manifest
+    names: Mapping[str, str]
+    data: Path | None
+    allow_loss: bool
+    delivery: Delivery
+
+    def run(self, label: str, graph: str, engine: str) -> Mapping[str, Any]:
+        """What the manifest records of graph `graph` run by `engine` against the FP32 graph on ONNX Runtime."""
+        with tempfile.TemporaryDirectory(dir=self.folder.parent) as beside:
+            other = Path(beside) / self.manifest.name
+            shutil.copytree(self.folder, other)
+            _single(self.folder, self.manifest, self.names, "onnx")
+            _single(other, self.manifest, self.names, graph)
+            try:
+                rows, used = run_gate(self.manifest.task, self.folder, other, self.data, engine)
+            except UsageError as error:
+                if not self.allow_loss:
+                    raise
+                self.delivery.notes.append(f"{label} not measured: {error}")
+                return {"measured": False, "reason": str(error), "allowed_loss": True}
+        self.delivery.gates[label], self.delivery.gate_data = rows, used
+        return verdict(label, rows, used, self.allow_loss)
 
 
 def _engine(

@@ -46,14 +46,17 @@ class Row:
         return bool(np.isfinite(self.loss) and self.loss <= self.limit)
 
 
-def run_gate(task: str, reference: Path, candidate: Path, data: Path | None = None) -> tuple[list[Row], str]:
+def run_gate(
+    task: str, reference: Path, candidate: Path, data: Path | None = None, engine: str = "onnxruntime"
+) -> tuple[list[Row], str]:
     """Rows of the comparison of two model folders, and the data they were measured on.
 
-    `data`: folder of labelled heads, or a tub; by default the project's evaluation data. Raises UsageError without any.
+    `engine` runs the candidate; the reference runs on ONNX Runtime. `data`: folder of labelled heads, or a tub; by
+    default the project's evaluation data. Raises UsageError without any.
     """
     measure, folder = MEASURES[task]
     data = data or _default(folder)
-    a, b = measure(reference, data), measure(candidate, data)
+    a, b = measure(reference, data, "onnxruntime"), measure(candidate, data, engine)
     return [_row(name, a[name], b[name]) for name in a], data.name
 
 
@@ -77,23 +80,28 @@ def _row(name: str, reference: float, candidate: float) -> Row:
     return Row(metric, reference, candidate, 100 * loss, 100 * RELATIVE, "%")
 
 
-def _heads(model: Path, data: Path) -> dict[str, float]:
-    from headway.evaluate.head_pose import evaluate_folder
+def _heads(model: Path, data: Path, engine: str) -> dict[str, float]:
+    from headway.evaluate.head_labels import read_labels
+    from headway.evaluate.head_pose import AP_SCORE, predict, report_of
+    from headway.stages.heads import HeadConfig, HeadStage, model_threshold
 
-    report = evaluate_folder(data, str(model.resolve()))
+    labels = read_labels(data)
+    opened = open_model(str(model.resolve()), "head-pose", engine)
+    stage = HeadStage(opened, HeadConfig(score_threshold=AP_SCORE))
+    report = report_of(labels, predict(stage, labels.images), model_threshold(opened))
+    opened.close()
     found = {"recall|points": report["recall"], "geodesic mean|deg": report["geodesic_deg"]["mean"]}
     if report["ap"] is not None:  # faces have no head boxes, so no AP: recall stands in for it
         found = {"mAP|points": report["ap"], **found}
-    missing = [name for name, value in found.items() if value is None]
-    if missing:
-        raise UsageError(f"the reference finds no head in {data}: the gate cannot compare anything there")
+    if any(value is None for value in found.values()):
+        raise UsageError(f"no head is found in {data}: the gate cannot compare anything there")
     return found
 
 
-def _walks(model: Path, data: Path) -> dict[str, float]:
+def _walks(model: Path, data: Path, engine: str) -> dict[str, float]:
     from headway.evaluate.trajectory import metrics, run_network
 
-    opened = open_model(str(model.resolve()), "trajectory")
+    opened = open_model(str(model.resolve()), "trajectory", engine)
     windows = [run_network(opened, scene) for scene in SCENES]
     opened.close()
     errors = np.concatenate([w.errors for w in windows])
@@ -101,28 +109,26 @@ def _walks(model: Path, data: Path) -> dict[str, float]:
     return {"ADE|%": found["ade"], "minADE20|%": found["min_ade20"]}
 
 
-def _drive(model: Path, data: Path) -> dict[str, float]:
+def _drive(model: Path, data: Path, engine: str) -> dict[str, float]:
     from headway.evaluate.driving import evaluate
 
-    opened = open_model(str(model.resolve()), "driving")
+    opened = open_model(str(model.resolve()), "driving", engine)
     report = evaluate(opened, data)
     opened.close()
     return {"steering error|%": report["steering_mae"]["headway"]}
 
 
-MEASURES: dict[str, tuple[Callable[[Path, Path], dict[str, float]], str]] = {
+MEASURES: dict[str, tuple[Callable[[Path, Path, str], dict[str, float]], str]] = {
     "head-pose": (_heads, "real_heads"),
     "trajectory": (_walks, "eth_ucy"),
     "driving": (_drive, "donkeycar_tub"),
 }
 
 
-def verdict(rows: list[Row], data: str, allow_loss: bool) -> dict[str, Any]:
+def verdict(label: str, rows: list[Row], data: str, allow_loss: bool) -> dict[str, Any]:
     """What the manifest records; raises AccuracyLossError naming the metrics where the loss is not allowed."""
     failed = [r for r in rows if not r.passed]
     if failed and not allow_loss:
         words = ", ".join(f"{r.metric} {r.loss:+.2f} {r.unit} (limit {r.limit:g})" for r in failed)
-        raise AccuracyLossError(
-            f"refused: {words} against the reference on {data}; --allow-loss exports it all the same"
-        )
+        raise AccuracyLossError(f"{label} is refused: {words} on {data}; --allow-loss exports it all the same")
     return {"data": data, "rows": [asdict(r) for r in rows], "passed": not failed, "allowed_loss": bool(failed)}

@@ -21,6 +21,9 @@ def export(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Labelled data for the accuracy gate: heads, or a tub. Default: the evaluation data."),
     ] = None,
+    engines: Annotated[
+        str, typer.Option(help="Engines that must pass the accuracy gate too, with commas: openvino-bf16, ...")
+    ] = "",
     allow_loss: Annotated[
         bool, typer.Option("--allow-loss", help="Keep a precision that loses more than the limits; recorded.")
     ] = False,
@@ -34,7 +37,8 @@ def export(
         raise MissingDependencyError(f"'{error.name}' is not installed: pip install 'headway[export]'") from None
     console = Console()
     with console.status("exporting") as status:
-        delivery = deliver(name, to, precision, out, data, allow_loss, lambda line: status.update(line))
+        chosen = [engine for engine in engines.split(",") if engine]
+        delivery = deliver(name, to, precision, out, data, allow_loss, chosen, lambda line: status.update(line))
     for table in _tables(delivery):
         console.print(table)
     for note in delivery.notes:
@@ -66,12 +70,11 @@ def _tables(delivery: Any) -> list[Any]:
         for name, worst in delivery.parity.items():
             table.add_row(name, f"{worst:.3g}")
         tables.append(table)
-    if delivery.rows:
-        table = Table("metric", "fp32", "fp16", "loss", "limit", "", title=f"accuracy gate on {delivery.gate['data']}")
-        for r in delivery.rows:
+    for label, rows in delivery.gates.items():
+        table = Table("metric", "fp32", label, "loss", "limit", "", title=f"accuracy gate on {delivery.gate_data}")
+        for r in rows:
             word = "passed" if r.passed else "ALLOWED by --allow-loss"
-            table.add_row(
-                r.metric, f"{r.reference:.4f}", f"{r.candidate:.4f}", f"{r.loss:+.3f} {r.unit}", f"{r.limit:g}", word
-            )
+            numbers = (f"{r.reference:.4f}", f"{r.candidate:.4f}", f"{r.loss:+.3f} {r.unit}", f"{r.limit:g}")
+            table.add_row(r.metric, *numbers, word)
         tables.append(table)
     return tables

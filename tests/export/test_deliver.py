@@ -70,9 +70,9 @@ def test_a_network_that_steers_worse_is_refused_with_the_numbers(tmp_path, share
     names = {k: f.path for k, f in manifest.files.items()}
     write_manifest(folder, manifest.__class__(**{**vars(manifest), "files": file_entries(folder, names)}))
     rows, data = run_gate("driving", weights_dir() / "driving", folder, shared_data("donkeycar_tub"))
-    with pytest.raises(AccuracyLossError, match=r"steering error \+.* % \(limit 1\).*--allow-loss"):
-        verdict(rows, data, allow_loss=False)
-    assert verdict(rows, data, allow_loss=True)["allowed_loss"] is True
+    with pytest.raises(AccuracyLossError, match=r"noisy is refused: steering error \+.* % \(limit 1\).*--allow-loss"):
+        verdict("noisy", rows, data, allow_loss=False)
+    assert verdict("noisy", rows, data, allow_loss=True)["allowed_loss"] is True
 
 
 @pytest.mark.parametrize(
@@ -109,6 +109,15 @@ def test_a_model_with_a_wrong_hash_is_not_exported(tmp_path):
     with pytest.raises(ModelError, match="is not the file"):
         deliver(str(folder), "onnx", "fp32", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_an_engine_that_is_named_has_to_pass_the_gate_too(tmp_path, shared_data):
+    pytest.importorskip("openvino")
+    shared_data("donkeycar_tub")
+    delivery = deliver("driving", "onnx", "fp32", tmp_path / "out", engines=["openvino"])
+    gate = read_manifest(tmp_path / "out").evaluation["gate_openvino"]
+    assert gate["passed"] is True
+    assert [r.metric for r in delivery.gates["openvino"]] == ["steering error"]
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path):
