@@ -35,6 +35,7 @@ def write_card(folder: Path, manifest: Manifest) -> Path:
         " smooth offsets from constant velocity.",
         f"- Data: {t['data']}. {manifest.data_licence}.",
         f"- Training: `{t['command']}`, seed {t['settings']['seed']}, {minutes}; every 100 steps in `training.csv`.",
+        *_history(t.get("rounds", [])),
         f"- Exporter: {manifest.exporter}.",
         "",
         "## Accuracy",
@@ -74,6 +75,15 @@ def _accuracy(e: object) -> list[str]:
         "",
         f"Radius at {100 * cover['nominal']:.0f} %: {100 * cover['measured']:.1f} % of people stayed inside for the "
         f"whole path, with radii calibrated on the other four scenes ({inside}).",
+    ]
+
+
+def _history(rounds: list[dict[str, Any]]) -> list[str]:
+    if len(rounds) < 2:
+        return []
+    return [
+        f"- Trained in {len(rounds)} runs, each from where the one before ended, while the training code was still moving:"
+        " the settings of each are in the manifest, the commands repeated today give another network."
     ]
 
 
