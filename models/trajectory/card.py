@@ -82,7 +82,7 @@ def _history(rounds: list[dict[str, Any]]) -> list[str]:
     if len(rounds) < 2:
         return []
     return [
-        f"- Trained in {len(rounds)} runs, each from where the one before ended, while the training code was still moving:"
+        f"- Trained in {len(rounds)} runs, each from where the last one ended, while the training code was moving:"
         " the settings of each are in the manifest, the commands repeated today give another network."
     ]
 
