@@ -139,11 +139,11 @@ def weighted_quantile(values: Array, weights: Array, level: float) -> float:
 def calibrate(windows: Mapping[str, Windows], leave_out: str | None = None) -> list[float]:
     """Quantiles at LEVELS of per-person scores, pooled over scenes that their network had never seen.
 
-    Each scene counts alike. `leave_out`: the scene that the result is going to be judged on.
+    Every person counts alike, whatever the scene. `leave_out`: the scene that the result is going to be judged on.
     """
     kept = [w for scene, w in windows.items() if scene != leave_out]
     values = np.concatenate([w.scores() for w in kept])
-    weights = np.concatenate([w.weights() / w.weights().sum() for w in kept])
+    weights = np.concatenate([w.weights() for w in kept])
     return [weighted_quantile(values, weights, float(level)) for level in LEVELS]
 
 
