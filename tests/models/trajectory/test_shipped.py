@@ -98,3 +98,28 @@ def test_the_card_says_what_was_measured_and_on_what() -> None:
         assert f"{value:.3f}" in card
     assert "has seen all scenes" in card
     assert model.manifest.training["held_out"] == ""
+
+
+def test_the_numbers_in_the_manifest_come_out_again(shared_data) -> None:
+    from headway.evaluate.trajectory import metrics, run_network
+
+    shared_data("eth_ucy")
+    stated = open_model("trajectory", "trajectory").manifest.evaluation["leave_one_out"]["scenes"]
+    for scene in ("eth", "hotel"):
+        model = open_model(str(weights_dir() / "trajectory" / "leave-one-out" / scene), "trajectory")
+        assert model.manifest.training["held_out"] == scene
+        found = run_network(model, scene)
+        for key, value in metrics(found.errors, found.probability).items():
+            assert value == pytest.approx(stated[scene][key], abs=1e-3)
+
+
+def test_networks_beat_constant_velocity_on_scenes_they_never_saw_and_the_radius_covers() -> None:
+    e = open_model("trajectory", "trajectory").manifest.evaluation
+    mean, cover = e["leave_one_out"]["mean"], e["coverage"]
+    assert mean["ade"] < 0.534
+    assert mean["fde"] < 1.148
+    assert abs(cover["measured"] - cover["nominal"]) <= 0.02
+    for level in e["egocentric"]["noise"].values():
+        alerts = level["alerts"]
+        assert alerts["headway"]["false_alarms"] < alerts["heads-up"]["false_alarms"]
+        assert alerts["headway"]["recall"] >= 0.95
