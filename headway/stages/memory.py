@@ -34,7 +34,7 @@ class ForecastMemory:
         """Forgets everything."""
         self._last = None
 
-    def __call__(self, stamp_ns: int, ids: Array, modes: Array, probability: Array) -> tuple[Array, Array]:
+    def __call__(self, stamp_ns: int, ids: NDArray[np.int64], modes: Array, probability: Array) -> tuple[Array, Array]:
         """modes (n, K, T, 2) relative to the camera, probability (n, K) -> the same, steadied, in new arrays."""
         last, dt = self._last, 0.0
         if last is not None:
