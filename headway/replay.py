@@ -68,7 +68,7 @@ def replay(
         pipeline = open_pipeline(config)
         try:
             with BagWriter(output) as writer:
-                run = _Run(reader, writer, pipeline, config, topics)
+                run = Run(reader, writer, pipeline, config, topics)
                 run.all(limit, progress)
         finally:
             pipeline.close()
@@ -78,7 +78,7 @@ def replay(
     return run.result
 
 
-class _Run:
+class Run:
     """One replay in progress."""
 
     def __init__(

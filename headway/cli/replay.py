@@ -33,6 +33,9 @@ def replay(
     depth: Annotated[Topic, typer.Option("--depth", help="Depth image topic.")] = None,
     limit: Annotated[Optional[int], typer.Option("--limit", min=1, help="Stop after this many images.")] = None,  # noqa: UP045
     video: Annotated[bool, typer.Option("--video/--no-video", help="Write annotated.mp4 and pictures.")] = True,
+    fault: Annotated[
+        Topic, typer.Option("--fault", help="Put this fault into the bag and judge the reaction; all: every one.")
+    ] = None,
 ) -> None:
     """A recorded bag through all models: output.mcap, annotated.mp4, report.html, summary.json."""
     from rich.console import Console
@@ -44,6 +47,13 @@ def replay(
 
     wanted = InputTopics(image or "", camera_info or "", imu or "", odom or "", depth or "")
     command = shlex.join(["headway", *sys.argv[1:]])
+    if fault:
+        from headway.errors import UsageError
+
+        if graph or limit:
+            raise UsageError("--fault goes with neither --graph nor --limit")
+        _with_faults(bag, out, fault, params, wanted, command, json_file)
+        return
     with bar(f"replaying {bag.name}") as progress:
         if graph:
             content = _through_graph(bag, out, params, wanted, command, limit, video, progress)
@@ -57,6 +67,36 @@ def replay(
     Console(soft_wrap=True).print(f"{content['topics']['image']} -> {out}/", highlight=False)
     if content["loss"]:
         raise typer.Exit(3)
+
+
+def _with_faults(
+    bag: Path, out: Path, fault: str, params: Path | None, wanted: InputTopics, command: str, json_file: Path | None
+) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from headway.errors import UsageError
+    from headway.faults.inject import FAULTS
+    from headway.faults.judge import HEADINGS, as_json, run_faults, table
+    from headway.node_config import HeadwayNodeConfig, load
+    from headway.report.build import output_folder, write_json
+    from headway.report.progress import bar
+
+    if fault != "all" and fault not in FAULTS:
+        raise UsageError(f"no fault '{fault}'; known: all, {', '.join(FAULTS)}")
+    names = list(FAULTS) if fault == "all" else [fault]
+    config = load(HeadwayNodeConfig(), "headway", params)
+    with bar(f"faults in {bag.name}") as progress:
+        outcomes = run_faults(bag, names, config, wanted, progress=progress)
+    content = as_json(outcomes, bag, command)
+    for file in filter(None, (output_folder(out) / "faults.json", json_file)):
+        write_json(file, content)
+    shown = Table(*HEADINGS, title=f"{content['kept']} of {content['tried']} faults kept all promises")
+    for row in table(outcomes):
+        shown.add_row(*row)
+    Console().print(shown)
+    if content["kept"] != content["tried"]:
+        raise typer.Exit(1)
 
 
 def _through_graph(

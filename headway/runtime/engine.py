@@ -59,7 +59,12 @@ class Model:
         """Runs the engine; raises EngineError where a shape or dtype is wrong or an output is not finite."""
         for name, spec in self.manifest.inputs.items():
             _check(name, feeds.get(name), spec)
-        outputs = self.engine.infer(feeds)
+        try:
+            outputs = self.engine.infer(feeds)
+        except EngineError:
+            raise
+        except Exception as error:  # whatever a runtime raises: the frame is lost, the process is not
+            raise EngineError(f"{self.engine.name} failed: {type(error).__name__}: {error}") from error
         for name in self.manifest.outputs:
             if name not in outputs:
                 raise EngineError(f"model '{self.name}' gave no output '{name}'")

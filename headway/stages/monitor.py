@@ -120,7 +120,7 @@ class ImageMonitor:
         """What is wrong with this frame, by itself and against the one before."""
         elapsed_s = self._shrink(frame)
         small, before = self._small, self._before
-        gray = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
+        gray = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
         finding = exposure(gray)
         # What hides the picture says nothing of blur or colour; a frozen one still has both.
         if not finding:
