@@ -122,6 +122,8 @@ def _print(report: dict[str, Any]) -> None:
     from rich.console import Console
 
     console = Console()
+    if not console.is_terminal:
+        console.width = 120  # a file has no width: tables would be cut to 80
     if report["world"] == "tub":
         console.print(_open_loop_table(report))
     else:
@@ -159,12 +161,9 @@ def _route_table(title: str, routes: dict[str, Any]) -> Any:
         "DTW": "dtw",
         "area m²": "area",
         "deviation m": "deviation_m",
-        "p95 m": "deviation_p95_m",
         "off-lane s": "off_road_s",
-        "off-lane m": "off_road_m",
         "completed": "completed",
         "stopped": "stopped",
-        "jerk": "jerk",
     }
     for column in ("route", "driver", *columns):
         table.add_column(column)

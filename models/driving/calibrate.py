@@ -20,7 +20,7 @@ Array = NDArray[np.floating]
 
 NOMINAL = 0.9  # coverage asked of the interval
 SMALL_ERROR = BIN_WIDTH  # an error below the width of a bin counts as small
-NOVELTY_MARGIN = 1.1  # over the largest novelty of the calibration frames
+NOVELTY_QUANTILE, NOVELTY_MARGIN = 0.99, 1.1  # of the novelty of the calibration frames: some of them are odd, too
 SLOW_QUANTILE, RECOVER_QUANTILE, HANDOVER_QUANTILE = 0.75, 0.9, 1.0  # of the half-widths of the calibration frames
 HANDOVER_MARGIN = 1.1  # hand-over begins above every width that calibration frames showed
 TEMPERATURES = np.geomspace(0.25, 6.0, 400)
@@ -74,7 +74,7 @@ def calibrate(controls: Array, logits: Array, novelty: Array, steering: Array) -
         confidence_intercept=intercept,
         confidence_slope=slope,
         small_error=SMALL_ERROR,
-        novelty_limit=NOVELTY_MARGIN * float(novelty.max()),
+        novelty_limit=NOVELTY_MARGIN * float(np.quantile(novelty, NOVELTY_QUANTILE)),
         slow_width=float(slow),
         recover_width=float(recover),
         handover_width=HANDOVER_MARGIN * float(handover),
