@@ -28,10 +28,13 @@ def eager(name: str, threads: int, device: str = "cpu") -> Callable[[Feeds], obj
     manifest = read_manifest(folder)
     weights = load_file(verified_path(folder, manifest, "weights"))
     network, exported = BUILD[manifest.task](manifest, weights)
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ModelError(f"the weights of '{name}' do not fit the network in this checkout: {error}") from None
+    wrong = network.state_dict().keys() ^ weights.keys()
+    if wrong:
+        tensor = sorted(wrong)[0]
+        raise ModelError(
+            f"the weights of '{name}' are not of the network in this checkout ('{tensor}', {len(wrong)} in all)"
+        )
+    network.load_state_dict(weights)
     module = exported(network).eval().to(device)
     torch.set_num_threads(threads)
 

@@ -61,7 +61,7 @@ def test_an_engine_that_could_not_run_is_named_with_its_reason(network_file):
 def test_every_stage_of_the_pipeline_is_timed_and_the_shares_are_of_one_whole(pipeline_file):
     found = pipeline_file["pipeline"]["onnxruntime"]
     expected = {"decode", "heads", "tracks", "forecast", "risk", "drive", "gate", "message"}
-    assert set(found["stages"]) == expected
+    assert expected <= set(found["stages"])
     assert 0.8 < sum(stage["share"] for stage in found["stages"].values()) <= 1.0
     assert 0 < found["outside_network_share"] < 1
     assert pipeline_file["pipeline"]["memory"]["rss_mib"] > 10

@@ -82,7 +82,8 @@ def _ratios(content: dict[str, Any]) -> Iterator[str]:
             yield _line(label, f"{value:.2f}")
     if content["skipped"]:
         yield ""
-        yield "Not run: " + "; ".join(f"{engine}: {reason}" for engine, reason in content["skipped"].items()) + "."
+        reasons = (f"{engine} ({reason.splitlines()[0][:120]})" for engine, reason in content["skipped"].items())
+        yield "Not run: " + "; ".join(reasons) + "."
 
 
 def _head(*names: str) -> Iterator[str]:
