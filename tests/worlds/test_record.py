@@ -10,6 +10,7 @@ from headway.runtime.engine import open_model
 from headway.worlds.record import COMMAND_TOPIC, RunRecorder
 from headway.worlds.roadworld import VEHICLE, Roadworld
 
+MODEL = "driving-roadworld"
 STEERING_TOLERANCE = 1e-6  # float32 messages on both sides
 FIELDS = ("steering", "throttle", "brake", "confidence", "steering_low", "steering_high", "speed")
 
@@ -22,11 +23,11 @@ def commands(bag, topic):
 def test_replay_answers_a_recorded_run_as_the_driver_did_in_the_loop(tmp_path):
     bag = tmp_path / "run.mcap"
     with RunRecorder(bag) as recorder:
-        run = drive(
-            Roadworld(), HeadwayDriver(open_model("driving", "driving")), "one-turn", 20_004, watch=recorder.step
-        )
+        run = drive(Roadworld(), HeadwayDriver(open_model(MODEL, "driving")), "straight", 20_004, watch=recorder.step)
     gate = {f"gate.{p.name}": p.value for p in VEHICLE.parameters()}
-    config = HeadwayNodeConfig().replaced({"models.head_pose": "", "models.trajectory": "", **gate})
+    config = HeadwayNodeConfig().replaced(
+        {"models.head_pose": "", "models.trajectory": "", "models.driving": MODEL, **gate}
+    )
     replay(bag, tmp_path / "out.mcap", config)
     driven, replayed = commands(bag, COMMAND_TOPIC), commands(tmp_path / "out.mcap", "/driving/command")
     assert len(driven) == len(replayed) == len(run.states) > 20
