@@ -9,8 +9,18 @@ import numpy as np
 import pytest
 
 from headway.errors import UsageError
-from headway.evaluate.closed_loop import ExpertDriver, compare, drive, measures, paired, table_of
+from headway.evaluate.closed_loop import (
+    FIRST_SEED,
+    ExpertDriver,
+    HeadwayDriver,
+    compare,
+    drive,
+    measures,
+    paired,
+    table_of,
+)
 from headway.evaluate.stress import DELAY_STEPS, FROM_STEP, STRESSES, make_stress
+from headway.runtime.engine import open_model
 from headway.types import DriveCommand, DriveState, Steering
 from headway.worlds import Observation, open_world
 from headway.worlds.roadworld import STEERING_LAG_S, VEHICLE, Roadworld
@@ -186,3 +196,12 @@ def test_a_stress_changes_the_image_from_its_step_on_and_not_its_kind(name):
         assert (changed[-1] == images[-1 - DELAY_STEPS]).all()
     else:
         assert (changed[0] == images[0]).all()
+
+
+@pytest.mark.parametrize("route", ["straight", "one-turn"])
+def test_the_shipped_model_finishes_an_unseen_road_in_its_lane(route):
+    run = drive(Roadworld(), HeadwayDriver(open_model("driving-roadworld", "driving")), route, FIRST_SEED)
+    numbers = measures(run)
+    assert run.completed
+    assert numbers["off_road_s"] == 0.0
+    assert numbers["deviation_m"] < 0.5
