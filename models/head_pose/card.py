@@ -27,6 +27,7 @@ Seed {seed}, {seconds} s of training on a shared 2-core CPU, {steps} steps, {pic
 {crop} px round one head first, then frames of {frame} px. Raw 6D squared error first, geodesic error afterwards;
 Laplace likelihood for sigma with the residual detached. Mirror (R' = S R S), in-plane rotation (R' = Rz R), colour,
 blur, noise, JPEG. Log in `log.csv`.
+{history}
 
 ## Measured
 `headway evaluate head-pose --data DIR`; pose errors over the found heads, missed heads counted apart.
@@ -82,6 +83,7 @@ def write_card(path: Path, manifest: Manifest) -> None:
             seconds=training["seconds"],
             steps=training["steps"],
             pictures=training["pictures"],
+            history=training.get("history", ""),
             crop=settings["crop_size"],
             frame=settings["frame_size"],
             rows="\n".join(rows),
