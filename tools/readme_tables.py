@@ -49,7 +49,8 @@ def model_table() -> str:
     lines = ["| model | parameters | measured |", "|---|---|---|"]
     for name in installed_models():
         m = read_manifest(model_folder(name))
-        lines.append(f"| [`{name}`](models/weights/{name}/README.md) | {m.parameters:,} | {m.evaluation.get('summary', 'see its card')} |")
+        measured = m.evaluation.get("summary", "see its card")
+        lines.append(f"| [`{name}`](models/weights/{name}/README.md) | {m.parameters:,} | {measured} |")
     return "\n".join(lines)
 
 
