@@ -65,8 +65,9 @@ no road-going driver, and nothing here was measured on a real road. Inputs and o
 
 ## Trained on
 {recorded} drawn frames of {episodes} episodes (seeds {first} to {last}{dagger}), the expert's steering in each state
-visited, with offset starts and pushes off the lane; straight frames thinned; mirrored with steering negated. Split by
-episode: each member leaves out every {members}th; what it has not seen calibrates. No data of others, no licence.
+visited, with offset starts and pushes off the lane; straight frames thinned; never mirrored: a mirrored
+right lane is a left one. Split by episode: each member leaves out every {members}th; what it has not seen
+calibrates. No data of others, no licence.
 
     {command}
 

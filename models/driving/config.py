@@ -35,4 +35,5 @@ class TrainConfig:
     throttle_weight: float = 1.0
     soft_bins: float = 0.6  # width of the soft bin label, in bins: neighbours of the right bin are nearly right
     smooth_frames: float = 3.0  # deviation, in frames, of the smoothing of the training labels over time
+    mirror: bool = True  # flips: not where the side of the road matters, a mirrored right lane is a left one
     threads: int = 1

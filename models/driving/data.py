@@ -31,13 +31,13 @@ def flip(images: NDArray[np.uint8], steering: NDArray[np.float32]) -> tuple[NDAr
     return images[:, :, ::-1], -steering
 
 
-def augment(drive: Drive, rng: np.random.Generator) -> Drive:
+def augment(drive: Drive, rng: np.random.Generator, mirror: bool = True) -> Drive:
     """A changed copy of a batch: flip, light, colour, blur, noise, a covered patch, small vertical shift.
 
     No horizontal shift: how much steering it is worth depends on the camera, which the tub does not tell.
     """
     images, steering = drive.images.copy(), drive.steering.copy()
-    mirrored = rng.random(len(drive)) < 0.5
+    mirrored = rng.random(len(drive)) < (0.5 if mirror else 0.0)
     images[mirrored], steering[mirrored] = flip(drive.images[mirrored], drive.steering[mirrored])
     for i in range(len(drive)):
         image = images[i].astype(np.float32)

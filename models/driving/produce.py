@@ -169,6 +169,7 @@ def produce_road(
 ) -> dict[str, Any]:
     """`headway train driving --world roadworld`: imitation, `dagger` rounds, evaluation on unseen roads."""
     members = network_config.members
+    config = replace(config, mirror=False)
     material = road_material(members, config.seed, episodes, recorded)
     command = (
         f"headway train driving --world roadworld --out {out.name} --episodes {episodes} --dagger {dagger} "

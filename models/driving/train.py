@@ -56,7 +56,7 @@ def train_member(
         member.train()
         total = 0.0
         for rows in np.array_split(rng.permutation(len(drive)), steps):
-            batch = augment(drive.at(rows), rng)
+            batch = augment(drive.at(rows), rng, config.mirror)
             controls, logits, _ = member(network.normalised(torch.from_numpy(batch.images)))
             steering, throttle = torch.from_numpy(batch.steering), torch.from_numpy(batch.throttle)
             loss = losses(controls, logits, steering, throttle, config)
@@ -115,8 +115,9 @@ def fit(
     rng = np.random.default_rng(config.seed)
     images = folds[0].images
     mirrored = np.ascontiguousarray(images[:, :, ::-1])
-    varied = augment(folds[0], rng).images
-    network.fit_novelty(torch.cat([signatures(network, x) for x in (images, mirrored, varied)]))
+    varied = augment(folds[0], rng, config.mirror).images
+    shown = (images, mirrored, varied) if config.mirror else (images, varied)
+    network.fit_novelty(torch.cat([signatures(network, x) for x in shown]))
     return network.to(memory_format=torch.contiguous_format).eval(), log
 
 
