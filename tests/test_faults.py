@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from drives import write_drive
 from typer.testing import CliRunner
 
 from headway.bags import BagReader, BagWriter
@@ -113,6 +114,14 @@ def test_a_bag_without_images_is_refused(tmp_path):
         bag.write("/imu/data", "sensor_msgs/msg/Imu", {}, 1)
     with pytest.raises(BagError, match="no image topic"):
         run_faults(tmp_path / "imu.mcap", ["black"])
+
+
+def test_a_bag_into_which_a_fault_cannot_be_put_is_refused_by_name(tmp_path):
+    bag = write_drive(tmp_path / "short.mcap", frames=4, sensors=False)
+    with pytest.raises(BagError, match=r"ends before 3 s: the fault 'black'"):
+        run_faults(bag, ["black"])
+    with pytest.raises(BagError, match="has no imu topic"):
+        run_faults(bag, ["nan-imu"])
 
 
 def test_an_outcome_that_kept_nothing_is_counted_as_such():

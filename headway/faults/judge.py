@@ -60,8 +60,8 @@ def run_faults(
 ) -> list[Outcome]:
     """Plays the bag once for each fault, which lasts from `start_s` for `duration_s` (seconds since its first image).
 
-    Raises BagError where the bag is too short, ModelError and EngineError as they come. The outcome depends on bag and
-    models only, not on the speed of this machine.
+    Raises BagError where the bag is too short or lacks the topic, ModelError and EngineError as they come. The outcome
+    depends on bag and models only, not on the speed of this machine.
     """
     config = config or HeadwayNodeConfig()
     tasks = Tasks(open_pipeline(config), config)
@@ -91,6 +91,9 @@ def _run(
             run = LiveRun(reader, writer, tasks, config, topics, injector)
             until = end_ns + round(1e9 * max(AFTER_S, fault.frames * 0.1))
             record = run.play(reader.messages(topics.names), until)
+    if not injector.count:
+        missing = f"has no {fault.role} topic" if not injector.topic else f"ends before {start_s:g} s"
+        raise BagError(f"{bag} {missing}: the fault '{fault.name}' cannot be put into it")
     return judge(fault, injector, record, config)
 
 
