@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,7 @@ def finish(out: Path, validation: Path) -> dict[str, Any]:
     if real and real.is_dir():
         evaluation["real_heads"] = evaluate_folder(real, model)
         evaluation["real_heads"]["peer"] = peer_report(read_labels(real), real.parent.parent / "peers")
+    evaluation["summary"] = summary(evaluation["rendered"])
     evaluation["parity_torch_onnxruntime"] = manifest.evaluation.get("parity_torch_onnxruntime")
     write_card(out / CARD, replace(manifest, evaluation=evaluation))
     entries = file_entries(
@@ -154,3 +155,11 @@ def _with_threshold(out: Path, validation: Path) -> Manifest:
     predictions = predict(HeadStage(opened, HeadConfig(score_threshold=AP_SCORE)), part.images)
     opened.close()
     return replace(manifest, config={**manifest.config, "score_threshold": best_threshold(part, predictions)})
+
+
+def summary(rendered: Mapping[str, Any]) -> str:
+    """What `headway models` says of the network, from its evaluation on the rendered validation set."""
+    return (
+        f"AP50 {rendered['ap50']:.2f}, recall {rendered['recall']:.2f}, "
+        f"geodesic median {rendered['geodesic_deg']['median']:.0f}°, {rendered['images']:,} rendered images"
+    )
