@@ -198,8 +198,17 @@ def produce_road(
 def finish(out: Path, report: dict[str, Any], card: Callable[[Manifest, dict[str, Any]], str]) -> dict[str, Any]:
     """Puts the numbers measured on the written folder into its manifest and its card."""
     manifest = read_manifest(out)
-    kept = {k: v for k, v in report.items() if k != "model"}
+    kept = _without_nan({k: v for k, v in report.items() if k != "model"})
     manifest = replace(manifest, evaluation={**manifest.evaluation, **kept})
     write_manifest(out, manifest)
     (out / "README.md").write_text(card(manifest, report), encoding="utf-8")
     return report
+
+
+def _without_nan(value: Any) -> Any:
+    """NaN (an AUROC where no error was large, say) becomes null: JSON has no NaN."""
+    if isinstance(value, dict):
+        return {k: _without_nan(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(v) for v in value]
+    return None if isinstance(value, float) and np.isnan(value) else value
