@@ -159,7 +159,9 @@ def _with_threshold(out: Path, validation: Path) -> Manifest:
 
 def summary(rendered: Mapping[str, Any]) -> str:
     """What `headway models` says of the network, from its evaluation on the rendered validation set."""
+    median = rendered["geodesic_deg"]["median"]  # None where no head was found
+    pose = "no head found" if median is None else f"geodesic median {median:.0f}°"
     return (
-        f"AP50 {rendered['ap50']:.2f}, recall {rendered['recall']:.2f}, "
-        f"geodesic median {rendered['geodesic_deg']['median']:.0f}°, {rendered['images']:,} rendered images"
+        f"AP50 {rendered['ap50'] or 0:.2f}, recall {rendered['recall'] or 0:.2f}, {pose}, "
+        f"{rendered['images']:,} rendered images"
     )

@@ -10,9 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -23,7 +25,7 @@ from headway.convert import camera_info, convert_tub, convert_video, encode
 from headway.demo import run_demo
 from headway.errors import BagError, HeadwayError, ModelError
 from headway.graph import Performance, node_arguments, run_graph
-from headway.images import COMPRESSED, IMAGE
+from headway.images import COMPRESSED, IMAGE, decode_image
 from headway.node_config import NODE_CONFIGS, HeadwayNodeConfig, load, parameter_file
 from headway.paths import sample_dir
 from headway.replay import replay
@@ -156,11 +158,12 @@ def message_stamp(message: object) -> int:
 def faulty_bag(tmp_path: Path) -> Path:
     """15 images at 15 Hz; one is cut off, one empty, one of another size; no camera_info, no IMU, no odometry."""
     path = tmp_path / "faulty.mcap"
-    rng = np.random.default_rng(1)
+    with BagReader(sample_dir() / "street-vehicle.mcap") as sample:
+        pictures = [decode_image(m.decode()) for m in islice(sample.messages(sample.of_type(COMPRESSED)), 15)]
     with BagWriter(path) as bag:
-        for i in range(15):
-            size = (96, 128) if i != 9 else (48, 64)
-            data = encode(rng.integers(0, 255, (*size, 3), np.uint8)).jpeg
+        for i, picture in enumerate(pictures):
+            # Pictures of the world: the image monitor rightly refuses noise.
+            data = encode(cv2.resize(picture, (128, 96) if i != 9 else (64, 48), interpolation=cv2.INTER_AREA)).jpeg
             data = data[: len(data) // 2] if i == 5 else b"" if i == 7 else data
             stamp_ns = START_NS + i * 66_666_667
             header = {"stamp": messages.stamp(stamp_ns), "frame_id": "lens"}
