@@ -172,3 +172,8 @@ def test_a_network_that_answers_nan_is_an_error_not_an_answer(tmp_path, bad):
 def test_a_missing_output_is_named(tmp_path):
     with pytest.raises(EngineError, match="controls"):
         model({}, tmp_path).infer({"image": np.zeros((1, 2), np.uint8)})
+
+
+@pytest.mark.parametrize("path", sorted(weights_dir().rglob("*.onnx")), ids=lambda p: p.stem)
+def test_shipped_graphs_carry_no_trace_of_the_machine_that_exported_them(path):
+    assert b"stack_trace" not in path.read_bytes()
