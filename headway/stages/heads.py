@@ -8,9 +8,10 @@ import numpy as np
 
 from headway.config import Config, parameter
 from headway.errors import ModelError
-from headway.geometry import Array, ray_basis, rotation_from_6d, viewing_ray
+from headway.geometry import Array, ray_basis, viewing_ray
 from headway.runtime.engine import Model
-from headway.stages.letterbox import Letterbox
+from headway.stages.head_columns import SMALLEST_SIGMA_DEG, columns_of
+from headway.stages.letterbox import ImageInput
 from headway.stages.nms import suppress
 from headway.types import Camera, Frame, Heads
 
@@ -24,9 +25,6 @@ SIGMA_TO_AXIS = float(np.sqrt(np.pi / 8.0))
 
 DEFAULT_SCORE = 0.35
 """Threshold for a model whose manifest names none."""
-
-SMALLEST_SIGMA_DEG = 0.5
-"""No pose label is better than this, so no head is surer."""
 
 
 @dataclass(frozen=True)
@@ -55,33 +53,41 @@ class HeadStage:
 
         self.model, self.config = model, config or HeadConfig()
         spec, output = model.manifest.inputs.get("image"), model.manifest.outputs.get("candidates")
-        if spec is None or output is None or len(spec.shape) != 4 or spec.shape[0] != 1 or spec.shape[3] != 3:
-            raise ModelError(f"model '{model.name}' is no head-pose model: image (1, H, W, 3) -> candidates is wanted")
-        self._box, self._score = output.column("box"), output.column("score")
-        self._rotation, self._log_sigma = output.column("rotation"), output.column("log_sigma")
-        self._letterbox = Letterbox(spec.shape[1], spec.shape[2])
+        if spec is None or output is None:
+            raise ModelError(f"model '{model.name}' is no head-pose model: image -> candidates is wanted")
+        try:
+            self._input, self._columns = ImageInput(spec), columns_of(output, model.manifest.config)
+        except ModelError as error:
+            raise ModelError(f"model '{model.name}' is no head-pose model: {error}") from None
         self.score_threshold = self.config.score_threshold or model_threshold(model)
 
     def __call__(self, frame: Frame) -> Heads:
         """Heads of one frame, best score first. Raises FrameError for an image that is none, EngineError for NaN."""
-        rows = self.model.infer({"image": self._letterbox(frame.image)})["candidates"][0]
+        return self.decode(self.candidates(frame), frame)
+
+    def candidates(self, frame: Frame) -> Array:
+        """The network's rows (K, C) for one frame, best score first; the engine may reuse them."""
+        return self.model.infer({"image": self._input(frame.image)})["candidates"][0]
+
+    def decode(
+        self, rows: Array, frame: Frame, score_threshold: float | None = None, nms_iou: float | None = None
+    ) -> Heads:
+        """Candidates of the last frame -> heads, at the configuration's thresholds or at those given."""
+        columns, config = self._columns, self.config
         # Rows come sorted by score: everything below the threshold is cut off before anything is computed.
-        score = rows[:, self._score][:, 0]
-        rows = rows[: int(np.count_nonzero(score >= self.score_threshold))]
-        rows = rows[suppress(rows[:, self._box], self.config.nms_iou)]
-        boxes = self._letterbox.boxes_to_source(rows[:, self._box])
-        large = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= max(self.config.minimum_px, 1e-3)
+        threshold = self.score_threshold if score_threshold is None else score_threshold
+        rows = rows[: int(np.count_nonzero(columns.scores(rows) >= threshold))]
+        inside = columns.boxes(rows)
+        kept = suppress(inside, config.nms_iou if nms_iou is None else nms_iou)
+        rows, boxes = rows[kept], self._input.letterbox.boxes_to_source(inside[kept])
+        large = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= max(config.minimum_px, 1e-3)
         rows, boxes = rows[large], boxes[large]
         if not len(rows):
             return Heads.empty()
-        nine = rows[:, self._rotation].astype(float).reshape(-1, 3, 3)
-        rotation = rotation_from_6d(np.concatenate([nine[:, :, 0], nine[:, :, 1]], axis=1))
-        sigma_deg = np.degrees(np.exp(rows[:, self._log_sigma][:, 0].astype(float))).clip(SMALLEST_SIGMA_DEG, 180.0)
-        attention = attention_probability(rotation, sigma_deg)
-        if frame.camera is not None:
-            height, width = frame.image.shape[:2]
-            rotation = _basis_at(boxes, frame.camera, height, width) @ rotation
-        return Heads(boxes.astype(np.float32), rows[:, self._score][:, 0].copy(), rotation, sigma_deg, attention)
+        rotation, sigma_deg = columns.poses(rows)
+        from_ray, rotation = _both_frames(rotation, boxes, frame, columns.ray_relative)
+        attention = attention_probability(from_ray, sigma_deg)
+        return Heads(boxes.astype(np.float32), columns.scores(rows).copy(), rotation, sigma_deg, attention)
 
     def reset(self) -> None:
         """Nothing is remembered from frame to frame."""
@@ -109,6 +115,15 @@ def attention_probability(rotation: Array, sigma_deg: Array) -> Array:
     probability = chndtr((ATTENTION_DEG / s) ** 2, 2.0, (angle / s) ** 2)
     # Far out in the tail the series gives up with NaN; there the answer is 0 or 1 to machine precision.
     return np.where(np.isfinite(probability), probability, (angle < ATTENTION_DEG).astype(float)).clip(0.0, 1.0)
+
+
+def _both_frames(rotation: Array, boxes: Array, frame: Frame, ray_relative: bool) -> tuple[Array, Array]:
+    """The rotations relative to the ray, and in camera axes. Without intrinsics the two are taken to be the same."""
+    if frame.camera is None:
+        return rotation, rotation
+    height, width = frame.image.shape[:2]
+    basis = _basis_at(boxes, frame.camera, height, width)
+    return (rotation, basis @ rotation) if ray_relative else (np.swapaxes(basis, 1, 2) @ rotation, rotation)
 
 
 def _basis_at(boxes: Array, camera: Camera, height: int, width: int) -> Array:

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headway.errors import FrameError
+from headway.errors import FrameError, ModelError
 from headway.geometry import Array
+from headway.runtime.manifest import TensorSpec
 
 GREY = 114
 """Padding colour, the one the networks were trained with (the YOLO family's value)."""
@@ -19,8 +20,9 @@ AREA_BELOW = 0.6
 class Letterbox:
     """Scales, centres and pads with grey. Owns one buffer, made once; each call writes over the last one's result."""
 
-    def __init__(self, height: int, width: int) -> None:
+    def __init__(self, height: int, width: int, area_below: float = AREA_BELOW) -> None:
         self.height, self.width = height, width
+        self._area_below = area_below
         self._buffer = np.full((1, height, width, 3), GREY, np.uint8)
         self._source = (0, 0)
         self._place = (0, 0, width, height)
@@ -37,7 +39,7 @@ class Letterbox:
         if (h, w) == image.shape[:2]:
             inside[...] = image
         else:
-            area = min(self._scale) < AREA_BELOW
+            area = min(self._scale) < self._area_below
             cv2.resize(image, (w, h), dst=inside, interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR)
         return self._buffer
 
@@ -56,3 +58,33 @@ class Letterbox:
         self._place = ((self.width - w) // 2, (self.height - h) // 2, w, h)
         self._scale = np.array([w / width, h / height])
         self._buffer.fill(GREY)
+
+
+class ImageInput:
+    """A frame's image as the network wants it: letterboxed, in the layout, colour order and scale of its manifest.
+
+    Owns its buffers, made once; each call writes over the last one's result. `letterbox` takes boxes back.
+    """
+
+    def __init__(self, spec: TensorSpec) -> None:
+        """Raises ModelError where the manifest's input is no image of one of the two forms."""
+        shape, own = spec.shape, (spec.dtype, spec.layout, spec.color) == ("uint8", "NHWC", "BGR")
+        planes = (spec.dtype, spec.layout) == ("float32", "NCHW") and spec.color in ("RGB", "BGR")
+        if len(shape) != 4 or shape[0] != 1 or not (own or planes) or shape[3 if own else 1] != 3:
+            raise ModelError(
+                f"input is {spec.dtype}{list(shape)} {spec.layout} {spec.color}: uint8 (1, H, W, 3) NHWC BGR "
+                "or float32 (1, 3, H, W) NCHW is wanted"
+            )
+        height, width = (shape[1], shape[2]) if own else (shape[2], shape[3])
+        # The published networks were evaluated with averaged pixels wherever a picture shrinks.
+        self.letterbox = Letterbox(height, width, AREA_BELOW if own else 1.0)
+        self._planes = None if own else np.empty(shape, np.float32)
+        self._flip, self._scale = spec.color == "RGB", np.float32(spec.scale)
+
+    def __call__(self, image: NDArray[np.uint8]) -> np.ndarray:
+        """(h, w, 3) uint8 BGR -> the network's input, valid until the next call."""
+        boxed = self.letterbox(image)
+        if self._planes is None:
+            return boxed
+        np.multiply((boxed[..., ::-1] if self._flip else boxed).transpose(0, 3, 1, 2), self._scale, out=self._planes)
+        return self._planes

@@ -6,6 +6,7 @@ step outside headway; this reads nothing but safetensors.
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,17 @@ from safetensors.torch import load_file
 
 from headway.errors import ModelError, UsageError
 from headway.export.package import package_model
-from headway.models.directmhp.config import NMS_IOU, SCORE_THRESHOLD, TOP_K, VALUES, VARIANTS
+from headway.models.directmhp.config import (
+    NMS_IOU,
+    PUBLISHED_SIGMA_DEG,
+    SCORE_THRESHOLD,
+    TOP_K,
+    VALUES,
+    VARIANTS,
+)
 from headway.models.directmhp.network import DirectMHP, Exported
 from headway.runtime.manifest import Manifest, TensorSpec
+from headway.stages.letterbox import ImageInput
 
 _UNUSED = ("model.33.anchor_grid", "num_batches_tracked")
 """Tensors of the released checkpoints that inference does not need."""
@@ -64,17 +73,36 @@ def import_checkpoint(path: Path, variant: str, size: int, image: np.ndarray, ou
     if size % 64 or not 128 <= size <= 1280:
         raise UsageError(f"--size {size}: a multiple of 64 from 128 to 1280 is wanted")
     network = load_network(path, variant)
+    spec = TensorSpec((1, 3, size, size), "float32", "NCHW", "RGB", scale=1 / 255)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # Everything is written beside `out` first: an export that fails half-way leaves no half of a model.
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as partial:
+        manifest = _package(network, path, variant, spec, image, Path(partial))
+        out.mkdir(exist_ok=True)
+        for file in Path(partial).iterdir():
+            file.replace(out / file.name)
+    return manifest
+
+
+def _package(
+    network: DirectMHP, path: Path, variant: str, spec: TensorSpec, image: np.ndarray, folder: Path
+) -> Manifest:
     name = f"directmhp-{variant}"
     return package_model(
-        out,
+        folder,
         name,
         "head-pose",
         network,
-        {"image": square_input(image, size)},
-        {"image": TensorSpec((1, 3, size, size), "float32", "NCHW", "RGB", scale=1 / 255)},
+        {"image": ImageInput(spec)(image)},
+        {"image": spec},
         {"candidates": TensorSpec((1, TOP_K, VALUES), columns=COLUMNS)},
         exported=Exported(network),
-        config={"score_threshold": SCORE_THRESHOLD, "nms_iou": NMS_IOU},
+        config={
+            "score_threshold": SCORE_THRESHOLD,
+            "nms_iou": NMS_IOU,
+            "sigma_deg": PUBLISHED_SIGMA_DEG[variant],
+            "rotation": "camera axes, pitch yaw roll as published",
+        },
         training={"source": f"imported from {path.name}", "command": f"headway import directmhp --variant {variant}"},
         evaluation={"summary": "imported; run `headway evaluate head-pose` for its numbers"},
         data_licence="that of the imported checkpoint: check before use",
@@ -82,8 +110,5 @@ def import_checkpoint(path: Path, variant: str, size: int, image: np.ndarray, ou
 
 
 def square_input(image: np.ndarray, size: int) -> np.ndarray:
-    """(H, W, 3) uint8 BGR -> (1, 3, size, size) float32 RGB 0..1, letterboxed on grey."""
-    from headway.stages.letterbox import Letterbox
-
-    boxed = Letterbox(size, size)(image)[0]
-    return np.ascontiguousarray(boxed[..., ::-1].transpose(2, 0, 1)[None], dtype=np.float32) / 255.0
+    """(H, W, 3) uint8 BGR -> (1, 3, size, size) float32 RGB 0..1, letterboxed on grey, as the head stage does it."""
+    return ImageInput(TensorSpec((1, 3, size, size), "float32", "NCHW", "RGB", scale=1 / 255))(image)
