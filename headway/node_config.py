@@ -58,6 +58,7 @@ class HeadPoseNodeConfig(NodeConfig):
     """Node `head_pose`."""
 
     model: str = parameter("head-pose", "name of an installed model, or path of a model folder")
+    monitor: MonitorConfig = group(MonitorConfig)
     heads: HeadConfig = group(HeadConfig)
 
 
@@ -79,6 +80,7 @@ class DrivingNodeConfig(NodeConfig):
     model: str = parameter("driving", "name of an installed model, or path of a model folder")
     heartbeat_s: float = parameter(0.5, "without a new image for this long the command ramps to a stop", 0.05, 2.0)
     heartbeat_period_s: float = parameter(0.05, "seconds between two commands of that ramp", 0.01, 0.5)
+    monitor: MonitorConfig = group(MonitorConfig)
     drive: DriveConfig = group(DriveConfig)
     gate: GateConfig = group(GateConfig)
 

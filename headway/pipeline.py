@@ -171,7 +171,10 @@ class Driving:
 
 @dataclass(frozen=True)
 class Answer:
-    """Everything said about one frame. A part is None where its task is absent or failed; `reasons` says why."""
+    """Everything said about one frame. A part is None where its task is absent or failed; `reasons` says why.
+
+    suspect: what the image monitor says of a frame that was answered all the same, "" for nothing.
+    """
 
     heads: Heads | None
     motion: Motion | None
@@ -179,6 +182,7 @@ class Answer:
     command: DriveCommand | None
     trace: Trace
     reasons: dict[str, str] = field(default_factory=dict)
+    suspect: str = ""
 
 
 class Pipeline:
@@ -196,6 +200,7 @@ class Pipeline:
     def step(self, frame: Frame, trace: Trace | None = None) -> Answer:
         """Runs every task on one frame; never raises for what is wrong with a frame or an engine."""
         trace = trace or Trace()
+        suspect = ""
         if self.monitor:
             try:
                 with timed(trace, "monitor"):
@@ -223,7 +228,7 @@ class Pipeline:
                 steering, command = self.driving.step(frame, risks, trace)
             if command is None:
                 command = self.driving.idle(frame, risks)
-        return Answer(heads, motion, steering, command, trace, reasons)
+        return Answer(heads, motion, steering, command, trace, reasons, suspect)
 
     def _refused(self, frame: Frame, trace: Trace, reason: str) -> Answer:
         """No task is asked about an image that says nothing; the vehicle comes to a stop."""

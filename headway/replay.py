@@ -203,7 +203,7 @@ class Run:
         if self._pipeline.head_pose:
             reason = reasons.get(HEAD_POSE, "")
             out[messages.HEADS] = messages.head_array(
-                answer.heads, frame, width, height, trace, not reason, reason, tracks
+                answer.heads, frame, width, height, trace, not reason, reason or answer.suspect, tracks
             )
         if self._pipeline.trajectory:
             reason = reasons.get(TRAJECTORY, "")

@@ -16,6 +16,7 @@ from headway.nodes.spin import run
 from headway.nodes.watch import Heartbeat
 from headway.pipeline import Driving
 from headway.sensors import Sensors
+from headway.stages.monitor import ImageMonitor
 from headway_msgs.msg import RiskArray
 
 
@@ -34,6 +35,7 @@ class DrivingNode(ImageNode):
         self._task = Driving.open(c.model, c.drive, c.gate, c.engine, c.threads)
         self.models = {self._task.model.name: self._task.model.manifest.hash}
         self.sensors = Sensors()
+        self.monitor = ImageMonitor(c.monitor)
         self._command, self._picture = CommandPublisher(self, c.gate), PicturePublisher(self)
         self._heartbeat = Heartbeat(self, self._task, self._command, self.sensors)
 
@@ -69,6 +71,7 @@ class DrivingNode(ImageNode):
 
     def restart(self) -> None:
         """See StageNode.restart."""
+        super().restart()
         if self._task:
             self._task.reset()
             self.sensors.reset()

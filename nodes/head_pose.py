@@ -14,6 +14,7 @@ from headway.nodes.request import Request
 from headway.nodes.spin import run
 from headway.pipeline import HeadPose
 from headway.sensors import Sensors
+from headway.stages.monitor import ImageMonitor
 
 
 class HeadPoseNode(ImageNode):
@@ -31,6 +32,7 @@ class HeadPoseNode(ImageNode):
         self._task = HeadPose.open(c.model, c.heads, c.engine, c.threads)
         self.models = {self._task.model.name: self._task.model.manifest.hash}
         self.sensors = Sensors()
+        self.monitor = ImageMonitor(c.monitor)
         self._heads, self._picture = HeadPublisher(self), PicturePublisher(self)
 
     def listen(self) -> None:
@@ -45,7 +47,7 @@ class HeadPoseNode(ImageNode):
         heads = self._task.step(frame, request.trace)
         self.age_ms(request)
         height, width = frame.image.shape[:2]
-        self._heads.say(request, heads, frame, width, height)
+        self._heads.say(request, heads, frame, width, height, reason=request.suspect)
         if self._picture.wanted:
             from headway.annotate import annotate
 

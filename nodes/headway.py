@@ -78,7 +78,7 @@ class HeadwayNode(ImageNode):
             self._motion.refuse(request, answer.reasons.get(TRAJECTORY, "no answer"))
         if self._heads and answer.heads is not None:
             tracks = answer.motion.tracks if answer.motion else None
-            self._heads.say(request, answer.heads, frame, width, height, tracks)
+            self._heads.say(request, answer.heads, frame, width, height, tracks, answer.suspect)
         elif self._heads:
             self._heads.refuse(request, answer.reasons.get(HEAD_POSE, "no answer"))
         if self._heartbeat:

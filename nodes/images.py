@@ -12,6 +12,7 @@ from headway.nodes.base import StageNode
 from headway.nodes.request import Request
 from headway.pipeline import timed
 from headway.sensors import Sensors
+from headway.stages.monitor import ImageMonitor
 from headway.types import Frame
 
 
@@ -19,6 +20,7 @@ class ImageNode(StageNode):
     """Listens to `image` or `image/compressed`."""
 
     sensors: Sensors
+    monitor: ImageMonitor | None = None  # made in `load` where no pipeline brings its own
     _size: tuple[int, int] | None = None
 
     def listen_to_images(self) -> None:
@@ -30,7 +32,11 @@ class ImageNode(StageNode):
             self.work_on(Image, "image")
 
     def frame(self, request: Request) -> Frame:
-        """Decodes the image and joins it with what the other sensors say of its stamp. Raises FrameError."""
+        """Decodes the image and joins it with what the other sensors say of its stamp.
+
+        Raises FrameError for what is no image, and while the monitor finds that it is no picture of the world. What is
+        only suspect is said in `request.suspect`.
+        """
         with timed(request.trace, "decode"):
             image = decode_image(request.message)
         height, width = image.shape[:2]
@@ -40,7 +46,16 @@ class ImageNode(StageNode):
             self.restart()
             raise FrameError(f"image size changed from {before[0]}x{before[1]} to {width}x{height}: restarting with it")
         view = self.sensors.view(request.stamp_ns, request.message.header.frame_id, width, height)
-        return Frame(**vars(view), image=image)
+        frame = Frame(**vars(view), image=image)
+        if self.monitor:
+            with timed(request.trace, "monitor"):
+                request.suspect = self.monitor.check(frame)
+        return frame
+
+    def restart(self) -> None:
+        """See StageNode.restart."""
+        if self.monitor:
+            self.monitor.reset()
 
     def extra_diagnostics(self) -> dict[str, Any]:
         """What the other sensors sent and was not used."""

@@ -29,10 +29,17 @@ class HeadPublisher:
         self._heads = node.advertise(HeadArray, "~/heads")
 
     def say(
-        self, request: Request, heads: Heads, view: View, width: int, height: int, tracks: Tracks | None = None
+        self,
+        request: Request,
+        heads: Heads,
+        view: View,
+        width: int,
+        height: int,
+        tracks: Tracks | None = None,
+        reason: str = "",
     ) -> None:
-        """The heads of one image."""
-        fields = messages.head_array(heads, view, width, height, request.trace, tracks=tracks)
+        """The heads of one image; `reason` says why the image is suspect."""
+        fields = messages.head_array(heads, view, width, height, request.trace, reason=reason, tracks=tracks)
         self._heads.publish(fill(HeadArray(), _restamped(fields, request)))
 
     def refuse(self, request: Request, reason: str) -> None:

@@ -13,12 +13,14 @@ class Request:
     """One input message on its way to an answer.
 
     stamp_ns: the header's stamp, or the time of arrival where that is zero. clock_ns: the node's clock at arrival.
+    suspect: what the image monitor says of a frame that is answered all the same, "" for nothing.
     """
 
     message: Any
     stamp_ns: int
     clock_ns: int
     trace: Trace
+    suspect: str = ""
 
     @property
     def stamp(self) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 from nav_msgs.msg import Odometry
@@ -56,6 +57,8 @@ class TrajectoryNode(StageNode):
         if not message.valid:
             raise FrameError(f"no heads: {message.reason}")
         view = self._sensors.view(request.stamp_ns, message.header.frame_id, message.width, message.height)
+        if message.reason:  # valid, but the image is suspect: the risk must not be silent about it
+            view = replace(view, unsure="; ".join(filter(None, (message.reason, view.unsure))))
         motion = self._task.step(view, heads_from_message(message), request.trace)
         self.age_ms(request)
         self._motion.say(request, motion, view)

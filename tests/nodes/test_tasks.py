@@ -99,7 +99,7 @@ def test_head_pose_answers_compressed_images_with_the_hash_of_its_weights(bench:
     assert (heard[0].width, heard[0].height) == (WIDTH, HEIGHT)
     assert list(heard[0].trace.models) == ["head-pose"]
     assert len(heard[0].trace.hashes[0]) == 64
-    assert list(heard[0].trace.stages) == ["decode", "heads"]
+    assert list(heard[0].trace.stages) == ["decode", "monitor", "heads"]
     broken = jpeg(2)
     broken.data = broken.data[: len(broken.data) // 2]
     camera.publish(broken)
