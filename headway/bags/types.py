@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from rosbags.interfaces import Nodetype
@@ -61,47 +62,76 @@ def build(store: Typestore, msgtype: str, fields: Mapping[str, Any]) -> Any:
 
     Raises KeyError naming the type where a key is none of its fields: a misspelt field is never lost silently.
     """
-    definitions = store.fielddefs[msgtype][1]
-    unknown = set(fields) - {name for name, _ in definitions}
-    if unknown:
-        raise KeyError(f"{msgtype} has no field {', '.join(sorted(unknown))}")
-    return store.types[msgtype](**{name: _value(store, kind, fields.get(name)) for name, kind in definitions})
+    return _maker(store, msgtype)(fields)
 
 
-def _value(store: Typestore, description: Any, value: Any) -> Any:
+Maker = Callable[[Any], Any]
+_MAKERS: WeakKeyDictionary[Typestore, dict[str, Maker]] = WeakKeyDictionary()
+"""Per store and type, made at first use: walking the definitions for every message cost half a millisecond a frame."""
+
+
+def _maker(store: Typestore, msgtype: str) -> Maker:
+    known = _MAKERS.setdefault(store, {})
+    if msgtype not in known:
+        known[msgtype] = _message_maker(store, msgtype)
+    return known[msgtype]
+
+
+def _message_maker(store: Typestore, msgtype: str) -> Maker:
+    parts = [(name, _value_maker(store, kind)) for name, kind in store.fielddefs[msgtype][1]]
+    names, cls = {name for name, _ in parts}, store.types[msgtype]
+
+    def make(fields: Mapping[str, Any] | None) -> Any:
+        fields = fields or {}
+        if not names >= fields.keys():
+            raise KeyError(f"{msgtype} has no field {', '.join(sorted(fields.keys() - names))}")
+        return cls(**{name: part(fields.get(name)) for name, part in parts})
+
+    return make
+
+
+def _value_maker(store: Typestore, description: Any) -> Maker:
     node, detail = description
     if node == Nodetype.NAME:
-        return build(store, detail, value or {})
+        return _maker(store, detail)
     if node == Nodetype.BASE:
-        return _scalar(detail[0], value)
+        return _scalar_maker(detail[0])
     element, length = detail
-    return _sequence(store, element, length if node == Nodetype.ARRAY else None, value)
+    return _sequence_maker(store, element, length if node == Nodetype.ARRAY else None)
 
 
-def _sequence(store: Typestore, element: Any, length: int | None, value: Any) -> Any:
+def _sequence_maker(store: Typestore, element: Any, length: int | None) -> Maker:
     """`length` is None for a sequence, else the fixed length of an array."""
     node, detail = element
     if node == Nodetype.BASE and detail[0] not in ("string", "wstring"):
-        kind = {"byte": "uint8", "char": "uint8"}.get(detail[0], detail[0])
-        array = (
-            np.zeros(length or 0, kind) if value is None else np.ascontiguousarray(_bytes(value), dtype=kind).ravel()
-        )
+        return _number_maker({"byte": "uint8", "char": "uint8"}.get(detail[0], detail[0]), length)
+    part = _value_maker(store, element)
+    return lambda value: [part(item) for item in ([None] * (length or 0) if value is None else value)]
+
+
+def _number_maker(name: str, length: int | None) -> Maker:
+    kind = np.dtype(name)
+
+    def make(value: Any) -> Any:
+        if value is None:
+            return np.zeros(length or 0, kind)
+        array = np.ascontiguousarray(_bytes(value), dtype=kind).ravel()
         if length is not None and len(array) != length:
             raise ValueError(f"{len(array)} numbers where the definition wants {length}")
         return array
-    items: Sequence[Any] = [None] * (length or 0) if value is None else value
-    return [_value(store, element, item) for item in items]
+
+    return make
 
 
 def _bytes(value: Any) -> Any:
     return np.frombuffer(value, np.uint8) if isinstance(value, (bytes, bytearray, memoryview)) else value
 
 
-def _scalar(kind: str, value: Any) -> Any:
+def _scalar_maker(kind: str) -> Maker:
     if kind in ("string", "wstring"):
-        return "" if value is None else str(value)
+        return lambda value: "" if value is None else str(value)
     if kind == "bool":
-        return bool(value)
+        return bool
     if kind.startswith("float"):
-        return 0.0 if value is None else float(value)
-    return 0 if value is None else int(value)
+        return lambda value: 0.0 if value is None else float(value)
+    return lambda value: 0 if value is None else int(value)
