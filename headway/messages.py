@@ -112,27 +112,33 @@ def forecast_array(forecast: Forecast | None, view: View, trace: Trace, valid: b
         "unsure": bool(unsure),
         "reason": reason or unsure,
         "camera_orientation": quaternion(quaternion_from_rotation(orientation_of(view))),
-        "forecasts": [_forecast(forecast, i) for i in range(len(forecast))] if forecast is not None and valid else [],
+        "forecasts": _forecasts(forecast) if forecast is not None and valid else [],
         "trace": trace_fields(trace),
     }
 
 
-def _forecast(forecast: Forecast, i: int) -> Fields:
-    tracks = forecast.tracks
-    covariance = np.nan_to_num(np.asarray(tracks.covariance[i], np.float32)[:2, :2].ravel())
-    return {
-        "track_id": int(tracks.ids[i]),
-        "position": vector(tracks.position[i]),
-        "velocity": vector(tracks.velocity[i]),
-        "position_covariance": covariance,
-        "age": _number(tracks.age_s[i]),
-        "step": _number(forecast.step_s),
-        "steps": int(forecast.modes.shape[2]),
-        "probability": _floats(forecast.probability[i]),
-        "x": _floats(forecast.modes[i, :, :, 0]),
-        "y": _floats(forecast.modes[i, :, :, 1]),
-        "radius": _floats(forecast.radius[i]),
-    }
+def _forecasts(forecast: Forecast) -> list[Fields]:
+    n, tracks = len(forecast), forecast.tracks
+    # Over everybody at once: what is done for each person is paid for each person.
+    covariance = _finite(tracks.covariance[:n, :2, :2]).reshape(n, 4)
+    probability, radius = _finite(forecast.probability), _finite(forecast.radius)
+    x, y = (_finite(forecast.modes[..., axis]) for axis in (0, 1))
+    return [
+        {
+            "track_id": int(tracks.ids[i]),
+            "position": vector(tracks.position[i]),
+            "velocity": vector(tracks.velocity[i]),
+            "position_covariance": covariance[i],
+            "age": _number(tracks.age_s[i]),
+            "step": _number(forecast.step_s),
+            "steps": int(forecast.modes.shape[2]),
+            "probability": _packed(probability[i]),
+            "x": _packed(x[i]),
+            "y": _packed(y[i]),
+            "radius": _packed(radius[i]),
+        }
+        for i in range(n)
+    ]
 
 
 def risk_array(risks: Risks | None, view: View, trace: Trace, valid: bool = True, reason: str = "") -> Fields:
@@ -254,4 +260,14 @@ def _number(value: Any, otherwise: float = 0.0) -> float:
 
 def _floats(values: Any) -> array[float]:
     """Any numbers, flattened, as an array of float32: the form that rclpy and numpy both take without a loop."""
-    return array("f", np.nan_to_num(np.asarray(values, np.float32)).tobytes())
+    return _packed(_finite(values))
+
+
+def _packed(values: np.ndarray) -> array[float]:
+    return array("f", values.tobytes())
+
+
+def _finite(values: Any) -> np.ndarray:
+    """The numbers as float32, NaN and infinities replaced."""
+    found = np.asarray(values, np.float32)
+    return found if np.isfinite(found).all() else np.nan_to_num(found)
