@@ -43,15 +43,16 @@ def _task(run: Run, task: str) -> dict[str, Any]:
     rows = [r for r in run.rows if task in r.tasks]
     ages = [r.age_ms[task] for r in rows if task in r.age_ms]
     name = task.replace("_", "-")
-    names = sorted(run.hashes, key=lambda n: not n.startswith(name))
-    model = names[0] if names else ""
+    others = tuple(t.replace("_", "-") for t in run.tasks if t != task)
+    # A reference model (directmhp-s) does not carry its task's name: it is the one that is nobody else's.
+    mine = [n for n in run.hashes if n.startswith(name)] or [n for n in run.hashes if not n.startswith(others)]
     return {
         "in": len(run.stamps),
         "out": sum(r.tasks[task] == "" for r in rows),
         "dropped": len(run.stamps) - sum(r.tasks[task] == "" for r in rows),
         "latency_ms": _quantiles(run.latency_ms(task)),
         "age_ms": _quantiles(ages),
-        "hash": run.hashes.get(model, "") if model.startswith(name) else "",
+        "hash": run.hashes[mine[0]] if mine else "",
         "saw": saw(run, task),
     }
 
