@@ -211,8 +211,8 @@ def ray_basis(ray: Array) -> Array:
     """
     z = np.asarray(ray, float)
     z = z / _length(z)
-    x = np.stack([z[..., 2], np.zeros_like(z[..., 0]), -z[..., 0]], axis=-1)  # (0, 1, 0) x z
-    x = _unit(x, np.array([1.0, 0.0, 0.0]))
+    across = np.stack([z[..., 2], np.zeros_like(z[..., 0]), -z[..., 0]], axis=-1)  # (0, 1, 0) x z
+    x = _unit(across, np.array([1.0, 0.0, 0.0]))
     return np.stack([x, _cross(z, x), z], axis=-1)
 
 

@@ -148,44 +148,40 @@ def meet(forecast: Forecast, config: RiskConfig) -> Contacts:
     start = forecast.tracks.position[:n, None, None, :2]
     path = np.concatenate([np.broadcast_to(start, (*forecast.modes.shape[:2], 1, 2)), forecast.modes], axis=2)
     steps = max(1, min(path.shape[2] - 1, int(np.ceil(config.horizon_s / forecast.step_s - 1e-9))))
-    closest, first = _closest_and_first(path[:, :, : steps + 1], limit)  # (n, K), (n, K) in steps
+    near, enter = _nearest_and_entry(path[:, :, : steps + 1], limit)  # (n, K, steps) each
+    closest, first = near.min(-1), np.where(near <= limit, enter, np.inf).min(-1)  # (n, K), (n, K) in steps
     share = np.exp(-np.maximum(closest - limit, 0) * np.log(4) / _SOFT_M)
     weight = forecast.probability * share
     best = forecast.probability.argmax(axis=1)
     people = np.arange(n)
-    tube = _closest_to_origin(path[people, best, : steps + 1])  # (n, steps)
-    reachable = np.asarray((tube - forecast.radius[:, :steps] <= limit).any(axis=1))
+    reachable = np.asarray((near[people, best] - forecast.radius[:, :steps] <= limit).any(axis=1))
     time = _weighted_median(first * forecast.step_s, np.where(np.isfinite(first), weight, 0.0))
     return Contacts(np.clip(weight.sum(axis=1), 0, 1), time, closest[people, best], reachable)
 
 
-def _closest_to_origin(path: Array) -> Array:
-    """(..., S + 1, 2) points -> (..., S) distance of each straight piece from the origin."""
-    a, d = path[..., :-1, :], np.diff(path, axis=-2)
-    length = (d * d).sum(-1)
-    u = np.clip(-(a * d).sum(-1) / np.where(length > 1e-12, length, 1.0), 0, 1)
-    return np.linalg.norm(a + u[..., None] * d, axis=-1)
-
-
-def _closest_and_first(path: Array, limit: float) -> tuple[Array, Array]:
-    """(..., S + 1, 2) -> least distance from the origin (...), and when it is first below `limit`, in steps, or inf."""
-    a, d = path[..., :-1, :], np.diff(path, axis=-2)
-    near = _closest_to_origin(path)
+def _nearest_and_entry(path: Array, limit: float) -> tuple[Array, Array]:
+    """(..., S + 1, 2) points -> (..., S) distance of each straight piece from the origin, and when on it, counted in
+    steps, the disc of radius `limit` is entered (meant only where the piece comes that near)."""
+    ax, ay = path[..., :-1, 0], path[..., :-1, 1]
+    dx, dy = path[..., 1:, 0] - ax, path[..., 1:, 1] - ay
     # |a + u d| = limit: the smaller root is where the disc is entered; inside from the start means now.
-    qa, qb, qc = (d * d).sum(-1), (a * d).sum(-1), (a * a).sum(-1) - limit**2
-    root = (-qb - np.sqrt(np.maximum(qb**2 - qa * qc, 0))) / np.where(qa > 1e-12, qa, 1.0)
-    enter = np.arange(a.shape[-2]) + np.where(qc <= 0, 0.0, np.clip(root, 0, 1))
-    return near.min(-1), np.where(near <= limit, enter, np.inf).min(-1)
+    qa, qb, qc = dx * dx + dy * dy, ax * dx + ay * dy, ax * ax + ay * ay - limit**2
+    moves = np.where(qa > 1e-12, qa, 1.0)
+    u = np.minimum(np.maximum(-qb / moves, 0.0), 1.0)
+    x, y = ax + u * dx, ay + u * dy
+    root = (-qb - np.sqrt(np.maximum(qb * qb - qa * qc, 0.0))) / moves
+    enter = np.arange(float(ax.shape[-1])) + np.where(qc <= 0, 0.0, np.minimum(np.maximum(root, 0.0), 1.0))
+    return np.sqrt(x * x + y * y), enter
 
 
 def _weighted_median(values: Array, weights: Array) -> Array:
     """(n, K), (n, K) -> (n,); inf where all weights are zero."""
+    rows = np.arange(len(values))
     order = np.argsort(values, axis=1, kind="stable")
-    values, weights = np.take_along_axis(values, order, 1), np.take_along_axis(weights, order, 1)
+    values, weights = values[rows[:, None], order], weights[rows[:, None], order]
     total = weights.sum(axis=1)
     middle = (weights.cumsum(axis=1) < 0.5 * total[:, None]).sum(axis=1)
-    found = np.take_along_axis(values, np.minimum(middle, values.shape[1] - 1)[:, None], 1)[:, 0]
-    return np.where(total > 0, found, np.inf)
+    return np.where(total > 0, values[rows, np.minimum(middle, values.shape[1] - 1)], np.inf)
 
 
 def direction_word(tracks: Tracks, i: int) -> str:

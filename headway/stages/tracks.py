@@ -159,8 +159,9 @@ class TrackStage:
             )
             table.height[rows] += 0.2 * (sightings.position[columns, 2] - table.height[rows])
             table.mark(rows, sightings, columns, stamp_ns)
-        fresh = np.setdiff1d(np.arange(len(sightings)), columns)
-        fresh = fresh[sightings.score[fresh] >= c.birth_score]
+        starts = sightings.score >= c.birth_score
+        starts[columns] = False
+        fresh = np.flatnonzero(starts)
         if len(fresh):
             ids = np.arange(self._next_id, self._next_id + len(fresh))
             self._next_id += len(fresh)
