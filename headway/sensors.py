@@ -7,16 +7,18 @@ Values that are not finite never get in; a sensor that says nonsense is treated 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from headway.axes import IMU, Axes, Motion
 from headway.config import Config, parameter
 from headway.counting import Reasons
 from headway.geometry import rotation_from_quaternion
-from headway.orientation import OrientationBuffer
-from headway.types import Camera, FloatArray, Odometry, View
+from headway.gravity import GravityCheck
+from headway.types import Camera, FloatArray, View
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class SensorConfig(Config):
     camera_imu_rotation: tuple[float, ...] = parameter(
         (), "orientation of the camera optical frame in the IMU frame, quaternion x y z w; empty: unknown, IMU not used"
     )
+    camera_base_rotation: tuple[float, ...] = parameter(
+        (),
+        "orientation of the camera optical frame in the odometry's child frame, quaternion x y z w; empty: unknown, "
+        "odometry cannot stand in for the IMU and its world is taken to be the IMU's",
+    )
     orientation_max_gap_s: float = parameter(
         0.1, "an IMU sample further from the image than this is not used", 0.001, 5
     )
@@ -33,20 +40,21 @@ class SensorConfig(Config):
     depth_max_age_s: float = parameter(0.05, "a depth image further from the image than this is not used", 0.0, 1.0)
 
     def __post_init__(self) -> None:
-        """Checks also that the rotation is a quaternion."""
+        """Checks also that the rotations are quaternions."""
         super().__post_init__()
-        if self.camera_imu_rotation:
-            unit_quaternion(self.camera_imu_rotation)
+        for name in ("camera_imu_rotation", "camera_base_rotation"):
+            if getattr(self, name):
+                unit_quaternion(getattr(self, name), name)
 
 
-def unit_quaternion(xyzw: tuple[float, ...]) -> FloatArray:
-    """(4,) of norm 1; raises ConfigError for anything that is no rotation."""
+def unit_quaternion(xyzw: tuple[float, ...], name: str = "camera_imu_rotation") -> FloatArray:
+    """(4,) of norm 1; raises ConfigError, which calls it `name`, for anything that is no rotation."""
     from headway.errors import ConfigError
 
     q = np.asarray(xyzw, float)
     norm = np.linalg.norm(q) if q.shape == (4,) else 0.0
     if not 0.9 < norm < 1.1:
-        raise ConfigError(f"camera_imu_rotation = {list(xyzw)}: a quaternion x y z w of norm 1 is wanted")
+        raise ConfigError(f"{name} = {list(xyzw)}: a quaternion x y z w of norm 1 is wanted")
     return q / norm
 
 
@@ -55,14 +63,15 @@ class Sensors:
 
     def __init__(self, config: SensorConfig | None = None) -> None:
         self.config = config or SensorConfig()
-        self._orientation = self._empty_buffer()
+        self._axes = self._empty_axes()
+        self._gravity = GravityCheck()
         self._imu_seen = False
         self._camera: Camera | None = None
         self._camera_fault = "no camera_info received"
-        self._odometry: Odometry | None = None
         self._depth: tuple[int, FloatArray] | None = None
         self._lock = threading.Lock()
         self.refused = Reasons()  # reason -> number of sensor messages that were not used
+        self.oriented_by: Counter[str] = Counter()  # "imu", "odometry" or "nothing" -> views
 
     def on_camera_info(self, message: Any) -> None:
         """sensor_msgs/CameraInfo."""
@@ -85,10 +94,11 @@ class Sensors:
                 self.refused.add("IMU orientation is no rotation")
             else:
                 self._imu_seen = True
-                self._orientation.push(stamp_of(message), q / np.linalg.norm(q))
+                self._axes.push_imu(stamp_of(message), q / np.linalg.norm(q))
+                self._gravity.feel(q, _specific_force(message))
 
     def on_odometry(self, message: Any) -> None:
-        """nav_msgs/Odometry; the twist is in the child frame (x forward, y left, z up) and is turned by the pose."""
+        """nav_msgs/Odometry; the twist is in the child frame (x forward, y left, z up), the pose turns it."""
         v, o = message.twist.twist.linear, message.pose.pose.orientation
         q = np.array([o.x, o.y, o.z, o.w], float)
         velocity = np.array([v.x, v.y, v.z], float)
@@ -97,8 +107,7 @@ class Sensors:
             if not np.isfinite([*velocity, yaw_rate]).all() or not _is_rotation(q):
                 self.refused.add("odometry is not finite, or its orientation is no rotation")
                 return
-            velocity = rotation_from_quaternion(q / np.linalg.norm(q)) @ velocity
-            self._odometry = Odometry(stamp_of(message), velocity, yaw_rate)
+            self._axes.push_odometry(Motion(stamp_of(message), q / np.linalg.norm(q), velocity, yaw_rate))
 
     def on_depth(self, message: Any) -> None:
         """sensor_msgs/Image, 32FC1 metres or 16UC1 millimetres, aligned with the colour image."""
@@ -122,8 +131,10 @@ class Sensors:
         """What is known of the camera at `stamp_ns`; `unsure` says what is missing, camera first."""
         with self._lock:
             camera = self.camera(width, height)
-            orientation = self._orientation.at(stamp_ns)
-            odometry, depth = self._odometry, self._depth
+            orientation, source = self._axes.at(stamp_ns)
+            odometry, depth = self._axes.odometry(stamp_ns), self._depth
+            tilted = self._gravity.look(stamp_ns, orientation) if orientation is not None and source == IMU else ""
+            self.oriented_by[source or "nothing"] += 1
         if odometry and abs(odometry.stamp_ns - stamp_ns) > 1e9 * self.config.odometry_max_age_s:
             odometry = None
         near = depth is not None and abs(depth[0] - stamp_ns) <= 1e9 * self.config.depth_max_age_s
@@ -137,7 +148,7 @@ class Sensors:
             orientation=orientation,
             odometry=odometry,
             depth=depth[1] if depth and near and depth[1].shape == (height, width) else None,
-            unsure=unsure,
+            unsure=unsure or tilted,
         )
 
     def _orientation_fault(self) -> str:
@@ -147,21 +158,31 @@ class Sensors:
             return "no IMU orientation received"
         return f"no IMU sample within {self.config.orientation_max_gap_s:g} s of the image"
 
-    def _empty_buffer(self) -> OrientationBuffer:
-        q = self.config.camera_imu_rotation
-        rotation = rotation_from_quaternion(unit_quaternion(q)) if q else None
-        return OrientationBuffer(rotation, self.config.orientation_max_gap_s)
+    def _empty_axes(self) -> Axes:
+        c = self.config
+        imu, base = (
+            rotation_from_quaternion(unit_quaternion(q)) if q else None
+            for q in (c.camera_imu_rotation, c.camera_base_rotation)
+        )
+        return Axes(imu, base, c.orientation_max_gap_s, c.odometry_max_age_s)
 
     def reset(self) -> None:
         """Forgets everything that is bound to a time; the intrinsics stay."""
         with self._lock:
-            self._orientation = self._empty_buffer()
-            self._odometry = self._depth = None
+            self._axes, self._gravity, self._depth = self._empty_axes(), GravityCheck(), None
 
 
 def _is_rotation(q: FloatArray) -> bool:
     """True for a quaternion of about unit length; NaN, infinity and huge numbers are none."""
     return bool((np.abs(q) <= 2.0).all()) and bool(0.5 < np.linalg.norm(q) < 2.0)
+
+
+def _specific_force(message: Any) -> FloatArray:
+    """(3,) m/s² in the IMU's axes, NaN where the message says that it was not measured."""
+    force = getattr(message, "linear_acceleration", None)
+    if force is None or message.linear_acceleration_covariance[0] == -1:
+        return np.full(3, np.nan)
+    return np.array([force.x, force.y, force.z], float)
 
 
 def stamp_of(message: Any) -> int:

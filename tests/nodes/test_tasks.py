@@ -22,6 +22,7 @@ from visualization_msgs.msg import MarkerArray
 
 from headway.errors import EngineError
 from headway.runtime.engine import installed_models
+from headway.sensors import stamp_of
 from headway_msgs.msg import DriveCommand, ForecastArray, Head, HeadArray, Risk, RiskArray
 
 pytestmark = [
@@ -213,7 +214,7 @@ def test_command_ramps_to_a_stop_when_the_camera_stops(bench: Bench) -> None:
     rolling.header.stamp = now
     rolling.twist.twist.linear.x = rolling.pose.pose.orientation.w = 1.0
     odom.publish(rolling)
-    wait(lambda: node.sensors._odometry is not None, "odometry did not arrive")
+    wait(lambda: node.sensors.view(stamp_of(rolling), "lens", 0, 0).odometry is not None, "odometry did not arrive")
     image = picture(1)
     image.header.stamp = now
     camera.publish(image)
