@@ -167,7 +167,7 @@ def test_a_rendered_folder_and_a_folder_of_such_folders_are_read(tmp_path: Path)
         ({"rotation": [2, 0, 0, 0, 2, 0, 0, 0, 2]}, "not a rotation matrix"),
         ({"rotation": [-1, 0, 0, 0, 1, 0, 0, 0, 1]}, "not a rotation matrix"),
         ({"bbox": [1, 2, 0, 4]}, "no area"),
-        ({"bbox": [1, 2, float("nan"), 4]}, "no area"),
+        ({"bbox": [1, 2, float("nan"), 4]}, "bbox .* holds NaN"),
         ({"image_id": 8}, "image 8 is missing"),
     ],
 )
