@@ -18,13 +18,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from headway.config import Config, parameter
 from headway.errors import FrameError, ModelError
 from headway.runtime.engine import Model
+from headway.stages.shrink import Shrinker
 from headway.types import DriveState, Frame, Steering
 
 Array = NDArray[np.floating]
@@ -200,6 +200,7 @@ class DriveStage:
         self._height, self._width = spec.shape[1:3]
         self._input = np.zeros(spec.shape, np.uint8)
         self._before = np.zeros(spec.shape, np.uint8)
+        self._shrinker = Shrinker()
         self._behaviour = Behaviour(self.calibration, config or DriveConfig())
         self._stamp_ns: int | None = None
         self._frozen_s = 0.0
@@ -217,7 +218,7 @@ class DriveStage:
         if image.shape[:2] == (self._height, self._width):
             self._input[0] = image
         else:
-            cv2.resize(image, (self._width, self._height), dst=self._input[0], interpolation=cv2.INTER_AREA)
+            self._shrinker.average(image, self._input[0])
         out = self._model.infer({"image": self._input})
         controls = out["controls"][0]
         novelty = float(out["novelty"][0, 0]) if self._has_novelty else 0.0

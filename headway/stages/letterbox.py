@@ -9,12 +9,16 @@ from numpy.typing import NDArray
 from headway.errors import FrameError, ModelError
 from headway.geometry import Array
 from headway.runtime.manifest import TensorSpec
+from headway.stages.shrink import Shrinker
 
 GREY = 114
 """Padding colour, the one the networks were trained with (the YOLO family's value)."""
 
 AREA_BELOW = 0.6
 """Shrinking by more than this averages the pixels (INTER_AREA): linear sampling would alias small heads."""
+HALVED_FROM = 0.5
+"""To this scale and below, images are halved first and sampled linearly from there, as the training pictures are: of
+a 1280x720 image that takes 0.4 ms where INTER_AREA in one go takes 3."""
 
 
 class Letterbox:
@@ -27,6 +31,7 @@ class Letterbox:
         self._source = (0, 0)
         self._place = (0, 0, width, height)
         self._scale = np.ones(2)
+        self._shrinker = Shrinker()
 
     def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(h, w, 3) uint8 -> (1, H, W, 3) uint8: a view on the buffer, valid until the next call."""
@@ -39,7 +44,10 @@ class Letterbox:
         if (h, w) == image.shape[:2]:
             inside[...] = image
         else:
-            area = min(self._scale) < self._area_below
+            # Networks that want every shrunk image averaged (area_below 1) get what they were evaluated with.
+            if max(self._scale) <= HALVED_FROM and self._area_below < 1.0:
+                image = self._shrinker.halve(image, h, w)
+            area = min(h / image.shape[0], w / image.shape[1]) < self._area_below
             cv2.resize(image, (w, h), dst=inside, interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR)
         return self._buffer
 
