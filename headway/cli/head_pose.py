@@ -52,6 +52,10 @@ def train(
     steps: Annotated[Optional[int], typer.Option(help="Training steps.", min=1)] = None,  # noqa: UP045
     seed: Annotated[int, typer.Option(help="Seed of weights and pictures.")] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
+    init: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Model folder whose weights the run starts from, instead of a crop start from scratch."),
+    ] = None,
     cutouts: Annotated[bool, typer.Option(help="Paste photo-like heads of openpeople P001-P007.")] = True,
 ) -> None:
     """Crop start, one-stage training, export, evaluation, manifest and card."""
@@ -68,9 +72,12 @@ def train(
         minutes = 60.0
     torch.set_num_threads(threads)
     config = TrainConfig(seed=seed) if cutouts else TrainConfig(seed=seed, photo_share=0.0)
+    if init:
+        config = config.continued()
     limit = f"--steps {steps}" if steps else f"--minutes {minutes:g}"
     command = f"headway train head-pose --data {data.name} --val {val.name} --out {out.name} {limit} --seed {seed}"
-    order = Order(data, val, out, work or out.with_name(out.name + ".work"), Limit(minutes, steps), config)
+    command += f" --init {init.name}" if init else ""
+    order = Order(data, val, out, work or out.with_name(out.name + ".work"), Limit(minutes, steps), config, init=init)
     with Progress() as bars:
         task = bars.add_task("training", total=1.0)
 

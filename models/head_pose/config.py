@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 STRIDES = (8, 16, 32)
 CANDIDATES = 300
@@ -51,7 +51,8 @@ class TrainConfig:
     mixed_share: float = 0.6
     frame_size: int = 256
     frame_batch: int = 8
-    learning_rate: float = 2.5e-3
+    learning_rate: float = 2.5e-3  # AdamW: norms, depthwise kernels, first and last layers
+    kernel_learning_rate: float = 0.02  # Muon: all other kernels
     weight_decay: float = 0.02
     warmup_steps: int = 100
     # The raw 6D squared error has a gradient everywhere; the geodesic error takes over after this share of the run.
@@ -60,3 +61,14 @@ class TrainConfig:
     minimum_visibility: float = 0.3
     photo_share: float = 0.12
     checkpoint_s: float = 120.0
+
+    def continued(self) -> TrainConfig:
+        """The settings of a run that starts from trained weights: neither crop start nor raw 6D error, and a learning
+        rate that does not undo what is there."""
+        return replace(
+            self,
+            crop_share=0.0,
+            raw_pose_share=0.0,
+            learning_rate=0.5 * self.learning_rate,
+            kernel_learning_rate=0.5 * self.kernel_learning_rate,
+        )

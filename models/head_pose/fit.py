@@ -11,13 +11,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from headway.errors import UsageError
 from headway.models.head_pose.config import LossConfig, TrainConfig
 from headway.models.head_pose.crops import Sampler
 from headway.models.head_pose.data import collate
 from headway.models.head_pose.loss import HeadPoseLoss
 from headway.models.head_pose.network import HeadPoseNet
+from headway.models.head_pose.optimizer import Optimizer
 
 LOG_FILE, CHECKPOINT_FILE = "log.csv", "checkpoint.pt"
 LOG_EVERY_S = 15.0
@@ -76,12 +80,8 @@ class Run:
         self.network = HeadPoseNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = Average(self.network, self.config.ema)
         self.losses = {s.size: HeadPoseLoss(s.size, s.size, self.loss) for s in (self.crops, self.frames)}
-        decay = [p for p in self.network.parameters() if p.ndim > 1]
-        rest = [p for p in self.network.parameters() if p.ndim <= 1]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": decay, "weight_decay": self.config.weight_decay}, {"params": rest, "weight_decay": 0.0}],
-            lr=self.config.learning_rate,
-        )
+        c = self.config
+        self.optimizer = Optimizer(self.network, c.learning_rate, c.kernel_learning_rate, c.weight_decay)
 
     def resume(self) -> bool:
         """Goes on from the checkpoint in `folder`, if there is one."""
@@ -98,6 +98,17 @@ class Run:
         for sampler in (self.crops, self.frames):
             sampler.reseed(self.config.seed + self.step)
         return True
+
+    def start_from(self, weights: Path) -> None:
+        """Takes the weights of an earlier run, a safetensors file of this architecture, in place of random ones."""
+        try:
+            tensors = load_file(weights)
+            self.network.load_state_dict(tensors)  # copies into the kernels, whose memory the optimizer shares
+        except (OSError, SafetensorError) as error:
+            raise UsageError(f"{weights} cannot be read as safetensors: {error}") from error
+        except RuntimeError as error:
+            raise UsageError(f"{weights} holds another network: {str(error).splitlines()[-1].strip()}") from error
+        self.average = Average(self.network, self.config.ema)
 
     def save(self) -> None:
         """Writes the checkpoint by rename, so that a kill leaves the old one whole."""
@@ -140,13 +151,12 @@ class Run:
         c = self.config
         crop = progress < c.crop_share or (progress < c.mixed_share and self.step % 2 == 0)
         sampler, batch = (self.crops, c.crop_batch) if crop else (self.frames, c.frame_batch)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate(progress)
+        self.optimizer.set_share(self._rate_share(progress))
         images, targets = collate(sampler.batch(batch))
         self.network.train()
-        raw_pose = max(0.0, 1.0 - progress / c.raw_pose_share)
+        raw_pose = max(0.0, 1.0 - progress / c.raw_pose_share) if c.raw_pose_share else 0.0
         loss, terms = self.losses[sampler.size](self.network(images), targets, raw_pose)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         loss.backward()
         norm: Tensor = nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
         if bool(torch.isfinite(norm)):
@@ -156,9 +166,9 @@ class Run:
         self.pictures += batch
         return {("crop_" if crop else "frame_") + k: v for k, v in terms.items()}
 
-    def _learning_rate(self, progress: float) -> float:
+    def _rate_share(self, progress: float) -> float:
         warm = min(1.0, (self.step + 1) / self.config.warmup_steps)
-        return self.config.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+        return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
 
     def _log(self, means: dict[str, float]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

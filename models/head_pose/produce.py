@@ -41,7 +41,11 @@ Report = Callable[[float, dict[str, float]], None]
 
 @dataclass(frozen=True)
 class Order:
-    """One call of `headway train head-pose`. work: folder of the cache and the checkpoints; a run there is resumed."""
+    """One call of `headway train head-pose`.
+
+    work: folder of the cache and the checkpoints; a run there is resumed. init: model folder whose weights the run
+    starts from, None for a start from scratch.
+    """
 
     data: Path
     validation: Path
@@ -52,13 +56,15 @@ class Order:
     height: int = 384
     width: int = 512
     command: str = ""
+    init: Path | None = None
 
 
 def produce(order: Order, report: Report | None = None) -> dict[str, Any]:
     """Trains (or goes on training), writes the model folder, and returns its evaluation."""
     labels = read_labels(order.data)
     run = prepare(order, labels, load_cutouts() if order.config.photo_share > 0 else [])
-    run.resume()
+    if not run.resume() and order.init:
+        run.start_from(order.init / f"{NAME}.safetensors")
     run.fit(report)
     return export(order, run, labels)
 
@@ -100,6 +106,7 @@ def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
         config={"rotation": "relative to the viewing ray", "log_sigma": "ln of the expected geodesic error in radians"},
         training={
             "command": order.command,
+            **_history(order.init),
             "seconds": round(run.elapsed_s),
             "steps": run.step,
             "pictures": run.pictures,
@@ -112,6 +119,15 @@ def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
         data_licence=DATA_LICENCE,
     )
     return finish(order.out, order.validation)
+
+
+def _history(init: Path | None) -> dict[str, str]:
+    """What came before a run that started from trained weights, in words."""
+    if init is None:
+        return {}
+    before = read_manifest(init).training
+    start = f"This run began with the weights of an earlier one ({before['seconds']} s, {before['pictures']:,} pictures"
+    return {"history": f"{start}, `{before['command']}`). {before.get('history', '')}".rstrip()}
 
 
 def read_first(folder: Path) -> Path:

@@ -1,6 +1,8 @@
 """The training loop: it stops where it is told, goes on where it stopped, and one command writes a model that loads."""
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,12 +11,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from safetensors.torch import load_file, save_file  # noqa: E402
+
 from headway.errors import UsageError  # noqa: E402
 from headway.evaluate.head_labels import read_labels  # noqa: E402
 from headway.models.head_pose.config import TrainConfig  # noqa: E402
 from headway.models.head_pose.fit import Limit  # noqa: E402
 from headway.models.head_pose.produce import Order, prepare, produce  # noqa: E402
 from headway.runtime.engine import open_model  # noqa: E402
+from headway.runtime.manifest import read_manifest  # noqa: E402
 from headway.stages.heads import HeadConfig, HeadStage  # noqa: E402
 from headway.types import Frame  # noqa: E402
 
@@ -44,7 +49,8 @@ def order(folder: Path, steps: int) -> Order:
     return Order(folder, folder, parent / "out", parent / "work", Limit(steps=steps), CONFIG, 64, 96, "test")
 
 
-def test_a_run_goes_on_where_it_stopped(folder):
+def test_a_run_goes_on_where_it_stopped(folder, monkeypatch):
+    monkeypatch.setattr("headway.models.head_pose.fit.LOG_EVERY_S", math.inf)
     labels = read_labels(folder)
     first = prepare(order(folder, 4), labels, [])
     first.fit()
@@ -89,3 +95,22 @@ def test_an_unreadable_training_image_is_named_and_nothing_is_written(folder):
     with pytest.raises(UsageError, match=r"3\.png"):
         produce(order(folder, 3))
     assert not (folder.parent / "out").exists()
+
+
+def test_a_run_can_start_from_the_weights_of_another(folder):
+    first = replace(order(folder, 2), out=folder.parent / "first")
+    produce(first)
+    labels, later = read_labels(folder), replace(order(folder, 3), work=folder.parent / "later", init=first.out)
+    run = prepare(later, labels, [])
+    run.start_from(first.out / "head-pose.safetensors")
+    stored = load_file(first.out / "head-pose.safetensors")
+    assert all(torch.equal(value, stored[name]) for name, value in run.network.state_dict().items())
+    produce(later)
+    assert "began with the weights of an earlier one" in read_manifest(later.out).training["history"]
+
+
+def test_weights_of_another_network_are_refused_by_name(folder, tmp_path):
+    path = tmp_path / "other.safetensors"
+    save_file({"layer.weight": torch.zeros(2, 2)}, path)
+    with pytest.raises(UsageError, match=r"other\.safetensors holds another network"):
+        prepare(order(folder, 1), read_labels(folder), []).start_from(path)
