@@ -25,6 +25,10 @@ class EngineError(HeadwayError):
     """An inference engine could not be opened, or failed while running."""
 
 
+class AbandonedError(HeadwayError):
+    """An engine's call was given up because it hung: its result, should it ever come, is nobody's any more."""
+
+
 class BagError(HeadwayError):
     """A bag cannot be read at all, or lacks what was asked of it."""
 

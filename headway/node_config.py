@@ -43,6 +43,22 @@ class InputConfig(Config):
 
 
 @dataclass(frozen=True)
+class WatchdogConfig(Config):
+    """What is a hang, and what is done about it."""
+
+    periods: int = parameter(
+        10, "an engine that works on one message for more than this many input periods hangs, and is reported", 2, 1000
+    )
+    minimum_s: float = parameter(
+        1.0, "it is restarted then, but not before this time: slow is not hanging, seconds", 0.05, 60.0
+    )
+    once_s: float = parameter(
+        60.0, "a second hang within this time of a restart takes the node to its error state, seconds", 0.0, 86400.0
+    )
+    restart_s: float = parameter(30.0, "so does a restart that takes longer than this, seconds", 0.1, 900.0)
+
+
+@dataclass(frozen=True)
 class NodeConfig(Config):
     """What every node has."""
 
@@ -51,6 +67,7 @@ class NodeConfig(Config):
     autostart: bool = parameter(False, "configure and activate at start, for systems without a lifecycle manager")
     diagnostics_period_s: float = parameter(1.0, "seconds between two diagnostics messages", 0.1, 60.0)
     input: InputConfig = group(InputConfig)
+    watchdog: WatchdogConfig = group(WatchdogConfig)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ A node fills in five verbs: `load` (engines, publishers), `listen` (subscription
 from __future__ import annotations
 
 import gc
-import json
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,28 +14,27 @@ from typing import Any
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.lifecycle import LifecycleNode
+from rclpy.lifecycle import TransitionCallbackReturn as Outcome
+from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import Image
-from std_msgs.msg import String
 
-from headway.errors import EngineError, FrameError, HeadwayError
+from headway.errors import AbandonedError, EngineError, FrameError, HeadwayError
 from headway.node_config import NodeConfig
-from headway.nodes import diagnostics, parameters
+from headway.nodes import parameters
 from headway.nodes.inputs import Item, Ledger, Mailbox, Worker, feed, subscribe
 from headway.nodes.reports import Reports
 from headway.nodes.request import Request
+from headway.nodes.stamps import Stamps
+from headway.nodes.watchdog import Watchdog
 from headway.order import Order
+from headway.runtime.engine import Model
 from headway.sensors import stamp_of
-from headway.types import Trace
 
 JOIN_S = 5.0  # longest wait for an inference in progress when the node is deactivated
-SILENCE_LAG_NS = 200_000_000  # silence is dated back, or a frame that comes at last, but late, would be the older one
-INCOMPARABLE_S = 86_400.0  # a stamp a day off is on another clock, not late
 
 
-class StageNode(Reports, LifecycleNode):
+class StageNode(Stamps, Reports, LifecycleNode):
     """Base of all nodes; see the module's docstring."""
 
     input_name = "image"  # how reasons and warnings call the main input
@@ -52,18 +50,19 @@ class StageNode(Reports, LifecycleNode):
         self.add_on_set_parameters_callback(self._on_set)
         self.ledger = Ledger()
         self.mailbox: Mailbox | None = None
-        self.models: dict[str, str] = {}  # name -> SHA-256
+        self.opened: tuple[Model, ...] = ()
+        self.in_work: Request | None = None
+        self.watchdog = Watchdog(self)
         self._worker: Worker | None = None
         self._publishers_made: list[Any] = []
         self._subscriptions_made: list[Any] = []
         self._timers_made: list[Any] = []
-        self._model_info: Any = None
         self._order = Order()
         self.last_request: Request | None = None
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._state = "unconfigured"
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", QoSProfile(depth=10))
-        self.create_timer(self.config.diagnostics_period_s, self.guarded(self._diagnose), clock=self._steady)
+        self.create_timer(self.config.diagnostics_period_s, self.guarded(self.diagnose), clock=self.steady)
 
     # What a node fills in.
 
@@ -89,35 +88,37 @@ class StageNode(Reports, LifecycleNode):
     def free(self) -> None:
         """Closes the engines."""
 
+    def at_rest(self) -> bool:
+        """True where nothing is left to be said before this node falls silent for good."""
+        return True
+
     # Lifecycle.
 
-    def on_configure(self, state: Any) -> TransitionCallbackReturn:
+    def on_configure(self, state: Any) -> Outcome:
         """Reads parameters, loads, verifies and warms the engines, makes publishers."""
         return self._transition("configure", self._configure, state, super().on_configure)
 
-    def on_activate(self, state: Any) -> TransitionCallbackReturn:
+    def on_activate(self, state: Any) -> Outcome:
         """Listens."""
         return self._transition("activate", self._activate, state, super().on_activate)
 
-    def on_deactivate(self, state: Any) -> TransitionCallbackReturn:
+    def on_deactivate(self, state: Any) -> Outcome:
         """Stops listening; the frame in work is finished."""
         return self._transition("deactivate", self._deactivate, state, super().on_deactivate)
 
-    def on_cleanup(self, state: Any) -> TransitionCallbackReturn:
+    def on_cleanup(self, state: Any) -> Outcome:
         """Frees the engines and the publishers."""
         return self._transition("cleanup", self._cleanup, state, super().on_cleanup)
 
-    def on_shutdown(self, state: Any) -> TransitionCallbackReturn:
+    def on_shutdown(self, state: Any) -> Outcome:
         """Deactivates and cleans up, from any state."""
         return self._transition("shutdown", self.stop, state, super().on_shutdown)
 
-    def on_error(self, state: Any) -> TransitionCallbackReturn:
+    def on_error(self, state: Any) -> Outcome:
         """Frees everything; the node can be configured again."""
         return self._transition("error", self.stop, state, super().on_error)
 
-    def _transition(
-        self, name: str, work: Callable[[], None], state: Any, then: Callable[[Any], TransitionCallbackReturn]
-    ) -> TransitionCallbackReturn:
+    def _transition(self, name: str, work: Callable[[], None], state: Any, then: Callable[[Any], Outcome]) -> Outcome:
         try:
             work()
             return then(state)
@@ -126,27 +127,21 @@ class StageNode(Reports, LifecycleNode):
         except Exception as error:
             self.report(f"{name} failed", error)
         if name not in ("configure", "activate"):
-            return TransitionCallbackReturn.ERROR
+            return Outcome.ERROR
         # Half-way is no state: back to where the transition began.
         undo = self._cleanup if name == "configure" else self._deactivate
         self.guarded(undo)()
-        return TransitionCallbackReturn.FAILURE
+        return Outcome.FAILURE
 
     def _configure(self) -> None:
         self.config = parameters.read(self, self.config)
+        self.watchdog = Watchdog(self)
         start = time.monotonic()
         self.load()
-        self._tell_models()
+        self.tell_models()
         models = ", ".join(f"{k} {v[:12]}" for k, v in self.models.items()) or "no model"
         self.get_logger().info(f"configured in {time.monotonic() - start:.2f} s: {models}, {self.config.engine}")
         self._state = "inactive"
-
-    def _tell_models(self) -> None:
-        """Latched, so that whoever comes later still learns which weights speak."""
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._model_info = self.create_publisher(String, "~/model_info", latched)
-        about = {"engine": self.config.engine, "models": self.models}
-        self._model_info.publish(String(data=json.dumps(about)))
 
     def _activate(self) -> None:
         self.ledger = Ledger()
@@ -154,6 +149,7 @@ class StageNode(Reports, LifecycleNode):
         self._order, self.last_request = Order(), None
         self.restart()
         self.listen()  # nothing arrives before this callback has returned and the publishers are enabled
+        self.watchdog.start()
         self._state = "active"
         gc.collect()
         gc.freeze()  # what lives now lives as long as the node: no use in looking at it again for every frame
@@ -162,7 +158,23 @@ class StageNode(Reports, LifecycleNode):
         """Makes `topic` the main input: the newest message is handed to `answer` on the worker thread."""
         assert self.mailbox is not None
         self._subscriptions_made.append(feed(self, kind, topic, self.mailbox, self.config.input.reliability))
-        self._worker = Worker(self.mailbox, lambda item: self._handle(kind, item), f"{self.get_name()}-worker")
+        self._input_kind = kind
+        self.resume_work()
+
+    def resume_work(self) -> None:
+        """A worker thread for the main input; called again when the one before was given up."""
+        assert self.mailbox is not None
+        kind, name = self._input_kind, f"{self.get_name()}-worker"
+        self._worker = Worker(self.mailbox, lambda item: self._handle(kind, item), name)
+
+    def give_up(self, request: Request, reason: str) -> None:
+        """Answers in the place of the worker, whose thread hangs and is left to itself."""
+        assert self._worker is not None
+        self._worker.give_up()
+        self.age_ms(request)
+        self.guarded(lambda: self.refuse(request, reason))()
+        self.ledger.answer(request.trace, reason)
+        self.last_request = request
 
     def hear(self, kind: type, topic: str, callback: Callable[[Any], None], depth: int = 1) -> None:
         """Subscribes a side input; `callback` must be quick, it runs between the node's timers."""
@@ -171,7 +183,7 @@ class StageNode(Reports, LifecycleNode):
 
     def every(self, period_s: float, callback: Callable[[], None]) -> None:
         """A timer that goes on when the ROS clock stands still."""
-        self._timers_made.append(self.create_timer(period_s, self.guarded(callback), clock=self._steady))
+        self._timers_made.append(self.create_timer(period_s, self.guarded(callback), clock=self.steady))
 
     def advertise(self, kind: type, topic: str, depth: int = 10) -> Any:
         """A lifecycle publisher, reliable, which any subscriber can take."""
@@ -187,22 +199,26 @@ class StageNode(Reports, LifecycleNode):
         self._timers_made, self._subscriptions_made = [], []
         worker, self._worker = self._worker, None
         self._state = "inactive"
+        gc.unfreeze()  # or what one activation made would never be looked at again
         if worker and not worker.stop(JOIN_S):
             raise EngineError(f"the engine has not returned for {JOIN_S:g} s")
+        if worker and self.watchdog.fault:
+            raise EngineError(self.watchdog.fault)
 
     def _cleanup(self) -> None:
         self.free()
         for publisher in self._publishers_made:
             self.destroy_lifecycle_publisher(publisher)
-        if self._model_info is not None:
-            self.destroy_publisher(self._model_info)
-        self._publishers_made, self._model_info, self.models = [], None, {}
+        self.forget_models()
+        self._publishers_made, self.opened = [], ()
         self._state = "unconfigured"
 
     def stop(self) -> None:
         """Back to where nothing is loaded, from any state."""
-        self._deactivate()
-        self._cleanup()
+        try:
+            self._deactivate()
+        finally:
+            self._cleanup()
 
     # One message.
 
@@ -214,16 +230,18 @@ class StageNode(Reports, LifecycleNode):
             ledger.drop(f"the bytes are no {kind.__name__}")
             return
         stamp_ns = stamp_of(message)
-        if not self._in_order(stamp_ns):
+        if not self.in_order(stamp_ns):
             ledger.drop("its stamp is not newer than the previous one")
             return
         trace = ledger.open_trace(item.index)
         now_ns = self.get_clock().now().nanoseconds
-        request = Request(message, stamp_ns or now_ns, now_ns, trace)
+        request = self.in_work = Request(message, stamp_ns or now_ns, now_ns, trace)
         reason = self._answer_or_reason(request)
+        if not request.claim("worker"):
+            return  # the watchdog has answered
         if rclpy.ok(context=self.context):
             ledger.answer(trace, reason)
-        self.last_request = request
+        self.last_request, self.in_work = request, None
 
     def _answer_or_reason(self, request: Request) -> str:
         try:
@@ -233,64 +251,18 @@ class StageNode(Reports, LifecycleNode):
             return self.answer(request)
         except (FrameError, EngineError) as error:
             reason = str(error)
+        except AbandonedError as error:
+            return str(error)
         except Exception as error:
             if not rclpy.ok(context=self.context):
                 return "the node was stopped"
             self.report(f"a {self.input_name} could not be answered", error)
             reason = f"internal error: {type(error).__name__}: {error}"
+        if not request.claim("worker"):
+            return reason
         self.warn_once(reason, f"{self.input_name} not answered: {reason}")
         self.guarded(lambda: self.refuse(request, reason))()
         return reason
-
-    def _in_order(self, stamp_ns: int) -> bool:
-        if stamp_ns == 0:
-            self.warn_once("zero", f"{self.input_name} has stamp 0: the time of arrival is used for tracking")
-        verdict = self._order.judge(stamp_ns)
-        if verdict == Order.RESTARTED:
-            self.get_logger().warning(f"{self.input_name} stamps went back: the source was restarted")
-            self.restart()
-        return verdict != Order.LATE
-
-    def age_ms(self, request: Request) -> float:
-        """Age of the source at this moment by the node's clock; 0 where the two clocks cannot be compared."""
-        age_s = (self.get_clock().now().nanoseconds - request.stamp_ns) * 1e-9
-        if abs(age_s) > INCOMPARABLE_S:
-            self.warn_once(
-                "clock", f"{self.input_name} stamps are on another clock: ages are unknown (is use_sim_time right?)"
-            )
-            return 0.0
-        request.trace.age_ms = max(0.0, age_s * 1e3)
-        return request.trace.age_ms
-
-    def silence_s(self) -> float:
-        """Seconds since the main input came last (or since activation), or that its last message is being worked on."""
-        assert self.mailbox is not None
-        since = self.mailbox.last_ns
-        if self._worker and self._worker.busy_since_ns:
-            since = min(since, self._worker.busy_since_ns)
-        return (time.monotonic_ns() - since) * 1e-9
-
-    def silent_request(self) -> Request:
-        """A request for what must be said without a message: the header is the last source's, the time goes on."""
-        now_ns, last = self.get_clock().now().nanoseconds, self.last_request
-        if last is None:
-            return Request(Image(), max(0, now_ns - SILENCE_LAG_NS), now_ns, Trace())
-        trace = Trace(frame_index=last.trace.frame_index, dropped_total=last.trace.dropped_total)
-        passed_ns = max(0, now_ns - last.clock_ns - SILENCE_LAG_NS)
-        return Request(last.message, last.stamp_ns + passed_ns, now_ns, trace)
-
-    # Diagnostics.
-
-    def extra_diagnostics(self) -> dict[str, Any]:
-        """More lines for the diagnostics of this node."""
-        return {}
-
-    def _diagnose(self) -> None:
-        busy_ns = self._worker.busy_since_ns if self._worker else 0
-        extra = {"busy_s": f"{(time.monotonic_ns() - busy_ns) * 1e-9:.2f}"} if busy_ns else {}
-        extra |= self.extra_diagnostics()
-        status = diagnostics.status(self.get_name(), self.ledger, self.models, self.config.engine, self._state, extra)
-        self._diagnostics.publish(diagnostics.diagnostic_array(self.get_clock().now().to_msg(), [status]))
 
     def _on_set(self, changes: Sequence[Any]) -> Any:
         return parameters.check(self.config, list(changes), self._state == "unconfigured")

@@ -15,14 +15,20 @@ STALE_PERIODS, DEAD_PERIODS = 3, 10  # of the input: WARN, ERROR
 
 
 def status(
-    name: str, ledger: Ledger, models: Mapping[str, str], engine: str, state: str, extra: Mapping[str, Any]
+    name: str,
+    ledger: Ledger,
+    models: Mapping[str, str],
+    engine: str,
+    state: str,
+    trouble: str,
+    extra: Mapping[str, Any],
 ) -> DiagnosticStatus:
-    """One status of a node: rate, age, drops, stages, engine and hashes, reasons."""
+    """One status of a node: rate, age, drops, stages, engine and hashes, reasons. trouble: the watchdog's, an ERROR."""
     s = ledger.summary()
     arrivals = np.array(s["arrivals_ns"], float) * 1e-9
     period = float(np.median(np.diff(arrivals))) if len(arrivals) > 1 else 0.0
     silence = time.monotonic_ns() * 1e-9 - arrivals[-1] if len(arrivals) else None
-    level, message = _judge(state, period, silence, s)
+    level, message = (DiagnosticStatus.ERROR, trouble) if trouble else _judge(state, period, silence, s)
     values: dict[str, Any] = {"state": state, "rate_hz": f"{1 / period:.1f}" if period > 0 else "0"}
     if s["ages_ms"]:
         values["age_p50_ms"], values["age_p99_ms"] = (f"{v:.1f}" for v in np.percentile(s["ages_ms"], (50, 99)))

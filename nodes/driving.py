@@ -33,7 +33,7 @@ class DrivingNode(ImageNode):
         """See StageNode.load."""
         c = self.config
         self._task = Driving.open(c.model, c.drive, c.gate, c.engine, c.threads)
-        self.models = {self._task.model.name: self._task.model.manifest.hash}
+        self.opened = (self._task.model,)
         self.sensors = Sensors()
         self.monitor = ImageMonitor(c.monitor)
         self._command, self._picture = CommandPublisher(self, c.gate), PicturePublisher(self)
@@ -51,7 +51,7 @@ class DrivingNode(ImageNode):
         assert self._task is not None
         frame = self.frame(request)
         _, command = self._task.step(frame, self._heartbeat.risks, request.trace)
-        self.age_ms(request)
+        self.ready(request)
         self._command.say(request, command, frame)
         if self._picture.wanted:
             from headway.annotate import annotate
@@ -68,6 +68,10 @@ class DrivingNode(ImageNode):
 
     def _on_risk(self, message: Any) -> None:
         self._heartbeat.risks = risks_from_message(message)
+
+    def at_rest(self) -> bool:
+        """See StageNode.at_rest."""
+        return self._heartbeat.at_rest
 
     def restart(self) -> None:
         """See StageNode.restart."""

@@ -30,7 +30,7 @@ class HeadPoseNode(ImageNode):
         """See StageNode.load."""
         c = self.config
         self._task = HeadPose.open(c.model, c.heads, c.engine, c.threads)
-        self.models = {self._task.model.name: self._task.model.manifest.hash}
+        self.opened = (self._task.model,)
         self.sensors = Sensors()
         self.monitor = ImageMonitor(c.monitor)
         self._heads, self._picture = HeadPublisher(self), PicturePublisher(self)
@@ -45,7 +45,7 @@ class HeadPoseNode(ImageNode):
         assert self._task is not None
         frame = self.frame(request)
         heads = self._task.step(frame, request.trace)
-        self.age_ms(request)
+        self.ready(request)
         height, width = frame.image.shape[:2]
         self._heads.say(request, heads, frame, width, height, reason=request.suspect)
         if self._picture.wanted:

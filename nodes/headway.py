@@ -36,7 +36,7 @@ class HeadwayNode(ImageNode):
         """See StageNode.load."""
         self._pipeline = pipeline = open_pipeline(self.config)
         tasks = (pipeline.head_pose, pipeline.trajectory, pipeline.driving)
-        self.models = {t.model.name: t.model.manifest.hash for t in tasks if t}
+        self.opened = tuple(t.model for t in tasks if t)
         self.sensors = Sensors(self.config.sensors)
         self._heads = HeadPublisher(self) if pipeline.head_pose else None
         self._motion = MotionPublisher(self) if pipeline.trajectory else None
@@ -63,7 +63,7 @@ class HeadwayNode(ImageNode):
         assert self._pipeline is not None
         frame = self.frame(request)
         answer = self._pipeline.step(frame, request.trace)
-        self.age_ms(request)
+        self.ready(request)
         self._publish(request, frame, answer)
         return "; ".join(f"{task}: {reason}" for task, reason in answer.reasons.items())
 
@@ -98,6 +98,10 @@ class HeadwayNode(ImageNode):
             self._motion.refuse(request, reason)
         if self._heads:
             self._heads.refuse(request, reason)
+
+    def at_rest(self) -> bool:
+        """See StageNode.at_rest."""
+        return self._heartbeat is None or self._heartbeat.at_rest
 
     def restart(self) -> None:
         """See StageNode.restart."""

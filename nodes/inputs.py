@@ -143,6 +143,7 @@ class Worker:
     def __init__(self, mailbox: Mailbox, handle: Callable[[Item], None], name: str) -> None:
         self._mailbox, self._handle = mailbox, handle
         self.busy_since_ns = 0  # monotonic; 0 while idle
+        self.given_up = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -150,13 +151,25 @@ class Worker:
         while (item := self._mailbox.take()) is not None:
             self.busy_since_ns = time.monotonic_ns()
             self._handle(item)
+            if self.given_up:
+                return  # another worker has the mailbox now
             self.busy_since_ns = 0
 
+    @property
+    def alive(self) -> bool:
+        """False where the thread has ended, whatever ended it."""
+        return self._thread.is_alive()
+
+    def give_up(self) -> None:
+        """Leaves the thread to the message that it hangs on; it takes no other, and counts as busy until replaced."""
+        self.given_up = True
+
     def stop(self, timeout_s: float) -> bool:
-        """Ends the thread; False where it still works after `timeout_s`."""
+        """Ends the thread, unless it was given up; False where it still works after `timeout_s`."""
         self._mailbox.close()
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        if not self.given_up:
+            self._thread.join(timeout_s)
+        return self.given_up or not self._thread.is_alive()
 
 
 def input_qos(reliability: str, depth: int = 1) -> QoSProfile:

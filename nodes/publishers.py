@@ -80,6 +80,7 @@ class CommandPublisher:
     def __init__(self, node: StageNode, gate: GateConfig) -> None:
         self._command = node.advertise(DriveCommand, "~/command")
         self._twist = node.advertise(TwistStamped, "~/twist")
+        self.speed_mps = 0.0  # of the last command
         self._curvature = math.tan(math.radians(gate.max_steering_deg)) / gate.wheelbase_m  # 1/m at full lock
 
     def say(
@@ -92,6 +93,7 @@ class CommandPublisher:
         trace: Trace | None = None,
     ) -> None:
         """One command, valid or ramping to a stop."""
+        self.speed_mps = command.speed_mps
         fields = messages.drive_command(command, view, trace or request.trace, valid, reason)
         self._command.publish(fill(DriveCommand(), _restamped(fields, request)))
         twist = messages.twist_stamped(command, view, self._curvature)

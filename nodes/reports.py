@@ -1,21 +1,41 @@
-"""How a node tells of trouble: one line for everybody, the traceback at debug level, nothing twice."""
+"""What a node tells of itself: diagnostics, its models, and trouble (one line for everybody, nothing twice)."""
 
 from __future__ import annotations
 
+import json
 import traceback
 from collections.abc import Callable
 from typing import Any
 
 import rclpy
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import String
+
+from headway.nodes import diagnostics
+from headway.nodes.inputs import Ledger
+from headway.nodes.watchdog import Watchdog
+from headway.runtime.engine import Model
 
 MOST_WARNINGS = 100  # reasons carry numbers of the input: the memory of what was said must not grow with it
 
 
 class Reports:
-    """Mixin of a node: `get_logger` and `context` are the node's."""
+    """Mixin of a node: what is only declared here is the node's."""
 
     get_logger: Callable[[], Any]
+    get_clock: Callable[[], Any]
+    get_name: Callable[[], str]
+    create_publisher: Callable[..., Any]
+    destroy_publisher: Callable[[Any], Any]
+    busy_s: Callable[[], float]
     context: Any
+    config: Any
+    opened: tuple[Model, ...]
+    ledger: Ledger
+    watchdog: Watchdog
+    _state: str
+    _diagnostics: Any
+    _model_info: Any = None
     _warned: set[str] | None = None
 
     def guarded(self, callback: Callable[..., Any]) -> Callable[..., None]:
@@ -41,3 +61,41 @@ class Reports:
         if key not in warned and len(warned) < MOST_WARNINGS:
             warned.add(key)
             self.get_logger().warning(text)
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Name -> SHA-256 of what is loaded."""
+        return {model.name: model.manifest.hash for model in self.opened}
+
+    def tell_models(self) -> None:
+        """Latched, so that whoever comes later still learns which weights speak."""
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._model_info = self.create_publisher(String, "~/model_info", latched)
+        about = {"engine": self.config.engine, "models": self.models}
+        self._model_info.publish(String(data=json.dumps(about)))
+
+    def forget_models(self) -> None:
+        """Takes the latched word back."""
+        if self._model_info is not None:
+            self.destroy_publisher(self._model_info)
+        self._model_info = None
+
+    def extra_diagnostics(self) -> dict[str, Any]:
+        """More lines for the diagnostics of this node."""
+        return {}
+
+    def status(self) -> str:
+        """One line on how the node is."""
+        return self.watchdog.trouble or self._state
+
+    def diagnose(self) -> None:
+        """Publishes the node's diagnostics now; a timer does so all the time."""
+        busy_s = self.busy_s()
+        extra = {"busy_s": f"{busy_s:.2f}"} if busy_s else {}
+        if self.watchdog.restarts:
+            extra["engine_restarts"] = str(self.watchdog.restarts)
+        extra |= self.extra_diagnostics()
+        status = diagnostics.status(
+            self.get_name(), self.ledger, self.models, self.config.engine, self._state, self.watchdog.trouble, extra
+        )
+        self._diagnostics.publish(diagnostics.diagnostic_array(self.get_clock().now().to_msg(), [status]))

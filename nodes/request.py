@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from typing import Any
 
 from headway.types import Trace, View
@@ -21,6 +22,14 @@ class Request:
     clock_ns: int
     trace: Trace
     suspect: str = ""
+    _owner: str = field(default="", init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def claim(self, by: str) -> bool:
+        """True for the first who asks, ever after: the worker with its answer, or the watchdog that gave it up."""
+        with self._lock:
+            self._owner = self._owner or by
+            return self._owner == by
 
     @property
     def stamp(self) -> dict[str, int]:

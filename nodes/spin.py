@@ -8,22 +8,26 @@ from collections.abc import Callable
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import TransitionCallbackReturn
 
 from headway.errors import HeadwayError
 from headway.nodes.base import StageNode
+from headway.nodes.systemd import Systemd
 from headway.ros_environment import prepare
 
 
 def run(make: Callable[[], StageNode], args: list[str] | None = None) -> int:
-    """Spins one node until SIGINT or SIGTERM; returns the exit code."""
+    """Spins one node until SIGINT or SIGTERM; returns the exit code: 1 where `autostart` failed."""
     prepare()
     rclpy.init(args=args)
     node: StageNode | None = None
+    systemd = Systemd()
     try:
         node = make()
-        if node.config.autostart:
-            node.trigger_configure()
-            node.trigger_activate()
+        systemd.watch(node)
+        if node.config.autostart and not _started(node):
+            return 1  # the log says why; a process that stays, and does nothing, helps nobody
+        systemd.ready()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         executor.spin()
@@ -37,7 +41,13 @@ def run(make: Callable[[], StageNode], args: list[str] | None = None) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if node is not None:
+            systemd.stopping()
             node.guarded(node.stop)()
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _started(node: StageNode) -> bool:
+    success = TransitionCallbackReturn.SUCCESS
+    return bool(node.trigger_configure() == success and node.trigger_activate() == success)

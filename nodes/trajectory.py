@@ -36,7 +36,7 @@ class TrajectoryNode(StageNode):
         """See StageNode.load."""
         c = self.config
         self._task = Trajectory.open(c.model, c.tracks, c.forecast, c.risk, c.engine, c.threads)
-        self.models = {self._task.model.name: self._task.model.manifest.hash}
+        self.opened = (self._task.model,)
         self._sensors = Sensors(c.sensors)
         self._motion = MotionPublisher(self)
         self._watch = MotionWatch(self, self._motion)
@@ -60,7 +60,7 @@ class TrajectoryNode(StageNode):
         if message.reason:  # valid, but the image is suspect: the risk must not be silent about it
             view = replace(view, unsure="; ".join(filter(None, (message.reason, view.unsure))))
         motion = self._task.step(view, heads_from_message(message), request.trace)
-        self.age_ms(request)
+        self.ready(request)
         self._motion.say(request, motion, view)
         return ""
 

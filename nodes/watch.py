@@ -44,6 +44,11 @@ class Heartbeat:
         self._node, self._task, self._publisher, self._sensors = node, task, publisher, sensors
         self.risks: Risks | None = None
 
+    @property
+    def at_rest(self) -> bool:
+        """True while the last command is standstill."""
+        return self._publisher.speed_mps == 0.0
+
     def start(self) -> None:
         """Begins to watch; called at activation."""
         self._node.every(self._node.config.heartbeat_period_s, self._tick)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -14,10 +15,14 @@ from headway.stages.monitor import ImageMonitor
 
 
 class FaultyEngine:
-    """An engine with a `mode`: "" (as it is), "raises" or "nan". Remembers answers: many faults meet one frame."""
+    """An engine with a `mode`: "" (as it is), "raises", "nan" or "hangs" (until `released` is set).
+
+    Remembers answers: many faults meet one frame.
+    """
 
     def __init__(self, inner: Engine) -> None:
         self.name, self.mode = inner.name, ""
+        self.released = threading.Event()
         self._inner = inner
         self._known: dict[bytes, dict[str, np.ndarray]] = {}
 
@@ -25,6 +30,8 @@ class FaultyEngine:
         """See Engine.infer."""
         if self.mode == "raises":
             raise RuntimeError("failed on purpose")
+        if self.mode == "hangs":
+            self.released.wait()
         key = b"".join(np.ascontiguousarray(feeds[name]).tobytes() for name in sorted(feeds))
         digest = _digest(key)
         if digest not in self._known:

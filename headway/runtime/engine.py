@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from headway.errors import EngineError, ModelError, UsageError
+from headway.errors import AbandonedError, EngineError, ModelError, UsageError
 from headway.paths import weights_dir
 from headway.runtime.manifest import Manifest, TensorSpec, read_manifest
 
@@ -61,7 +61,7 @@ class Model:
             _check(name, feeds.get(name), spec)
         try:
             outputs = self.engine.infer(feeds)
-        except EngineError:
+        except (EngineError, AbandonedError):
             raise
         except Exception as error:  # whatever a runtime raises: the frame is lost, the process is not
             raise EngineError(f"{self.engine.name} failed: {type(error).__name__}: {error}") from error
@@ -89,8 +89,9 @@ def _check(name: str, array: np.ndarray | None, spec: TensorSpec) -> None:
 def open_model(name: str, task: str, engine: str = "onnxruntime", threads: int = 1) -> Model:
     """Opens an installed model by name, or a model folder by path; verifies hashes, loads and warms the engine.
 
-    Raises ModelError (folder, hash, task), EngineError (the engine refuses the file or finds no device), UsageError
-    (unknown engine), MissingDependencyError (the engine's library is not installed). Only "auto" falls back.
+    The engine can be restarted (headway.runtime.restart). Raises ModelError (folder, hash, task), EngineError (the
+    engine refuses the file or finds no device), UsageError (unknown engine), MissingDependencyError (the engine's
+    library is not installed). Only "auto" falls back.
     """
     if engine not in ENGINES:
         raise UsageError(f"engine '{engine}' is none of {', '.join(ENGINES)}")
@@ -98,17 +99,21 @@ def open_model(name: str, task: str, engine: str = "onnxruntime", threads: int =
     manifest = read_manifest(folder)
     if manifest.task != task:
         raise ModelError(f"model '{name}' is for task '{manifest.task}', not '{task}'")
-    from headway.runtime.providers import open_engine, open_first
+    from headway.runtime import providers
+    from headway.runtime.restart import RestartableEngine
 
     def warm(opened: Engine) -> None:
         blank = {k: np.zeros(spec.shape, spec.dtype) for k, spec in manifest.inputs.items()}
         Model(manifest, opened, folder).infer(blank)
 
-    if engine == "auto":
-        return Model(manifest, open_first(folder, manifest, threads, warm), folder)
-    opened = open_engine(engine, folder, manifest, threads)
-    warm(opened)
-    return Model(manifest, opened, folder)
+    def fresh() -> Engine:
+        if engine == "auto":
+            return providers.open_first(folder, manifest, threads, warm)
+        opened = providers.open_engine(engine, folder, manifest, threads)
+        warm(opened)
+        return opened
+
+    return Model(manifest, RestartableEngine(fresh), folder)
 
 
 def model_folder(name: str) -> Path:

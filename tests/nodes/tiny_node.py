@@ -32,7 +32,7 @@ class TinyNode(ImageNode):
     def answer(self, request: Request) -> str:
         frame = self.frame(request)
         self.gate.wait(10)
-        self.age_ms(request)
+        self.ready(request)
         height, width = frame.image.shape[:2]
         self.heads.say(request, Heads.empty(), frame, width, height)
         return ""
