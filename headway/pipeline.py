@@ -18,14 +18,17 @@ from dataclasses import dataclass, field, replace
 
 from headway.errors import EngineError, FrameError
 from headway.runtime.engine import Model, open_model
+from headway.stages.announce import Announcement, Announcer
 from headway.stages.drive import DriveConfig, DriveStage
 from headway.stages.forecast import ForecastConfig, ForecastStage
 from headway.stages.gate import Gate, GateConfig
 from headway.stages.heads import HeadConfig, HeadStage
+from headway.stages.heads_up import HeadsUpStage
+from headway.stages.lift import lift
 from headway.stages.monitor import ImageMonitor
 from headway.stages.risk import RiskConfig, RiskStage
-from headway.stages.tracks import TrackConfig, TrackStage
-from headway.types import DriveCommand, Forecast, Frame, Heads, Risks, Steering, Trace, Tracks, View
+from headway.stages.tracks import TrackConfig, TrackStage, camera_axes, usable_camera
+from headway.types import DriveCommand, FloatArray, Forecast, Frame, Heads, Risks, Steering, Trace, Tracks, View
 
 HEAD_POSE, TRAJECTORY, DRIVING = "head_pose", "trajectory", "driving"
 TASKS = (HEAD_POSE, TRAJECTORY, DRIVING)
@@ -71,11 +74,12 @@ class HeadPose:
 
 @dataclass(frozen=True)
 class Motion:
-    """What the trajectory task says of one frame."""
+    """What the trajectory task says of one frame. announcements: what is new enough to be told to the wearer."""
 
     tracks: Tracks
     forecast: Forecast
     risks: Risks
+    announcements: tuple[Announcement, ...] = ()
 
 
 class Trajectory:
@@ -86,6 +90,9 @@ class Trajectory:
         self._tracks = TrackStage(tracks)
         self._forecast = ForecastStage(model, forecast)
         self._risk = RiskStage(risk)
+        self.announcer = Announcer(risk)
+        self._reference = HeadsUpStage() if risk.mode == "heads-up" else None
+        self._lifting = (tracks.head_size_m, tracks.head_size_sigma, tracks.max_head_sigma_deg)
 
     @classmethod
     def open(
@@ -106,17 +113,33 @@ class Trajectory:
         trace.models[self.model.name] = self.model.manifest.hash
         with timed(trace, "tracks"):
             tracks = self._tracks(view, heads)
+        if self._reference:
+            with timed(trace, "heads_up"):
+                forecast, risks = self._reference(tracks, self._measured(view, heads))
+            return Motion(tracks, forecast, risks, self.announcer(risks))
         with timed(trace, "forecast"):
             forecast = self._forecast(tracks, view.odometry)
         with timed(trace, "risk"):
             risks = self._risk(forecast)
-        return Motion(tracks, forecast, risks)
+            announcements = self.announcer(risks)
+        return Motion(tracks, forecast, risks, announcements)
+
+    def _measured(self, view: View, heads: Heads) -> dict[int, FloatArray]:
+        """Where each head was measured, before any filter: row -> (2,) semi-local metres."""
+        camera = usable_camera(view)
+        if camera is None or not len(heads):
+            return {}
+        found = lift(heads, camera, camera_axes(view), view.depth, *self._lifting)
+        return {int(row): place[:2] for row, place in zip(found.index, found.position, strict=True)}
 
     def reset(self) -> None:
         """Forgets all tracks."""
         self._tracks.reset()
         self._forecast.reset()
         self._risk.reset()
+        self.announcer.reset()
+        if self._reference:
+            self._reference.reset()
 
     def close(self) -> None:
         """Frees the engine."""

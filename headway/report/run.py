@@ -25,7 +25,7 @@ TASK_OF = {
 }
 STAGES_OF = {
     HEAD_POSE: ("decode", "heads"),
-    TRAJECTORY: ("tracks", "forecast", "risk"),
+    TRAJECTORY: ("tracks", "forecast", "risk", "heads_up"),
     DRIVING: ("decode", "drive", "gate"),
 }
 GROUND_TRUTH = "/ground_truth/"

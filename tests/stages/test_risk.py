@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from straight_engine import straight_model
 from walking_people import heads, stamp, view
 
+from headway.stages.contacts import Contacts, meet
 from headway.stages.forecast import ForecastStage
-from headway.stages.risk import RiskConfig, RiskStage, meet
+from headway.stages.risk import RiskConfig, RiskStage
 from headway.stages.tracks import TrackStage
 from headway.types import Forecast, Level, Risks, Tracks
 
@@ -38,6 +39,12 @@ def forecast_of(position, velocity, age_s=3.0, seconds=0.0, heading=0.0, spread=
     return Forecast(tracks, modes[None], np.full((1, 20), 0.05), np.full((1, 12), 0.3), 0.4, 0.9)
 
 
+def contacts(forecast: Forecast, **config: float) -> Contacts:
+    tracks = forecast.tracks
+    disc = RiskConfig(**config).disc
+    return meet(tracks.position[:, :2], forecast.modes, forecast.probability, forecast.radius, forecast.step_s, disc)
+
+
 def chain(folder, start, velocity, seconds: float, noise: float = 0.0) -> list[Risks]:
     """Tracks, forecast and risk on a person seen by a standing camera."""
     stages = TrackStage(), ForecastStage(straight_model(folder)), RiskStage()
@@ -62,15 +69,15 @@ def test_time_to_contact_is_when_the_disc_is_entered() -> None:
 @given(st.floats(-8, 8), st.floats(-8, 8), st.floats(-3, 3), st.floats(-3, 3))
 def test_contact_agrees_with_small_steps_along_the_path(x, y, vx, vy) -> None:
     forecast = forecast_of([x, y], [vx, vy])
-    contacts = meet(forecast, RiskConfig(horizon_s=4.8))
+    found = contacts(forecast, horizon_s=4.8, soft_m=0.15)
     t = np.linspace(0, 4.8, 4801)
     distance = np.hypot(x + vx * t, y + vy * t)
-    assert contacts.closest_m[0] == pytest.approx(distance.min(), abs=5e-3)
+    assert found.closest_m[0] == pytest.approx(distance.min(), abs=5e-3)
     if distance.min() < 0.99:
-        assert contacts.time_s[0] == pytest.approx(t[np.argmax(distance <= 1.0)], abs=5e-3)
-        assert contacts.probability[0] == pytest.approx(1.0)
+        assert found.time_s[0] == pytest.approx(t[np.argmax(distance <= 1.0)], abs=5e-3)
+        assert found.probability[0] == pytest.approx(1.0)
     elif distance.min() > 1.01:
-        assert np.isinf(contacts.time_s[0])
+        assert np.isinf(found.time_s[0])
 
 
 def test_somebody_who_walks_past_is_clear() -> None:
@@ -81,7 +88,7 @@ def test_somebody_who_walks_past_is_clear() -> None:
 
 
 def test_probability_is_the_share_of_paths_that_come_close() -> None:
-    narrow, wide = (meet(forecast_of([6.0, 0.0], [-1.5, 0.0], spread=s), RiskConfig()) for s in (1.0, 6.0))
+    narrow, wide = (contacts(forecast_of([6.0, 0.0], [-1.5, 0.0], spread=s), soft_m=0.15) for s in (1.0, 6.0))
     assert narrow.probability[0] == pytest.approx(1.0)
     assert 0.2 < wide.probability[0] < 0.6
 
@@ -106,9 +113,9 @@ def test_directions_are_seen_from_where_the_camera_looks(position, heading, word
 def test_a_level_does_not_flicker_and_falls_in_the_end() -> None:
     stage = RiskStage()
     levels = []
-    for i in range(40):
-        probability_sways = 1.9 if i % 2 else 2.6
-        fan = probability_sways if i < 20 else 60.0
+    for i in range(60):
+        probability_sways = 12.0 if i % 2 else 3.0
+        fan = probability_sways if i < 20 else 400.0
         levels.append(stage(forecast_of([4.0, 0.0], [-1.5, 0.0], seconds=i / RATE, spread=fan)).items[0].level)
     assert set(levels[:20]) == {Level.ALERT}
     assert levels[-1] < Level.ALERT
@@ -123,8 +130,8 @@ def test_a_young_track_is_unsure_and_says_so() -> None:
 
 def test_what_a_young_track_seemed_to_do_is_not_held_over() -> None:
     stage = RiskStage()
-    stage(forecast_of([4.0, 0.0], [-1.5, 0.0], age_s=0.25))
-    later = stage(forecast_of([4.0, 3.0], [0.0, 1.0], age_s=0.32, seconds=1 / RATE)).items[0]
+    stage(forecast_of([4.0, 0.0], [-1.5, 0.0], age_s=0.15))
+    later = stage(forecast_of([4.0, 3.0], [0.0, 1.0], age_s=0.22, seconds=1 / RATE)).items[0]
     assert (later.level, later.reason) == (Level.CLEAR, "")
 
 

@@ -1,0 +1,89 @@
+"""Where forecast paths meet the wearer: how likely, and when first.
+
+A mode meets the wearer where its path enters the disc; one that passes outside counts less the further out it passes,
+because modes are samples of where somebody may go, not walls.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Disc:
+    """The wearer. limit_m: closest approach that is a conflict; a mode that passes soft_m outside counts a quarter;
+    horizon_s: how far ahead is looked."""
+
+    limit_m: float
+    soft_m: float
+    horizon_s: float
+
+
+@dataclass(frozen=True)
+class Contacts:
+    """n people. probability (n,); time_s (n,) median first contact over the modes that meet the wearer, inf for none;
+    closest_m (n,) of the most likely mode; reachable (n,) whether the conformal tube reaches the wearer's disc."""
+
+    probability: Array
+    time_s: Array
+    closest_m: Array
+    reachable: NDArray[np.bool_]
+
+    def words(self, i: int) -> str:
+        """Why a risk was raised."""
+        if not np.isfinite(self.time_s[i]):
+            return "held from the frames before"
+        return f"{100 * self.probability[i]:.0f} % of the expected paths pass within reach in {self.time_s[i]:.1f} s"
+
+
+def meet(here: Array, modes: Array, probability: Array, radius: Array, step_s: float, disc: Disc) -> Contacts:
+    """Where the paths of n people meet the wearer's disc round the origin.
+
+    here (n, 2) where they are, modes (n, K, T, 2) their paths, metres; probability (n, K); radius (n, T) metres round
+    the most likely mode.
+    """
+    n, limit = len(modes), disc.limit_m
+    if n == 0:
+        return Contacts(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, bool))
+    start = np.broadcast_to(here[:, None, None], (*modes.shape[:2], 1, 2))
+    path = np.concatenate([start, modes], axis=2)
+    steps = max(1, min(path.shape[2] - 1, int(np.ceil(disc.horizon_s / step_s - 1e-9))))
+    near, enter = _nearest_and_entry(path[:, :, : steps + 1], limit)  # (n, K, steps) each
+    closest, first = near.min(-1), np.where(near <= limit, enter, np.inf).min(-1)  # (n, K), (n, K) in steps
+    share = np.exp(-np.maximum(closest - limit, 0) * np.log(4) / disc.soft_m)
+    weight = probability * share
+    best = probability.argmax(axis=1)
+    people = np.arange(n)
+    reachable = np.asarray((near[people, best] - radius[:, :steps] <= limit).any(axis=1))
+    time = _weighted_median(first * step_s, np.where(np.isfinite(first), weight, 0.0))
+    return Contacts(np.clip(weight.sum(axis=1), 0, 1), time, closest[people, best], reachable)
+
+
+def _nearest_and_entry(path: Array, limit: float) -> tuple[Array, Array]:
+    """(..., S + 1, 2) points -> (..., S) distance of each straight piece from the origin, and when on it, counted in
+    steps, the disc of radius `limit` is entered (meant only where the piece comes that near)."""
+    ax, ay = path[..., :-1, 0], path[..., :-1, 1]
+    dx, dy = path[..., 1:, 0] - ax, path[..., 1:, 1] - ay
+    # |a + u d| = limit: the smaller root is where the disc is entered; inside from the start means now.
+    qa, qb, qc = dx * dx + dy * dy, ax * dx + ay * dy, ax * ax + ay * ay - limit**2
+    moves = np.where(qa > 1e-12, qa, 1.0)
+    u = np.minimum(np.maximum(-qb / moves, 0.0), 1.0)
+    x, y = ax + u * dx, ay + u * dy
+    root = (-qb - np.sqrt(np.maximum(qb * qb - qa * qc, 0.0))) / moves
+    enter = np.arange(float(ax.shape[-1])) + np.where(qc <= 0, 0.0, np.minimum(np.maximum(root, 0.0), 1.0))
+    return np.sqrt(x * x + y * y), enter
+
+
+def _weighted_median(values: Array, weights: Array) -> Array:
+    """(n, K), (n, K) -> (n,); inf where all weights are zero."""
+    rows = np.arange(len(values))
+    order = np.argsort(values, axis=1, kind="stable")
+    values, weights = values[rows[:, None], order], weights[rows[:, None], order]
+    total = weights.sum(axis=1)
+    middle = (weights.cumsum(axis=1) < 0.5 * total[:, None]).sum(axis=1)
+    return np.where(total > 0, values[rows, np.minimum(middle, values.shape[1] - 1)], np.inf)

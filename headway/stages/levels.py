@@ -1,0 +1,47 @@
+"""When a risk becomes a warning, and when it stops being one: thresholds with hysteresis, one person at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headway.types import Level
+
+NOTICE_RELEASE, NOTICE_HOLD_S = 0.6, 0.4
+"""A notice costs nobody anything and may come and go sooner than an alert."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """alert, notice: probabilities that call for the level; alert_s: latest contact that calls for an alert, seconds;
+    release: share of the alert's threshold below which it falls; hold_s: least time after the last call for it."""
+
+    alert: float
+    notice: float
+    alert_s: float
+    release: float
+    hold_s: float
+
+
+@dataclass(frozen=True)
+class Held:
+    """One person's level, and the stamp at which it was last called for."""
+
+    level: Level = Level.CLEAR
+    called_ns: int = 0
+
+
+def next_level(rule: Rule, held: Held, probability: float, time_s: float, stamp_ns: int) -> Held:
+    """The level after one more frame. probability of a contact (0 where none is expected), first at `time_s`."""
+    wanted = Level.CLEAR
+    if probability >= rule.alert and time_s <= rule.alert_s:
+        wanted = Level.ALERT
+    elif probability >= rule.notice:
+        wanted = Level.NOTICE
+    if wanted >= held.level:
+        return Held(wanted, stamp_ns)
+    alert = held.level == Level.ALERT
+    threshold = rule.release * rule.alert if alert else NOTICE_RELEASE * rule.notice
+    silent_s = (stamp_ns - held.called_ns) * 1e-9
+    if probability < threshold and silent_s >= (rule.hold_s if alert else NOTICE_HOLD_S):
+        return Held(wanted, stamp_ns)
+    return held

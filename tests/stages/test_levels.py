@@ -1,0 +1,60 @@
+"""Levels rise at one threshold and fall at a lower one, some time after the last call for them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headway.stages.levels import Held, Rule, next_level
+from headway.types import Level
+
+RATE = 15.0
+RULE = Rule(alert=0.4, notice=0.2, alert_s=2.6, release=0.2, hold_s=1.5)
+
+
+def run(probabilities, time_s: float = 1.0, rule: Rule = RULE) -> list[Level]:
+    held, found = Held(), []
+    for i, p in enumerate(probabilities):
+        held = next_level(rule, held, p, time_s, round(i / RATE * 1e9))
+        found.append(held.level)
+    return found
+
+
+def test_a_contact_too_far_off_in_time_is_a_notice() -> None:
+    assert run([0.9], time_s=3.5) == [Level.NOTICE]
+    assert run([0.9], time_s=2.0) == [Level.ALERT]
+
+
+def test_an_alert_outlasts_its_last_call_by_the_hold_time() -> None:
+    found = run([0.9] * 10 + [0.0] * 40)
+    last = max(i for i, level in enumerate(found) if level == Level.ALERT)
+    assert (last - 9) / RATE == pytest.approx(1.5, abs=1.5 / RATE)
+    assert found[-1] == Level.CLEAR
+
+
+def test_between_the_two_thresholds_an_alert_stays() -> None:
+    assert set(run([0.9] + [0.1] * 100)) == {Level.ALERT}
+    assert run([0.9] + [0.07] * 100)[-1] == Level.CLEAR
+
+
+def test_a_probability_that_sways_about_the_threshold_raises_one_alert() -> None:
+    random = np.random.default_rng(0)
+    found = [Level.CLEAR, *run(0.4 + 0.1 * random.normal(size=300))]
+    begun = sum(a != Level.ALERT and b == Level.ALERT for a, b in pairwise(found))
+    assert begun == 1
+
+
+@given(st.lists(st.floats(0, 1), max_size=100))
+def test_an_alert_never_stands_without_a_call_within_hold_time_unless_the_probability_keeps_it(p) -> None:
+    called = None
+    for i, level in enumerate(run(p)):
+        if p[i] >= RULE.alert:
+            called = i
+            assert level == Level.ALERT
+        elif level == Level.ALERT:
+            assert called is not None
+            assert (i - called) / RATE < RULE.hold_s or p[i] >= RULE.release * RULE.alert
