@@ -1,0 +1,82 @@
+"""An engine is given up while it hangs, and another takes its place."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from headway.errors import AbandonedError, EngineError
+from headway.runtime.restart import RestartableEngine
+
+
+class Waiting:
+    """An engine that answers with its number once it may."""
+
+    def __init__(self, number: int, fails: bool = False) -> None:
+        self.name, self.number, self.fails = f"engine {number}", number, fails
+        self.inside, self.may = threading.Event(), threading.Event()
+        self.closed = False
+
+    def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        self.inside.set()
+        assert self.may.wait(10)
+        if self.fails:
+            raise RuntimeError("late and broken")
+        return {"number": np.array([self.number])}
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["late answer", "late failure"])
+def test_a_call_that_was_given_up_never_answers_and_the_fresh_engine_does(fails: bool) -> None:
+    made: list[Waiting] = []
+
+    def opened() -> Waiting:
+        made.append(Waiting(len(made), fails=fails and not made))
+        return made[-1]
+
+    engine, outcome = RestartableEngine(opened), list[BaseException | dict[str, np.ndarray]]()
+
+    def call() -> None:
+        try:
+            outcome.append(engine.infer({}))
+        except AbandonedError as error:
+            outcome.append(error)
+
+    hung = threading.Thread(target=call)
+    hung.start()
+    assert made[0].inside.wait(10)
+    assert engine.busy
+    engine.give_up()
+    assert not engine.busy
+    with pytest.raises(EngineError, match="restarted"):
+        engine.infer({})
+    engine.restart()
+    made[1].may.set()
+    assert engine.infer({})["number"] == 1
+    assert engine.name == "engine 1"
+    made[0].may.set()
+    hung.join(10)
+    assert isinstance(outcome[0], AbandonedError)
+    assert not engine.busy
+    assert not made[0].closed, "whoever is still inside would fall with it"
+    engine.close()
+    assert made[1].closed
+
+
+def test_closing_leaves_an_engine_with_a_call_in_it_alone() -> None:
+    inner = Waiting(0)
+    engine = RestartableEngine(lambda: inner)
+    hung = threading.Thread(target=lambda: pytest.raises(AbandonedError, engine.infer, {}))
+    hung.start()
+    assert inner.inside.wait(10)
+    engine.close()
+    assert not inner.closed
+    inner.may.set()
+    hung.join(10)
+    with pytest.raises(EngineError, match="closed"):
+        engine.infer({})
