@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Mapping
 
@@ -71,7 +72,12 @@ def test_a_call_that_was_given_up_never_answers_and_the_fresh_engine_does(fails:
 def test_closing_leaves_an_engine_with_a_call_in_it_alone() -> None:
     inner = Waiting(0)
     engine = RestartableEngine(lambda: inner)
-    hung = threading.Thread(target=lambda: pytest.raises(AbandonedError, engine.infer, {}))
+
+    def call() -> None:
+        with contextlib.suppress(AbandonedError):
+            engine.infer({})
+
+    hung = threading.Thread(target=call)
     hung.start()
     assert inner.inside.wait(10)
     engine.close()
