@@ -25,7 +25,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "evaluate": (
         "Accuracy on labelled data, with the code that runs on the device.",
         {
-            "head-pose": "headway.cli.head_pose:evaluate",
+            "head-pose": "headway.cli.head_pose_evaluate:evaluate",
             "trajectory": "headway.cli.trajectory:evaluate",
             "driving": "headway.cli.driving:evaluate",
         },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -88,6 +88,18 @@ class HeadStage:
         from_ray, rotation = _both_frames(rotation, boxes, frame, columns.ray_relative)
         attention = attention_probability(from_ray, sigma_deg)
         return Heads(boxes.astype(np.float32), columns.scores(rows).copy(), rotation, sigma_deg, attention)
+
+    @property
+    def ray_relative(self) -> bool:
+        """Whether the network's rotations are relative to the viewing ray; else they are in camera axes."""
+        return self._columns.ray_relative
+
+    def to_ray(self, heads: Heads, frame: Frame) -> Heads:
+        """The same heads with rotations relative to the viewing ray, where the frame has intrinsics."""
+        if frame.camera is None or not len(heads):
+            return heads
+        basis = _basis_at(heads.boxes, frame.camera, *frame.image.shape[:2])
+        return replace(heads, rotation=np.swapaxes(basis, 1, 2) @ heads.rotation)
 
     def reset(self) -> None:
         """Nothing is remembered from frame to frame."""

@@ -1,0 +1,92 @@
+"""`headway evaluate head-pose`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from headway.errors import UsageError
+
+if TYPE_CHECKING:
+    from headway.evaluate.head_pose import Evaluation
+
+_MODEL = "head-pose"
+_Path = Optional[Path]  # noqa: UP045 - typer reads this at run time on Python 3.10
+
+
+def evaluate(
+    data: Annotated[_Path, typer.Option(help="Folder of labelled images.")] = None,
+    form: Annotated[
+        str,
+        typer.Option("--format", help="auto, rendered, faces, agora-hpe, cmu-hpe, 300w-lp, aflw2000 or biwi."),
+    ] = "auto",
+    labels: Annotated[
+        _Path, typer.Option(help="Ground truth by eye instead: a JSON of boxes and yaw sectors, or 'bundled'.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="Installed model, or a model folder.")] = _MODEL,
+    json_file: Annotated[_Path, typer.Option("--json", help="Write the numbers to this file.")] = None,
+    html: Annotated[_Path, typer.Option(help="Write a report with plots and the worst heads to this file.")] = None,
+    batch: Annotated[
+        int, typer.Option(min=1, max=64, help="Images in work at a time; results do not depend on it.")
+    ] = 1,
+) -> None:
+    """Detection and pose accuracy of the head stage on labelled images, missed heads counted apart."""
+    command = shlex.join(["headway", *sys.argv[1:]])
+    if (data is None) == (labels is None):
+        raise UsageError("one of --data FOLDER and --labels FILE is wanted")
+    for target in filter(None, (json_file, html)):
+        if not target.resolve().parent.is_dir():
+            raise UsageError(f"{target}: the folder {target.resolve().parent} does not exist")
+    if labels is not None:
+        _by_eye(labels, model, json_file, command)
+        return
+    assert data is not None
+    from headway.cli.head_pose_table import print_report
+    from headway.evaluate.head_labels import read_labels
+    from headway.evaluate.head_pose import evaluate as run
+
+    if not data.is_dir():
+        raise UsageError(f"{data} is no folder")
+    evaluation = run(read_labels(data, form), model, _bar, batch)
+    report = {"dataset": data.resolve().name, **evaluation.report(), "command": command}
+    _peers(evaluation, report)
+    print_report(report)
+    _write(report, json_file)
+    if html:
+        from headway.report.heads import write_heads_report
+
+        write_heads_report(evaluation, report, html)
+        typer.echo(f"written: {html}")
+
+
+def _peers(evaluation: Evaluation, report: dict[str, Any]) -> None:
+    from headway.evaluate.fsanet import peer_report, peer_rows, peers_dir
+
+    peers = peers_dir()
+    if peers is None:
+        return
+    report["beside"] = peer_rows(evaluation.labels, evaluation.reported, report["model"], peers)
+    if not evaluation.labels.whole_head:
+        report["peer"] = peer_report(evaluation.labels, peers)
+
+
+def _by_eye(labels: Path, model: str, json_file: Path | None, command: str) -> None:
+    raise UsageError("--labels is not there yet")
+
+
+def _write(report: dict[str, Any], json_file: Path | None) -> None:
+    if json_file:
+        from headway.report.build import write_json
+
+        write_json(json_file, report)
+
+
+def _bar(images: Sequence[Any]) -> Iterator[Any]:
+    from rich.progress import track
+
+    return iter(track(images, "images", transient=True))

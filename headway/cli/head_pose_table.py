@@ -1,0 +1,91 @@
+"""The tables of a head-pose evaluation on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+WIDTH = 118
+_ANGLES = ("pitch", "yaw", "roll", "mean")
+_BANDS = (("by_yaw", "abs_yaw_deg", "by |yaw|"), ("by_size", "box_px", "by size (px)"))
+_SEEN = ("by_visibility", "visibility", "by visible share")
+
+
+def print_report(report: Mapping[str, Any]) -> None:
+    """Our table, the published one, the bands and the calibration."""
+    # Columns that are cut say nothing: a narrow terminal wraps long lines instead.
+    console = Console(width=max(Console().width, WIDTH))
+    console.print(_main(report))
+    if report.get("published"):
+        console.print(_published(report))
+    for key, name, title in (*_BANDS, _SEEN):
+        bands = [b for b in report.get(key, []) if b["heads"]]
+        if bands:
+            console.print(_band_table(bands, name, title))
+    sigma = report["sigma"]
+    console.print(
+        f"expected error: {number(sigma['within_1'], 2)} of heads within 1 sigma, {number(sigma['within_2'], 2)} "
+        f"within 2, rank correlation {number(sigma['rank_correlation'], 2)}; score >= {report['score_threshold']}"
+    )
+
+
+def _main(report: Mapping[str, Any]) -> Table:
+    table = Table(title=f"head pose on {report['dataset']}: {report['images']} images, {report['heads']} heads")
+    names = ("model", "heads", "AP", "AP50", "recall", "missed", "geodesic mean", "median", *_ANGLES[:3], "MAE", "ms")
+    for name in names:
+        table.add_column(name, justify="left" if name == "model" else "right")
+    rows = [report, *report.get("beside", [])]
+    if not report.get("beside") and report.get("peer"):
+        rows.append(report["peer"])
+    for row in rows:
+        table.add_row(*_cells(row))
+    return table
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    name = f"{row['model']}, {row['note']}" if row.get("note") else str(row["model"])
+    geodesic, mae = row["geodesic_deg"], row["mae_deg"]
+    cells = [name, str(row["heads"])] + [number(row.get(k), 3) for k in ("ap", "ap50", "recall")]
+    cells.append(str(row.get("missed", "")))
+    cells += [number(v, 1) for v in (geodesic["mean"], geodesic["median"], *(mae[k] for k in _ANGLES))]
+    return [*cells, number(row.get("ms_per_face"), 1) if "ms_per_face" in row else ""]
+
+
+def _published(report: Mapping[str, Any]) -> Table:
+    """The columns of the papers' tables: MAE by angle over the heads that count, full, front and back range."""
+    p = report["published"]
+    left_out = f", {p['excluded']} beyond 99° left out" if p["excluded"] else ""
+    table = Table(title=f"as published ({p['rule']}; {p['matched']} of {p['heads']} heads count{left_out})")
+    for name in ("range", "heads", "mAP", "AP50", "yaw", "pitch", "roll", "MAE"):
+        table.add_column(name, justify="left" if name == "range" else "right")
+    ranges = {"full": {**p, "heads": p["matched"]}, "front |yaw| <= 90": p["front"], "back": p["back"]}
+    for name, part in ranges.items():
+        if part["heads"] or name == "full":
+            mae = [number(part["mae_deg"][k], 2) for k in ("yaw", "pitch", "roll", "mean")]
+            table.add_row(name, str(part["heads"]), number(part.get("ap"), 3), number(part.get("ap50"), 3), *mae)
+    return table
+
+
+def _band_table(bands: list[Mapping[str, Any]], key: str, title: str) -> Table:
+    table = Table(title=title)
+    for name in ("from..to", "heads", "recall", "geodesic mean", "median"):
+        table.add_column(name, justify="right")
+    for band in bands:
+        low, high = band[key]
+        geodesic = band["geodesic_deg"]
+        table.add_row(
+            f"{low}..{high}" if high < 10000 else f"{low}..",
+            str(band["heads"]),
+            number(band["recall"], 3),
+            number(geodesic["mean"], 1),
+            number(geodesic["median"], 1),
+        )
+    return table
+
+
+def number(value: float | None, digits: int) -> str:
+    """Fixed digits, "-" for None."""
+    return "-" if value is None else f"{value:.{digits}f}"
