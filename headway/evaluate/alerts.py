@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,6 +32,16 @@ class AlertCount:
     true_alerts: int = 0
     seconds: float = 0.0
     leads_s: list[float] = field(default_factory=list)
+
+    def add(self, seconds: float, conflicts: Sequence[Conflict], alarms: Sequence[Alarm]) -> None:
+        """One walk of `seconds`."""
+        self.seconds += seconds
+        self.conflicts += len(conflicts)
+        self.warned += sum(c.warning is not None for c in conflicts)
+        self.in_time += sum(c.in_time for c in conflicts)
+        self.leads_s += [c.lead_s for c in conflicts if c.lead_s is not None]
+        self.alerts += len(alarms)
+        self.true_alerts += sum(a.true for a in alarms)
 
     def summary(self) -> dict[str, float | int | None]:
         """Recall, precision, false alarms an hour of wearing, median lead; None where nothing was there to count."""
@@ -64,8 +74,35 @@ def meetings(distance: Array, rate: float) -> list[tuple[int, int]]:
     return [(a, b) for a, b in merged if a >= gap and np.isfinite(distance[a - gap : a]).all()]
 
 
-def count(distance: Array, seen: Mask, alerts: Mapping[str, Mask], rate: float, counts: dict[str, AlertCount]) -> None:
-    """Adds one walk. distance, seen and each of `alerts` are (F, P).
+@dataclass(frozen=True)
+class Conflict:
+    """A person who came within reach at frame `contact`. warning: first and last frame of the warning that stood
+    before, None where nobody warned; lead_s: from its first frame to contact."""
+
+    person: int
+    contact: int
+    warning: tuple[int, int] | None
+    lead_s: float | None
+
+    @property
+    def in_time(self) -> bool:
+        """Warned of as early as is wanted."""
+        return self.lead_s is not None and self.lead_s >= WANTED_LEAD_S
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """An alert that stood from frame `first` to `last`; true: its person came within reach; closest_m: how near."""
+
+    person: int
+    first: int
+    last: int
+    true: bool
+    closest_m: float
+
+
+def judge(distance: Array, seen: Mask, raised: Mask, rate: float) -> tuple[list[Conflict], list[Alarm]]:
+    """One model's alerts on one walk. distance, seen and raised are (F, P).
 
     A conflict counts where the person was seen for 1.5 s during the last 3 s before contact. It is warned of where an
     alert stands at some moment of those 3 s; the lead is counted from the first alert of that unbroken warning. An
@@ -74,30 +111,31 @@ def count(distance: Array, seen: Mask, alerts: Mapping[str, Mask], rate: float, 
     """
     horizon, same = round(HORIZON_S * rate), round(_SAME_ALERT_S * rate)
     frames, people = distance.shape
-    for entry in counts.values():
-        entry.seconds += frames / rate
+    conflicts, alarms = [], []
     with np.errstate(invalid="ignore"):
         near = distance < CONFLICT_M
     for person in range(people):
         found = meetings(distance[:, person], rate)
-        fair = [a for a, _ in found if seen[max(0, a - horizon) : a, person].sum() >= WANTED_LEAD_S * rate]
-        for name, raised in alerts.items():
-            entry, warnings = counts[name], closed(raised[:, person], same)
-            entry.conflicts += len(fair)
-            for contact in fair:
-                before = [w for w in warnings if w[0] <= contact and w[1] >= contact - horizon]
-                if before:
-                    lead = (contact - before[-1][0]) / rate
-                    entry.warned += 1
-                    entry.in_time += lead >= WANTED_LEAD_S
-                    entry.leads_s.append(lead)
-            for first, last in warnings:
-                until = min(frames, last + horizon + 1)
-                true = bool(near[first:until, person].any())
-                known = until == last + horizon + 1 and np.isfinite(distance[last:until, person]).all()
-                if not near[first, person] and (true or known):
-                    entry.alerts += 1
-                    entry.true_alerts += true
+        warnings = closed(raised[:, person], same)
+        for contact, _ in found:
+            if seen[max(0, contact - horizon) : contact, person].sum() < WANTED_LEAD_S * rate:
+                continue
+            before = [w for w in warnings if w[0] <= contact and w[1] >= contact - horizon]
+            lead = (contact - before[-1][0]) / rate if before else None
+            conflicts.append(Conflict(person, contact, before[-1] if before else None, lead))
+        for first, last in warnings:
+            until = min(frames, last + horizon + 1)
+            true = bool(near[first:until, person].any())
+            known = until == last + horizon + 1 and np.isfinite(distance[last:until, person]).all()
+            if not near[first, person] and (true or known):
+                alarms.append(Alarm(person, first, last, true, float(np.nanmin(distance[first:until, person]))))
+    return conflicts, alarms
+
+
+def count(distance: Array, seen: Mask, alerts: Mapping[str, Mask], rate: float, counts: dict[str, AlertCount]) -> None:
+    """Adds one walk, judged as in `judge`; each of `alerts` is (F, P)."""
+    for name, entry in counts.items():
+        entry.add(len(distance) / rate, *judge(distance, seen, alerts[name], rate))
 
 
 def closed(raised: Mask, gap: int) -> list[tuple[int, int]]:

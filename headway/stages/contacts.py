@@ -41,27 +41,48 @@ class Contacts:
         return f"{100 * self.probability[i]:.0f} % of the expected paths pass within reach in {self.time_s[i]:.1f} s"
 
 
+@dataclass(frozen=True)
+class Approach:
+    """How near each path of n people comes. closest_m (n, K); first_s (n, K) when it enters the disc, inf where it does
+    not; best (n,) the most likely mode; reachable (n,) whether the tube of radius round it reaches the disc."""
+
+    closest_m: Array
+    first_s: Array
+    best: NDArray[np.intp]
+    reachable: NDArray[np.bool_]
+
+
 def meet(here: Array, modes: Array, probability: Array, radius: Array, step_s: float, disc: Disc) -> Contacts:
     """Where the paths of n people meet the wearer's disc round the origin.
 
     here (n, 2) where they are, modes (n, K, T, 2) their paths, metres; probability (n, K); radius (n, T) metres round
     the most likely mode.
     """
-    n, limit = len(modes), disc.limit_m
-    if n == 0:
+    if not len(modes):
         return Contacts(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, bool))
+    return weigh(approach(here, modes, probability, radius, step_s, disc), probability, disc)
+
+
+def approach(here: Array, modes: Array, probability: Array, radius: Array, step_s: float, disc: Disc) -> Approach:
+    """The geometry of `meet`."""
+    limit = disc.limit_m
     start = np.broadcast_to(here[:, None, None], (*modes.shape[:2], 1, 2))
     path = np.concatenate([start, modes], axis=2)
     steps = max(1, min(path.shape[2] - 1, int(np.ceil(disc.horizon_s / step_s - 1e-9))))
     near, enter = _nearest_and_entry(path[:, :, : steps + 1], limit)  # (n, K, steps) each
-    closest, first = near.min(-1), np.where(near <= limit, enter, np.inf).min(-1)  # (n, K), (n, K) in steps
-    share = np.exp(-np.maximum(closest - limit, 0) * np.log(4) / disc.soft_m)
-    weight = probability * share
-    best = probability.argmax(axis=1)
-    people = np.arange(n)
+    first = np.where(near <= limit, enter, np.inf).min(-1) * step_s
+    best, people = probability.argmax(axis=1), np.arange(len(modes))
     reachable = np.asarray((near[people, best] - radius[:, :steps] <= limit).any(axis=1))
-    time = _weighted_median(first * step_s, np.where(np.isfinite(first), weight, 0.0))
-    return Contacts(np.clip(weight.sum(axis=1), 0, 1), time, closest[people, best], reachable)
+    return Approach(near.min(-1), first, best, reachable)
+
+
+def weigh(paths: Approach, probability: Array, disc: Disc) -> Contacts:
+    """The probabilities of `meet`; probability (n, K) of the modes."""
+    outside = np.maximum(paths.closest_m - disc.limit_m, 0)
+    weight = probability * np.exp(-outside * (np.log(4) / disc.soft_m))
+    time = _weighted_median(paths.first_s, np.where(np.isfinite(paths.first_s), weight, 0.0))
+    closest = paths.closest_m[np.arange(len(weight)), paths.best]
+    return Contacts(np.clip(weight.sum(axis=1), 0, 1), time, closest, paths.reachable)
 
 
 def _nearest_and_entry(path: Array, limit: float) -> tuple[Array, Array]:
