@@ -96,13 +96,15 @@ def follow(walk: Walk, model: Model, risk: RiskConfig | None = None) -> Run:
         column |= dict(zip(people.ids[seen].tolist(), people.head_index[seen].tolist(), strict=True))
         if len(found):
             rows.append((np.full(len(found), frame), [column[int(i)] for i in people.ids], *_kept(found, risk)))
+    if not rows:
+        rows.append(_nobody(forecast.modes))
     parts: list[Any] = [np.concatenate(p) for p in zip(*rows, strict=True)]
     order = np.lexsort((parts[0], parts[2]))
     in_frame, of_person, track, age, touching, *rest = (p[order] for p in parts)
     return Run(walk, _published(walk), in_frame, of_person, track, age, touching, Approach(*rest[:4]), rest[4])
 
 
-def _kept(found: Forecast, risk: RiskConfig) -> tuple[Array, ...]:
+def _kept(found: Forecast, risk: RiskConfig) -> tuple[NDArray[Any], ...]:
     people, n = found.tracks, len(found)
     here = people.position[:n, :2]
     paths = approach(here, found.modes, found.probability, found.radius, found.step_s, risk.disc)
@@ -111,11 +113,17 @@ def _kept(found: Forecast, risk: RiskConfig) -> tuple[Array, ...]:
     return people.ids, people.age_s, touching, near, first, paths.best, paths.reachable, found.probability
 
 
+def _nobody(modes: int) -> tuple[NDArray[Any], ...]:
+    none, paths = np.zeros(0, int), np.zeros((0, modes))
+    return none, none, none, np.zeros(0), np.zeros(0, bool), paths, paths, none, np.zeros(0, bool), paths
+
+
 def _published(walk: Walk) -> Mask:
-    raised = np.zeros(walk.seen.shape, bool)
-    for person in range(raised.shape[1]):
+    frames, people = walk.seen.shape
+    raised = np.zeros((frames, people), bool)
+    for person in range(people):
         track = HeadsUpTrack(walk.rate)
-        for frame in range(len(raised)):
+        for frame in range(frames):
             seen = walk.seen[frame, person]
             raised[frame, person] = track.see(frame / walk.rate, walk.measured[frame, person] if seen else None)
     return raised

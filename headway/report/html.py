@@ -54,22 +54,28 @@ def page(run: Run, content: Mapping[str, Any], pictures: Mapping[int, Image]) ->
         f"{content['duration_s']:.1f} s</p>",
         _tiles(content),
         _warnings(content),
-        _section("Pictures", _pictures(run, pictures)) if pictures else "",
-        _section("Models", _models(content)),
-        _section("Alerts", _alerts(content)),
-        *(_section(title, drawing) for title, drawing in plots.all_plots(run) if drawing),
-        _section("Frames without a full answer", _reasons(content)) if content["frames"]["by_reason"] else "",
-        _section("How this was made", _provenance(run, content)),
+        section("Pictures", _pictures(run, pictures)) if pictures else "",
+        section("Models", _models(content)),
+        section("Alerts", _alerts(content)),
+        *(section(title, drawing) for title, drawing in plots.all_plots(run) if drawing),
+        section("Frames without a full answer", _reasons(content)) if content["frames"]["by_reason"] else "",
+        section("How this was made", _provenance(run, content)),
     ]
+    return document(f"headway {run.title}: {run.bag.name}", body)
+
+
+def document(title: str, body: Sequence[str]) -> str:
+    """One HTML file out of finished parts; `title` is text, the parts are HTML."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>headway {escape(run.title)}: {escape(run.bag.name)}</title><style>{STYLE}</style></head>"
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>"
         f"<body><main>{''.join(body)}</main></body></html>\n"
     )
 
 
-def _section(title: str, inner: str, kind: str = "") -> str:
+def section(title: str, inner: str, kind: str = "") -> str:
+    """A card with a heading; `title` is text, `inner` is HTML."""
     return f'<section class="{kind}"><h2>{escape(title)}</h2>{inner}</section>'
 
 
@@ -96,7 +102,7 @@ def _tiles(content: Mapping[str, Any]) -> str:
 def _warnings(content: Mapping[str, Any]) -> str:
     lines = [f"Lost: {content['loss']}"] if content["loss"] else []
     lines += content["notes"]
-    return _section("Note", "".join(f"<div>{escape(line)}</div>" for line in lines), "note") if lines else ""
+    return section("Note", "".join(f"<div>{escape(line)}</div>" for line in lines), "note") if lines else ""
 
 
 def _pictures(run: Run, pictures: Mapping[int, Image]) -> str:
