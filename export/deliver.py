@@ -14,18 +14,22 @@ import onnx
 from headway.bench_frames import real_feeds
 from headway.errors import UsageError
 from headway.export.gate import Row, run_gate, verdict
-from headway.export.graph import cast_first
+from headway.export.graph import cast_first, without_traces
 from headway.export.half import HalfReport, to_half
 from headway.export.operators import check_graph
 from headway.export.parity import worst_difference
+from headway.export.quantise import Int8Report, to_int8
 from headway.runtime.cache import pack
-from headway.runtime.engine import model_folder, open_model
+from headway.runtime.engine import graph_key, model_folder, open_model
 from headway.runtime.manifest import Manifest, file_entries, read_manifest, verified_path, write_manifest
 from headway.runtime.onnx import OnnxEngine
 
 TARGETS = ("onnx", "tensorrt")
-PRECISIONS = ("fp32", "fp16")
+PRECISIONS = ("fp32", "fp16", "int8")
 PARITY_FRAMES = 8
+CALIBRATION_FRAMES = 64
+TIES = {"onnx_fp16": 5e-3, "onnx_int8": 5e-2}
+"""Rows whose scores lie closer may change places: a half has a step of 0.0005 near 1, INT8 layers err by some steps."""
 
 
 @dataclass
@@ -37,6 +41,7 @@ class Delivery:
     parity: dict[str, float] = field(default_factory=dict)
     parity_source: str = ""
     half: HalfReport | None = None
+    int8: Int8Report | None = None
     layers: dict[str, int] = field(default_factory=dict)
     gates: dict[str, list[Row]] = field(default_factory=dict)
     gate_data: str = ""
@@ -77,20 +82,25 @@ def deliver(
         say("checking the network")
         names = _copy(source, manifest, folder)
         evaluation = dict(manifest.evaluation)
-        if precision == "fp16":
-            say("converting to half precision")
-            names["onnx_fp16"] = f"{manifest.name}.fp16.onnx"
-            delivery.half = _halve(folder / names["onnx"], folder / names["onnx_fp16"])
+        if precision != "fp32":
+            key = f"onnx_{precision}"
+            names[key] = f"{manifest.name}.{precision}.onnx"
+            if precision == "fp16":
+                say("converting to half precision")
+                delivery.half = _halve(folder / names["onnx"], folder / names[key])
+            else:
+                say("quantising on real input")
+                delivery.int8, evaluation["calibration_int8"] = _quantise(folder, manifest, names)
             say("comparing on real input")
-            delivery.parity, delivery.parity_source = _parity(folder, manifest, names)
+            delivery.parity, delivery.parity_source = _parity(folder, manifest, names, key)
             say("measuring accuracy")
             gate = _Gate(folder, manifest, names, data, allow_loss, delivery)
-            evaluation["gate_fp16"] = gate.run("fp16", "onnx_fp16", "onnxruntime")
-            evaluation["parity_fp16"] = {"source": delivery.parity_source, "worst": delivery.parity}
+            evaluation[f"gate_{precision}"] = gate.run(precision, key, "onnxruntime")
+            evaluation[f"parity_{precision}"] = {"source": delivery.parity_source, "worst": delivery.parity}
         for engine in engines:
             say(f"measuring accuracy on {engine}")
             gate = _Gate(folder, manifest, names, data, allow_loss, delivery)
-            evaluation[f"gate_{engine}"] = gate.run(engine, "onnx", engine)
+            evaluation[f"gate_{engine}"] = gate.run(engine, graph_key(engine), engine)
         if target == "tensorrt":
             say("building the TensorRT engine")
             names[f"tensorrt_{precision}"] = _engine(folder, manifest, names, precision, delivery, say)
@@ -132,17 +142,28 @@ def _halve(full: Path, half: Path) -> HalfReport:
     return report
 
 
-def _parity(folder: Path, manifest: Manifest, names: Mapping[str, str]) -> tuple[dict[str, float], str]:
-    """Worst difference of the half graph to the full one on real input, both by ONNX Runtime."""
+def _quantise(folder: Path, manifest: Manifest, names: Mapping[str, str]) -> tuple[Int8Report, dict[str, Any]]:
+    """Writes the INT8 graph; returns which layers it holds, and what the manifest says of the calibration."""
+    _single(folder, manifest, names, "onnx")
+    model = open_model(str(folder.resolve()), manifest.task)
+    feeds, source = real_feeds(model, CALIBRATION_FRAMES, apart=True)
+    model.close()
+    report = to_int8(folder / names["onnx"], folder / names["onnx_int8"], feeds)
+    cleaned = without_traces(check_graph(folder / names["onnx_int8"]))
+    onnx.save(cleaned, str(folder / names["onnx_int8"]))
+    return report, {"source": source, "inputs": len(feeds), "tool": report.tool, "kept_in_fp32": list(report.full)}
+
+
+def _parity(folder: Path, manifest: Manifest, names: Mapping[str, str], key: str) -> tuple[dict[str, float], str]:
+    """Worst difference of the graph under `key` to the full one on real input, both by ONNX Runtime."""
     _single(folder, manifest, names, "onnx")
     reference = open_model(str(folder.resolve()), manifest.task)
     feeds, source = real_feeds(reference, PARITY_FRAMES)
-    candidate = OnnxEngine(folder / names["onnx_fp16"])
+    candidate = OnnxEngine(folder / names[key])
     worst: dict[str, float] = {}
     for feed in feeds:
         expected = {k: v.copy() for k, v in reference.infer(feed).items()}
-        # A half score has a step of 0.0005 near 1: rows closer than that may change places.
-        found = worst_difference(expected, candidate.infer(feed), manifest.outputs, tie=5e-3)
+        found = worst_difference(expected, candidate.infer(feed), manifest.outputs, tie=TIES[key])
         worst = {k: max(v, worst.get(k, 0.0)) for k, v in found.items()}
     reference.close()
     candidate.close()
@@ -151,8 +172,12 @@ def _parity(folder: Path, manifest: Manifest, names: Mapping[str, str]) -> tuple
 
 def _single(folder: Path, manifest: Manifest, names: Mapping[str, str], graph: str) -> None:
     """A manifest in `folder` whose network is the file under key `graph`."""
+    if graph not in names:
+        precision = graph.rpartition("_")[2]
+        raise UsageError(f"the engine wants an {precision} graph: add --precision {precision}")
     kept = {k: v for k, v in names.items() if not k.startswith(("onnx", "tensorrt"))}
-    write_manifest(folder, replace(manifest, files=file_entries(folder, {**kept, "onnx": names[graph]})))
+    files = {**kept, graph: names[graph], "onnx": names[graph]}
+    write_manifest(folder, replace(manifest, files=file_entries(folder, files)))
 
 
 @dataclass
@@ -196,7 +221,7 @@ def _engine(
     from headway.runtime.tensorrt_build import build_engine, find_library
 
     library = find_library(("tensorrt_rtx",))
-    graph = (folder / names["onnx" if precision == "fp32" else "onnx_fp16"]).read_bytes()
+    graph = (folder / names["onnx" if precision == "fp32" else f"onnx_{precision}"]).read_bytes()
     built = build_engine(library, graph, lambda text: say(f"building the TensorRT engine: {text}"))
     delivery.layers = built.counts
     delivery.notes.append(

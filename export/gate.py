@@ -26,7 +26,11 @@ SCENES = ("hotel", "zara1")
 
 
 class AccuracyLossError(HeadwayError):
-    """A precision loses more accuracy than allowed."""
+    """A precision loses more accuracy than allowed. Carries the whole comparison, for the table."""
+
+    def __init__(self, message: str, label: str, rows: list[Row], data: str) -> None:
+        super().__init__(message)
+        self.label, self.rows, self.data = label, rows, data
 
 
 @dataclass(frozen=True)
@@ -130,5 +134,6 @@ def verdict(label: str, rows: list[Row], data: str, allow_loss: bool) -> dict[st
     failed = [r for r in rows if not r.passed]
     if failed and not allow_loss:
         words = ", ".join(f"{r.metric} {r.loss:+.2f} {r.unit} (limit {r.limit:g})" for r in failed)
-        raise AccuracyLossError(f"{label} is refused: {words} on {data}; --allow-loss exports it all the same")
+        message = f"{label} is refused: {words} on {data}; --allow-loss exports it all the same"
+        raise AccuracyLossError(message, label, rows, data)
     return {"data": data, "rows": [asdict(r) for r in rows], "passed": not failed, "allowed_loss": bool(failed)}

@@ -82,3 +82,15 @@ def _drop_identities(graph: onnx.GraphProto) -> None:
     if renamed:
         del graph.node[:]
         graph.node.extend(kept)
+
+
+def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without the exporter's stack traces: they name folders of the machine that exported, and nobody reads
+    them. In place; the graph computes the same."""
+    for item in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.graph.initializer):
+        if hasattr(item, "metadata_props"):
+            del item.metadata_props[:]
+        item.doc_string = ""
+    for value in (*model.graph.input, *model.graph.output):
+        del value.metadata_props[:]
+    return model

@@ -15,16 +15,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from headway.errors import ModelError
+from headway.export.trunk import ISLANDS, find_trunk, is_island, key
 
-LEARNT = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
-"""In half where one operand is a weight: a product of two activations is geometry, not a layer."""
-_MAPS = "Concat Resize MaxPool AveragePool GlobalAveragePool Reshape Transpose Slice Flatten Unsqueeze Squeeze Split"
-_VALUES = "Relu LeakyRelu PRelu Sigmoid HardSigmoid HardSwish Tanh Gelu Erf Add Mul BatchNormalization Identity"
-BETWEEN = frozenset(f"{_MAPS} {_VALUES}".split())
-"""In half where they stand between two layers that are."""
-ISLANDS = ("whitening", "basis", "signature", "centres", "strides")
-"""Nodes and weights with one of these words in their name keep FP32: the whitening of the driving network's novelty
-(entries in the hundreds), the time functions of the forecast (metres at the end of the horizon), the decode grid."""
 FLOAT_ONLY_INPUTS = {"Resize": (1, 2)}
 """Inputs of a half node that stay FP32: ROI and scales of Resize."""
 
@@ -46,14 +38,14 @@ def to_half(model: onnx.ModelProto, islands: Sequence[str] = ISLANDS) -> tuple[o
     model = onnx.shape_inference.infer_shapes(model, strict_mode=True)
     graph = model.graph
     kinds = _types(graph)
-    named = {_key(n) for n in graph.node if _is_island(n, islands)}
-    chosen = _trunk(graph, named)
+    named = {key(n) for n in graph.node if is_island(n, islands)}
+    chosen = find_trunk(graph, named)
     if not chosen:
         raise ModelError("no layer of this network can run in half precision")
     report = HalfReport(
-        half=tuple(n.name or n.output[0] for n in graph.node if _key(n) in chosen),
-        full=tuple(n.name or n.output[0] for n in graph.node if _key(n) not in chosen and _computes(n, kinds)),
-        islands=tuple(n.name or n.output[0] for n in graph.node if _key(n) in named),
+        half=tuple(n.name or n.output[0] for n in graph.node if key(n) in chosen),
+        full=tuple(n.name or n.output[0] for n in graph.node if key(n) not in chosen and _computes(n, kinds)),
+        islands=tuple(n.name or n.output[0] for n in graph.node if key(n) in named),
     )
     _Converter(graph, kinds, chosen).run()
     del graph.value_info[:]  # the noted types of the trunk are no longer true
@@ -67,47 +59,8 @@ def _types(graph: onnx.GraphProto) -> dict[str, int]:
     return kinds
 
 
-def _key(node: onnx.NodeProto) -> str:
-    """A node's first output: unique in a graph, where names may be empty."""
-    return node.output[0]
-
-
-def _is_island(node: onnx.NodeProto, words: Sequence[str]) -> bool:
-    return any(word in name for word in words for name in (node.name, *node.input))
-
-
 def _computes(node: onnx.NodeProto, kinds: dict[str, int]) -> bool:
     return node.op_type not in ("Constant", "Cast") and kinds.get(node.output[0]) == TensorProto.FLOAT
-
-
-def _trunk(graph: onnx.GraphProto, named: set[str]) -> set[str]:
-    """Keys of the nodes that go to half: the learnt layers and what lies between two of them."""
-    weights = {t.name for t in graph.initializer}
-    learnt = {
-        _key(n)
-        for n in graph.node
-        if n.op_type in LEARNT and _key(n) not in named and weights.intersection(n.input[1:2])
-    }
-    made = {name for n in graph.node if _key(n) in learnt for name in n.output}
-    # The bias of a product is part of the layer.
-    learnt |= {
-        _key(n) for n in graph.node if n.op_type == "Add" and made & set(n.input) and weights & set(n.input)
-    } - named
-    allowed = learnt | {_key(n) for n in graph.node if n.op_type in BETWEEN and _key(n) not in named}
-    # Behind a layer, reached through allowed nodes only; then, backwards, in front of one.
-    behind: set[str] = set()
-    warm: set[str] = set()
-    for node in graph.node:
-        if _key(node) in learnt or (_key(node) in allowed and warm.intersection(node.input)):
-            behind.add(_key(node))
-            warm.update(node.output)
-    front: set[str] = set()
-    wanted: set[str] = set()
-    for node in reversed(graph.node):
-        if _key(node) in learnt or (_key(node) in allowed and wanted.intersection(node.output)):
-            front.add(_key(node))
-            wanted.update(node.input)
-    return behind & front
 
 
 class _Converter:
@@ -124,7 +77,7 @@ class _Converter:
 
     def run(self) -> None:
         for node in self.graph.node:
-            inside = _key(node) in self.chosen
+            inside = key(node) in self.chosen
             for i, name in enumerate(node.input):
                 if name in self.float:
                     half = inside and i not in FLOAT_ONLY_INPUTS.get(node.op_type, ())

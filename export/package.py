@@ -12,7 +12,7 @@ import onnx
 import torch
 from safetensors.torch import save_file
 
-from headway.export.graph import cast_first
+from headway.export.graph import cast_first, without_traces
 from headway.export.operators import check_graph
 from headway.export.parity import worst_difference
 from headway.runtime.manifest import Manifest, TensorSpec, file_entries, write_manifest
@@ -58,18 +58,6 @@ def export_onnx(
     found = engine.infer(feeds)
     engine.close()
     return worst_difference(dict(zip(specs, (t.numpy() for t in expected), strict=True)), found, specs)
-
-
-def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model without the exporter's stack traces: they name folders of the machine that exported, and nobody reads
-    them. In place; the graph computes the same."""
-    for item in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.graph.initializer):
-        if hasattr(item, "metadata_props"):
-            del item.metadata_props[:]
-        item.doc_string = ""
-    for value in (*model.graph.input, *model.graph.output):
-        del value.metadata_props[:]
-    return model
 
 
 def package_model(

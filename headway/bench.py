@@ -21,7 +21,7 @@ from headway.runtime.engine import ENGINES, Engine, model_folder, open_model
 from headway.runtime.manifest import read_manifest
 
 WARM_UP = 5
-PRECISION = {"openvino-bf16": "bf16", "tensorrt-fp16": "fp16"}
+PRECISION = {"openvino-bf16": "bf16", "openvino-int8": "int8", "tensorrt-fp16": "fp16", "tensorrt-int8": "int8"}
 """Of engines that do not run in fp32."""
 TORCH = "torch-eager"
 NO_GRAPH = "tensorrt-no-graph"

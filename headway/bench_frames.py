@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -22,6 +23,12 @@ START_NS = 1_700_000_000_000_000_000
 PERIOD_NS = 66_666_667
 """15 Hz, the rate of the bundled recordings."""
 SAMPLE = "street-vehicle.mcap"
+WHOLE = 150
+"""Images of a bundled recording."""
+CALIBRATION_SCENE = "univ"
+"""Not one of those on which the accuracy gate compares (headway.export.gate.SCENES)."""
+
+T = TypeVar("T")
 
 
 class Tap:
@@ -76,36 +83,42 @@ def frames(images: list[Image]) -> list[Frame]:
     return [Frame(stamp_ns=START_NS + i * PERIOD_NS, image=image) for i, image in enumerate(images)]
 
 
-def real_feeds(model: Model, count: int) -> tuple[list[Feeds], str]:
-    """What the stage of `model` feeds it on real material, `count` times, and where that material is from."""
+def real_feeds(model: Model, count: int, apart: bool = False) -> tuple[list[Feeds], str]:
+    """What the stage of `model` feeds it on real material, `count` times, and where that material is from.
+
+    apart: material spread over whole recordings that no evaluation measures on, for calibration.
+    """
     tap = Tap(model.engine)
     tapped = Model(model.manifest, tap, model.folder)
     if model.manifest.task == "trajectory":
-        source = _feed_walks(tapped, count)
+        source = _feed_walks(tapped, count, apart)
     elif model.manifest.task == "driving":
-        source = _feed_drive(tapped, count)
+        source = _feed_drive(tapped, count, apart)
     else:
-        source = _feed_pictures(tapped, count)
+        source = _feed_pictures(tapped, count, apart)
     return tap.fed[:count], source
 
 
-def _feed_pictures(model: Model, count: int) -> str:
+def _feed_pictures(model: Model, count: int, apart: bool) -> str:
     from headway.stages.heads import HeadStage
 
-    images, source = pictures(count)
+    images, source = pictures(WHOLE if apart else count)
     stage = HeadStage(model)
-    for frame in frames(images):
+    for frame in frames(_spread(images, count)):
         stage(frame)
     return source
 
 
-def _feed_drive(model: Model, count: int) -> str:
-    from headway.evaluate.tub import find_tub, read_tub
+def _feed_drive(model: Model, count: int, apart: bool) -> str:
+    from headway.evaluate.tub import find_tub, read_tub, split_blocks
     from headway.stages.drive import DriveStage
 
     root, stage = data_dir(), DriveStage(model)
     if root and (root / "donkeycar_tub").is_dir():
-        images, source = list(read_tub(find_tub(root / "donkeycar_tub")).images[:count]), "donkeycar_tub"
+        drive, source = read_tub(find_tub(root / "donkeycar_tub")), "donkeycar_tub"
+        if apart:
+            drive, source = drive.at(split_blocks(len(drive))["train"]), f"{source}, training blocks"
+        images = _spread(list(drive.images), count) if apart else list(drive.images[:count])
     else:
         images, source = pictures(count)
     for frame in frames(images):
@@ -113,17 +126,24 @@ def _feed_drive(model: Model, count: int) -> str:
     return source
 
 
-def _feed_walks(model: Model, count: int) -> str:
+def _spread(items: list[T], count: int) -> list[T]:
+    """`count` of the items, evenly spread; all where there are fewer."""
+    return [items[i * len(items) // count] for i in range(count)] if len(items) > count else items
+
+
+def _feed_walks(model: Model, count: int, apart: bool) -> str:
     """Moments of the ETH/UCY recordings, most crowded first; without them, walks drawn from a seed."""
     from headway.evaluate.pedestrians import moments, read_split
     from headway.evaluate.trajectory import predict
 
     root = data_dir()
     if root and (root / "eth_ucy").is_dir():
-        listed = [m for r in read_split("zara1", "test") for m in moments(r)]
-        for moment in sorted(listed, key=lambda m: -len(m.ids))[:count]:
+        scene = CALIBRATION_SCENE if apart else "zara1"
+        listed = [m for r in read_split(scene, "test") for m in moments(r)]
+        ordered = sorted(listed, key=lambda m: -len(m.ids))
+        for moment in _spread(ordered, count) if apart else ordered[:count]:
             predict(model, moment)
-        return "eth_ucy zara1, test split, most crowded moments"
+        return f"eth_ucy {scene}, {'moments from crowded to empty' if apart else 'test split, most crowded moments'}"
     rng = np.random.default_rng(0)
     for _ in range(count):
         model.infer(drawn_walks(model, rng))

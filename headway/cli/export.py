@@ -15,14 +15,17 @@ def export(
     to: Annotated[str, typer.Option(help="onnx, or tensorrt (an engine built ahead of time).")],
     out: Annotated[Path, typer.Option(help="Model folder to write; must not hold anything yet.")],
     precision: Annotated[
-        str, typer.Option(help="fp32, or fp16 (made in the graph, measured before it is kept).")
+        str, typer.Option(help="fp32, or fp16 or int8 (made in the graph, measured before they are kept).")
     ] = "fp32",
     data: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Labelled data for the accuracy gate: heads, or a tub. Default: the evaluation data."),
     ] = None,
     engines: Annotated[
-        str, typer.Option(help="Engines that must pass the accuracy gate too, with commas: openvino-bf16, ...")
+        str,
+        typer.Option(
+            help="Engines that must pass the accuracy gate too, with commas: openvino-bf16, openvino-int8, ..."
+        ),
     ] = "",
     allow_loss: Annotated[
         bool, typer.Option("--allow-loss", help="Keep a precision that loses more than the limits; recorded.")
@@ -33,12 +36,17 @@ def export(
 
     try:
         from headway.export.deliver import deliver
+        from headway.export.gate import AccuracyLossError
     except ImportError as error:
         raise MissingDependencyError(f"'{error.name}' is not installed: pip install 'headway[export]'") from None
     console = Console()
     with console.status("exporting") as status:
         chosen = [engine for engine in engines.split(",") if engine]
-        delivery = deliver(name, to, precision, out, data, allow_loss, chosen, lambda line: status.update(line))
+        try:
+            delivery = deliver(name, to, precision, out, data, allow_loss, chosen, lambda line: status.update(line))
+        except AccuracyLossError as error:
+            console.print(_gate_table(error.label, error.rows, error.data, "REFUSED"))
+            raise
     for table in _tables(delivery):
         console.print(table)
     for note in delivery.notes:
@@ -60,21 +68,31 @@ def _tables(delivery: Any) -> list[Any]:
         table.add_row("FP32", str(len(delivery.half.full)))
         table.add_row("of these by name", ", ".join(delivery.half.islands) or "none")
         tables.append(table)
+    if delivery.int8:
+        table = Table("precision", "layers", title=f"layers with weights, by {delivery.int8.tool}")
+        table.add_row("INT8", str(len(delivery.int8.int8)))
+        table.add_row("FP32", str(len(delivery.int8.full)))
+        tables.append(table)
     if delivery.layers:
         table = Table("precision", "layers", title="layers in the TensorRT engine")
         for name, count in delivery.layers.items():
             table.add_row(name, str(count))
         tables.append(table)
     if delivery.parity:
-        table = Table("output", "worst |fp16 - fp32|", title=f"on {delivery.parity_source}")
+        table = Table("output", "worst difference to fp32", title=f"on {delivery.parity_source}")
         for name, worst in delivery.parity.items():
             table.add_row(name, f"{worst:.3g}")
         tables.append(table)
     for label, rows in delivery.gates.items():
-        table = Table("metric", "fp32", label, "loss", "limit", "", title=f"accuracy gate on {delivery.gate_data}")
-        for r in rows:
-            word = "passed" if r.passed else "ALLOWED by --allow-loss"
-            numbers = (f"{r.reference:.4f}", f"{r.candidate:.4f}", f"{r.loss:+.3f} {r.unit}", f"{r.limit:g}")
-            table.add_row(r.metric, *numbers, word)
-        tables.append(table)
+        tables.append(_gate_table(label, rows, delivery.gate_data, "ALLOWED by --allow-loss"))
     return tables
+
+
+def _gate_table(label: str, rows: Any, data: str, failed: str) -> Any:
+    from rich.table import Table
+
+    table = Table("metric", "fp32", label, "loss", "limit", "", title=f"accuracy gate on {data}")
+    for r in rows:
+        numbers = (f"{r.reference:.4f}", f"{r.candidate:.4f}", f"{r.loss:+.3f} {r.unit}", f"{r.limit:g}")
+        table.add_row(r.metric, *numbers, "passed" if r.passed else failed)
+    return table

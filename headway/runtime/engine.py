@@ -19,13 +19,21 @@ ENGINES = (
     "onnxruntime-tensorrt",
     "openvino",
     "openvino-bf16",
+    "openvino-int8",
     "tensorrt",
     "tensorrt-fp16",
+    "tensorrt-int8",
     "auto",
 )
 """What a configuration may name; "auto" is the first of AUTO that opens and answers on this machine."""
 
 AUTO = ("tensorrt-fp16", "tensorrt", "onnxruntime-cuda", "onnxruntime")
+
+
+def graph_key(engine: str) -> str:
+    """Key of the graph in a manifest's files that `engine` runs: "onnx", or one made in another precision."""
+    precision = engine.rpartition("-")[2]
+    return f"onnx_{precision}" if precision in ("fp16", "int8") else "onnx"
 
 
 class Engine(Protocol):

@@ -1,4 +1,4 @@
-"""OpenVINO engine for x86 CPUs, in FP32 or with bfloat16 arithmetic where the CPU has it."""
+"""OpenVINO engine for x86 CPUs: FP32, bfloat16 arithmetic where the CPU has it, or a graph quantised to INT8."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from headway.errors import EngineError, MissingDependencyError
 
 
 class OpenVinoEngine:
-    """Runs one ONNX file on the CPU. `precision` is "fp32" or "bf16"; the latter is refused where it is not native."""
+    """Runs one ONNX file on the CPU. `precision` is "fp32", "bf16" (refused where it is not native), or "int8" for a
+    graph with Q/DQ nodes, whose other layers run in FP32."""
 
     def __init__(self, path: Path, precision: str = "fp32", threads: int = 1) -> None:
         self.name = "openvino" if precision == "fp32" else f"openvino-{precision}"

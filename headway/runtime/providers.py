@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from headway.errors import EngineError, MissingDependencyError, ModelError
-from headway.runtime.engine import AUTO, Engine
+from headway.runtime.engine import AUTO, Engine, graph_key
 from headway.runtime.manifest import Manifest, verified_path
 
 log = logging.getLogger("headway.engine")
@@ -24,7 +24,7 @@ def open_first(folder: Path, manifest: Manifest, threads: int, warm: Callable[[E
     """Engine "auto": the fastest that opens and answers here, ONNX Runtime on the CPU last. Says which, and why."""
     reasons = []
     for name in AUTO:
-        if name.endswith("-fp16") and "onnx_fp16" not in manifest.files:
+        if graph_key(name) not in manifest.files:
             continue
         try:
             engine = open_engine(name, folder, manifest, threads)
@@ -47,11 +47,23 @@ def _onnxruntime(provider: str) -> Opener:
     return opener
 
 
+def _graph(folder: Path, manifest: Manifest, engine: str) -> Path:
+    """The verified graph for `engine`; raises ModelError naming the command that makes it where the model has none."""
+    key = graph_key(engine)
+    if key not in manifest.files:
+        precision = key.rpartition("_")[2]
+        raise ModelError(
+            f"model '{manifest.name}' has no {precision} graph: "
+            f"headway export {manifest.name} --to onnx --precision {precision} --out DIR"
+        )
+    return verified_path(folder, manifest, key)
+
+
 def _openvino(precision: str) -> Opener:
     def opener(folder: Path, manifest: Manifest, threads: int) -> Engine:
         from headway.runtime.openvino import OpenVinoEngine
 
-        return OpenVinoEngine(verified_path(folder, manifest, "onnx"), precision, threads)
+        return OpenVinoEngine(_graph(folder, manifest, f"openvino-{precision}"), precision, threads)
 
     return opener
 
@@ -60,15 +72,9 @@ def _tensorrt(precision: str) -> Opener:
     def opener(folder: Path, manifest: Manifest, threads: int) -> Engine:
         from headway.runtime.tensorrt import TensorRTEngine
 
-        key = "onnx" if precision == "fp32" else f"onnx_{precision}"
-        if key not in manifest.files:
-            raise ModelError(
-                f"model '{manifest.name}' has no {precision} graph: "
-                f"headway export {manifest.name} --to tensorrt --precision {precision} --out DIR"
-            )
-        shipped = f"tensorrt_{precision}"
+        graph, shipped = _graph(folder, manifest, f"tensorrt-{precision}"), f"tensorrt_{precision}"
         return TensorRTEngine(
-            verified_path(folder, manifest, key),
+            graph,
             precision,
             shipped=verified_path(folder, manifest, shipped) if shipped in manifest.files else None,
         )
@@ -82,6 +88,8 @@ OPENERS: dict[str, Opener] = {
     "onnxruntime-tensorrt": _onnxruntime("tensorrt"),
     "openvino": _openvino("fp32"),
     "openvino-bf16": _openvino("bf16"),
+    "openvino-int8": _openvino("int8"),
     "tensorrt": _tensorrt("fp32"),
     "tensorrt-fp16": _tensorrt("fp16"),
+    "tensorrt-int8": _tensorrt("int8"),
 }

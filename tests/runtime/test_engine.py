@@ -1,13 +1,22 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from headway.errors import EngineError, MissingDependencyError, ModelError, UsageError
 from headway.paths import weights_dir
-from headway.runtime.engine import ENGINES, Model, installed_models, model_folder, open_model
-from headway.runtime.manifest import FileEntry, Manifest, TensorSpec, read_manifest
+from headway.runtime.engine import ENGINES, Model, graph_key, installed_models, model_folder, open_model
+from headway.runtime.manifest import (
+    FileEntry,
+    Manifest,
+    TensorSpec,
+    file_entries,
+    read_manifest,
+    verified_path,
+    write_manifest,
+)
 
 TASK = {"head-pose": "head-pose", "trajectory": "trajectory", "driving": "driving"}
 
@@ -39,16 +48,54 @@ def model(outputs, tmp_path):
     return Model(manifest, Fixed(outputs), tmp_path)
 
 
-ON_GPU = ("tensorrt", "tensorrt-fp16", "onnxruntime-cuda", "onnxruntime-tensorrt")
+ON_GPU = ("tensorrt", "tensorrt-fp16", "tensorrt-int8", "onnxruntime-cuda", "onnxruntime-tensorrt")
 ENGINE = [pytest.param(e, marks=pytest.mark.gpu) if e in ON_GPU else e for e in ENGINES]
 
 
-def opened_or_skipped(name, engine):
+@pytest.fixture(scope="module")
+def in_precision(tmp_path_factory):
+    """Returns a function: (model, engine) -> a name for open_model, of a folder that holds the graph that it wants.
+
+    The installed models are shipped in FP32; the graphs of the other precisions are made here as `headway export` does.
+    """
+    made = {}
+
+    def find(name, engine):
+        key = graph_key(engine)
+        if key == "onnx" or key in read_manifest(model_folder(name)).files:
+            return name
+        if (name, key) not in made:
+            made[name, key] = str(with_graph(name, key, tmp_path_factory.mktemp(key) / name))
+        return made[name, key]
+
+    return find
+
+
+def with_graph(name, key, folder):
+    """The installed model copied to `folder`, with the graph of another precision beside its own."""
+    onnx = pytest.importorskip("onnx")
+    shutil.copytree(model_folder(name), folder)
+    manifest = read_manifest(folder)
+    graph, other = verified_path(folder, manifest, "onnx"), folder / f"{key}.onnx"
+    if key == "onnx_fp16":
+        from headway.export.half import to_half
+
+        onnx.save(to_half(onnx.load(str(graph)))[0], str(other))
+    else:
+        pytest.importorskip("modelopt", reason="nvidia-modelopt is not installed (headway[export])")
+        from headway.bench_frames import real_feeds
+        from headway.export.quantise import to_int8
+
+        to_int8(graph, other, real_feeds(open_model(name, TASK[name]), 2, apart=True)[0])
+    names = {k: f.path for k, f in manifest.files.items()} | {key: other.name}
+    write_manifest(folder, replace(manifest, files=file_entries(folder, names)))
+    return folder
+
+
+def opened_or_skipped(name, engine, in_precision):
     """The model on that engine, or a skip with the engine's own reason."""
-    if engine == "tensorrt-fp16" and "onnx_fp16" not in read_manifest(model_folder(name)).files:
-        pytest.skip("the installed models are shipped in FP32 (headway export makes the other)")
     try:
-        return open_model(name, TASK[name], engine)
+        return open_model(in_precision(name, engine), TASK[name], engine)
     except (EngineError, MissingDependencyError) as error:
         if engine == "onnxruntime":
             raise
@@ -71,8 +118,8 @@ def some_input(manifest):
 
 @pytest.mark.parametrize("engine", ENGINE)
 @pytest.mark.parametrize("name", sorted(TASK))
-def test_installed_models_open_and_answer_in_the_shapes_they_promise(name, engine):
-    opened = opened_or_skipped(name, engine)
+def test_installed_models_open_and_answer_in_the_shapes_they_promise(name, engine, in_precision):
+    opened = opened_or_skipped(name, engine, in_precision)
     outputs = opened.infer({k: np.zeros(s.shape, s.dtype) for k, s in opened.manifest.inputs.items()})
     for key, spec in opened.manifest.outputs.items():
         assert outputs[key].shape == spec.shape
@@ -81,8 +128,8 @@ def test_installed_models_open_and_answer_in_the_shapes_they_promise(name, engin
 
 @pytest.mark.parametrize("engine", ENGINE)
 @pytest.mark.parametrize("name", sorted(TASK))
-def test_the_same_input_gives_the_same_bits(name, engine):
-    opened = opened_or_skipped(name, engine)
+def test_the_same_input_gives_the_same_bits(name, engine, in_precision):
+    opened = opened_or_skipped(name, engine, in_precision)
     feeds = some_input(opened.manifest)
     first = {k: v.copy() for k, v in opened.infer(feeds).items()}
     for key, value in opened.infer(feeds).items():
