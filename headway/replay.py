@@ -99,6 +99,7 @@ class Run:
         self._waiting: deque[tuple[Message, Any]] = deque()
         self._dropped_before = 0
         self._imu_ns = 0
+        self._crowded = 0
         self.result = Replayed(topics)
 
     def all(self, limit: int | None, progress: Callable[[int, int | None], None]) -> None:
@@ -119,6 +120,8 @@ class Run:
             self._image(*self._waiting.popleft())
             progress(self.result.frames, expected)
         self.result.refused = self._sensors.refused
+        if self._crowded:
+            self._note(f"more people in view than are reported in {self._crowded} images: the nearest are, the rest not")
 
     def _take(self, message: Message) -> None:
         decoded = self._decoded(message)
@@ -199,6 +202,7 @@ class Run:
         trace = replace(answer.trace, stage_ms=dict.fromkeys(answer.trace.stage_ms, 0.0))
         motion, reasons = answer.motion, answer.reasons
         tracks = motion.tracks if motion else None
+        self._crowded += tracks is not None and tracks.left_out > 0
         out: dict[str, messages.Fields] = {}
         if self._pipeline.head_pose:
             reason = reasons.get(HEAD_POSE, "")

@@ -151,6 +151,12 @@ class Sensors:
             unsure=unsure or tilted,
         )
 
+    def summary(self) -> dict[str, int]:
+        """Lines for the diagnostics: which sensor said how the camera was turned, and what was not used."""
+        with self._lock:
+            oriented = {f"oriented by {k}": v for k, v in self.oriented_by.items()}
+            return oriented | {f"refused: {k}": v for k, v in self.refused.items()}
+
     def _orientation_fault(self) -> str:
         if not self.config.camera_imu_rotation:
             return "camera_imu_rotation is not set: the camera is taken as standing still and level"

@@ -10,6 +10,8 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from headway.nodes.inputs import Ledger
+from headway.stages.announce import Announcement
+from headway.types import Level
 
 STALE_PERIODS, DEAD_PERIODS = 3, 10  # of the input: WARN, ERROR
 
@@ -59,6 +61,26 @@ def _judge(state: str, period: float, silence: float | None, s: Mapping[str, Any
         return DiagnosticStatus.WARN, f"no input for {silence:.2f} s"
     invalid = sum(s["invalid"].values())
     return (DiagnosticStatus.WARN, f"{invalid} frames not valid") if invalid else (DiagnosticStatus.OK, "running")
+
+
+def alert_status(name: str, said: Announcement) -> DiagnosticStatus:
+    """What is told to the wearer; sent at once, when it is new, and not again with every frame."""
+    when = "" if said.time_to_contact_s is None else f"{said.time_to_contact_s:.2f}"
+    values = {
+        "level": said.level.name.lower(),
+        "track_id": said.track_id,
+        "direction": said.direction,
+        "time_to_contact_s": when,
+        "probability": f"{said.probability:.2f}",
+        "image_stamp_ns": said.stamp_ns,
+    }
+    return DiagnosticStatus(
+        level=DiagnosticStatus.ERROR if said.level == Level.ALERT else DiagnosticStatus.WARN,
+        name=f"{name}: alert",
+        message=said.text,
+        hardware_id="headway",
+        values=[KeyValue(key=k, value=str(v)) for k, v in values.items()],
+    )
 
 
 def diagnostic_array(stamp: Any, statuses: list[DiagnosticStatus]) -> DiagnosticArray:

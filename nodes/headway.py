@@ -103,6 +103,10 @@ class HeadwayNode(ImageNode):
         """See StageNode.at_rest."""
         return self._heartbeat is None or self._heartbeat.at_rest
 
+    def extra_diagnostics(self) -> dict[str, object]:
+        """The risk as it stands, beside what the sensors sent."""
+        return super().extra_diagnostics() | (self._motion.summary() if self._motion else {})
+
     def restart(self) -> None:
         """See StageNode.restart."""
         if self._pipeline:

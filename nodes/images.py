@@ -60,4 +60,4 @@ class ImageNode(StageNode):
     def extra_diagnostics(self) -> dict[str, Any]:
         """What the other sensors sent and was not used."""
         sensors = getattr(self, "sensors", None)
-        return {f"refused: {k}": v for k, v in sensors.refused.items()} if sensors else {}
+        return dict(sensors.summary()) if sensors else {}

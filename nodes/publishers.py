@@ -12,6 +12,7 @@ from visualization_msgs.msg import MarkerArray
 
 from headway import messages
 from headway.markers import marker_array
+from headway.nodes import diagnostics
 from headway.nodes.base import StageNode
 from headway.nodes.outputs import fill, wanted
 from headway.nodes.request import Request
@@ -49,9 +50,13 @@ class HeadPublisher:
 
 
 class MotionPublisher:
-    """~/forecasts, ~/risk, and ~/markers while somebody looks."""
+    """~/forecasts, ~/risk, and ~/markers while somebody looks; what is new for the wearer, and what the state is, goes
+    to /diagnostics."""
 
     def __init__(self, node: StageNode) -> None:
+        self._node = node
+        self._last: Motion | None = None
+        self._told, self._left_out = 0, 0
         self._forecasts = node.advertise(ForecastArray, "~/forecasts")
         self._risk = node.advertise(RiskArray, "~/risk")
         self._markers = node.advertise(MarkerArray, "~/markers", depth=1)
@@ -64,6 +69,23 @@ class MotionPublisher:
         self._forecasts.publish(fill(ForecastArray(), _restamped(forecasts, request)))
         if wanted(self._markers):
             self._markers.publish(fill(MarkerArray(), marker_array(motion.forecast, motion.risks, view)))
+        for announcement in motion.announcements:
+            self._node.tell(diagnostics.alert_status(self._node.get_name(), announcement))
+        self._last, self._told = motion, self._told + len(motion.announcements)
+        self._left_out += motion.tracks.left_out > 0
+
+    def summary(self) -> dict[str, object]:
+        """Lines for the diagnostics: the risk of the last frame, who was left out, how often the wearer was told."""
+        if self._last is None:
+            return {}
+        risks, tracks = self._last.risks, self._last.tracks
+        return {
+            "risk": risks.level.name.lower() + (f": {risks.unsure}" if risks.unsure else ""),
+            "people": len(tracks),
+            "people_left_out": tracks.left_out,
+            "frames_with_people_left_out": self._left_out,
+            "alerts_told": self._told,
+        }
 
     def refuse(self, request: Request, reason: str, trace: Trace | None = None) -> None:
         """No forecast for this view; the risk is unsure."""

@@ -85,7 +85,9 @@ class Recorder:
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         with self._lock:
             for status in message.status:
-                name = status.name.partition(":")[0]
+                name, _, kind = status.name.partition(": ")
+                if kind != "stream":  # what is told to the wearer is no account of the frames
+                    continue
                 self.diagnostics[name] = {v.key: v.value for v in status.values}
 
     def lost_first(self, task: str) -> int:

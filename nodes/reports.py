@@ -88,6 +88,10 @@ class Reports:
         """One line on how the node is."""
         return self.watchdog.trouble or self._state
 
+    def tell(self, status: Any) -> None:
+        """Publishes one DiagnosticStatus at once."""
+        self._diagnostics.publish(diagnostics.diagnostic_array(self.get_clock().now().to_msg(), [status]))
+
     def diagnose(self) -> None:
         """Publishes the node's diagnostics now; a timer does so all the time."""
         busy_s = self.busy_s()

@@ -75,8 +75,8 @@ class TrajectoryNode(StageNode):
             self._sensors.reset()
 
     def extra_diagnostics(self) -> dict[str, object]:
-        """What the sensors sent and was not used."""
-        return {f"refused: {k}": v for k, v in self._sensors.refused.items()} if self._task else {}
+        """The risk as it stands, and what the sensors sent and was not used."""
+        return self._motion.summary() | self._sensors.summary() if self._task else {}
 
     def free(self) -> None:
         """See StageNode.free."""

@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -344,3 +345,36 @@ def test_lifecycle_cycles_leave_no_thread_and_no_publisher_behind(threads: None,
             )
         )
     assert len(set(counts)) == 1
+
+
+def test_trajectory_tells_of_an_alert_once_while_the_risk_goes_out_with_every_frame(
+    bench: Bench, trajectory: Any
+) -> None:
+    risks = bench.record(RiskArray, "/trajectory/risk")
+    told = bench.record(DiagnosticArray, "/diagnostics")
+    matched(bench, "/trajectory/risk", "/diagnostics")
+    source, info = bench.publisher(HeadArray, "heads"), bench.publisher(CameraInfo, "camera_info")
+    info.publish(camera_info(1))
+    wait(lambda: trajectory._sensors._camera is not None, "camera_info did not arrive")
+    for index in range(20):
+        distance = 4.0 - 0.14 * index
+        half = 0.5 * 300.0 * 0.23 / distance
+        message = heads(index)
+        message.heads = [
+            Head(x_min=160 - half, y_min=120 - half, x_max=160 + half, y_max=120 + half, score=0.9, sigma=1.0)
+        ]
+        message.heads[0].orientation.w = 1.0
+        source.publish(message)
+        wait(lambda i=index: len(risks) == i + 1, f"frame {index} not answered")
+    alerts = [r for r in risks if r.level == Risk.ALERT]
+    assert len(alerts) > 5, "somebody who walks up to the camera"
+    said = [s for m in told for s in m.status if s.name == "trajectory: alert"]
+    assert len(said) == 1
+    assert said[0].message.startswith("person ahead")
+    assert said[0].level == DiagnosticStatus.ERROR
+    values = {v.key: v.value for v in said[0].values}
+    assert values["direction"] == "ahead"
+    wait(
+        lambda: any(v.key == "alerts_told" and v.value == "1" for m in told for s in m.status for v in s.values),
+        "the account does not say how often the wearer was told",
+    )
