@@ -39,6 +39,8 @@ def evaluate(
     command = shlex.join(["headway", *sys.argv[1:]])
     if (data is None) == (labels is None):
         raise UsageError("one of --data FOLDER and --labels FILE is wanted")
+    if labels is not None and html is not None:
+        raise UsageError("--html goes with --data: ground truth by eye has no rotations to draw")
     for target in filter(None, (json_file, html)):
         if not target.resolve().parent.is_dir():
             raise UsageError(f"{target}: the folder {target.resolve().parent} does not exist")
@@ -76,7 +78,13 @@ def _peers(evaluation: Evaluation, report: dict[str, Any]) -> None:
 
 
 def _by_eye(labels: Path, model: str, json_file: Path | None, command: str) -> None:
-    raise UsageError("--labels is not there yet")
+    from headway.cli.head_pose_table import print_by_eye
+    from headway.evaluate.by_eye import BUNDLED, evaluate_by_eye
+
+    path = BUNDLED if str(labels) == "bundled" else labels
+    report = {"dataset": path.name, **evaluate_by_eye(path, model), "command": command}
+    print_by_eye(report)
+    _write(report, json_file)
 
 
 def _write(report: dict[str, Any], json_file: Path | None) -> None:

@@ -86,6 +86,38 @@ def _band_table(bands: list[Mapping[str, Any]], key: str, title: str) -> Table:
     return table
 
 
+def print_by_eye(report: Mapping[str, Any]) -> None:
+    """Photographs and head views against ground truth by eye."""
+    console = Console(width=max(Console().width, WIDTH))
+    people, views = report.get("people"), report.get("views")
+    if people:
+        table = Table(title=f"{report['model']} on photographs, heads of 32 px and more, IoU 0.5")
+        for name in ("picture", "heads", "found", "false boxes"):
+            table.add_column(name, justify="left" if name == "picture" else "right")
+        for row in people["pictures"]:
+            table.add_row(row["file"], *(str(row[k]) for k in ("heads", "found", "false")))
+        console.print(table)
+        console.print(
+            f"recall {number(people['recall'], 3)}, precision {number(people['precision'], 3)}; yaw sector right "
+            f"{number(people['yaw_sector_right'], 3)}, right or neighbouring "
+            f"{number(people['yaw_sector_right_or_neighbour'], 3)} of the found heads"
+        )
+    if views:
+        table = Table(title=f"{report['model']} on head views of the openpeople sheets")
+        for name in ("sheet", "view", "found", "yaw", "said", "error", "second boxes"):
+            table.add_column(name, justify="left" if name in ("sheet", "view") else "right")
+        for row in views["rows"]:
+            angles = [number(row[k], 0) for k in ("yaw_truth_deg", "yaw_deg", "yaw_error_deg")]
+            table.add_row(row["file"], row["view"], "yes" if row["found"] else "no", *angles, str(row["second_boxes"]))
+        console.print(table)
+        console.print(
+            f"found {views['found']} of {views['views']}, yaw median {number(views['yaw_median_deg'], 1)}°, "
+            f"sides right {views['sides_right']} of {views['profiles']}, second boxes {views['second_boxes']}"
+        )
+    for line in report["missing"]:
+        console.print(f"left out: {line}", highlight=False)
+
+
 def number(value: float | None, digits: int) -> str:
     """Fixed digits, "-" for None."""
     return "-" if value is None else f"{value:.{digits}f}"
