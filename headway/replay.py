@@ -121,7 +121,7 @@ class Run:
             progress(self.result.frames, expected)
         self.result.refused = self._sensors.refused
         if self._crowded:
-            self._note(f"more people in view than are reported in {self._crowded} images: the nearest are, the rest not")
+            self._note(f"{self._crowded} images with more people than are reported: the nearest are")
 
     def _take(self, message: Message) -> None:
         decoded = self._decoded(message)

@@ -21,6 +21,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from headway.errors import ConfigError
 from headway.stages.risk import direction_word
 from headway.types import Forecast, Level, Risk, Risks, Tracks
 
@@ -67,6 +68,11 @@ class HeadsUpTrack:
     rate: float
     points: deque[Array] = field(default_factory=lambda: deque(maxlen=MAX_POINTS))
     seen_s: float = float("-inf")
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for a rate that is none."""
+        if not _SLOWEST_HZ <= self.rate <= _FASTEST_HZ:
+            raise ConfigError(f"rate = {self.rate:g}: {_SLOWEST_HZ:g} to {_FASTEST_HZ:g} frames a second are wanted")
 
     def see(self, seconds: float, position: Array | None) -> bool:
         """Takes in a position (2,) at `seconds`, or None where the person was not seen; returns whether to alert."""
