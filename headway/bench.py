@@ -119,9 +119,10 @@ def bench_network(
 
     reference: the published S network at 1280 px in torch eager takes part (its weights are random: time only).
     """
-    task = read_manifest(model_folder(name)).task
+    manifest = read_manifest(model_folder(name))
+    task, label = manifest.task, manifest.name
     first = open_model(name, task, "onnxruntime", threads)
-    feeds, bench.inputs[name] = real_feeds(first, 16)
+    feeds, bench.inputs[label] = real_feeds(first, 16)
     contestants, opened = [], [first.engine]
     for engine in engines:
         if engine == "auto":
@@ -132,14 +133,14 @@ def bench_network(
             bench.skipped[engine] = str(error)
             continue
         opened.append(model.engine)
-        contestants.append(Contestant(name, engine, PRECISION.get(engine, "fp32"), model.infer, feeds))
+        contestants.append(Contestant(label, engine, PRECISION.get(engine, "fp32"), model.infer, feeds))
         if engine == "tensorrt":
             opened.append(_without_graph(name, contestants, feeds))
     if torch_rows:
         _torch_rows(bench, name, feeds, threads, contestants, reference)
     take_turns(contestants, rounds, progress)
     bench.rows += [c.row() for c in contestants]
-    bench.ratios |= network_ratios(name, bench.rows)
+    bench.ratios |= network_ratios(label, bench.rows)
     for engine_opened in {id(e): e for e in opened}.values():
         engine_opened.close()
 
@@ -150,7 +151,7 @@ def _without_graph(name: str, contestants: list[Contestant], feeds: Sequence[Fee
 
     folder = model_folder(name)
     engine = TensorRTEngine(verified_path(folder, read_manifest(folder), "onnx"), graph=False)
-    contestants.append(Contestant(name, NO_GRAPH, "fp32", engine.infer, feeds))
+    contestants.append(Contestant(read_manifest(folder).name, NO_GRAPH, "fp32", engine.infer, feeds))
     return engine
 
 
@@ -164,8 +165,10 @@ def _torch_rows(
         return
     try:
         for device in eager_devices():
-            label = TORCH if device == "cpu" else f"{TORCH}-{device}"
-            contestants.append(Contestant(name, label, "fp32", eager(name, threads, device), feeds))
+            engine = TORCH if device == "cpu" else f"{TORCH}-{device}"
+            contestants.append(
+                Contestant(read_manifest(model_folder(name)).name, engine, "fp32", eager(name, threads, device), feeds)
+            )
     except (ModelError, UsageError) as error:
         bench.skipped[TORCH] = str(error)
     if reference:

@@ -25,10 +25,6 @@ from headway.pipeline import Answer, Pipeline, timed
 from headway.runtime.engine import Engine
 from headway.types import Camera, Frame, Trace
 
-FEW, MANY = 1, 32
-"""Heads in view of the two crowds that are compared."""
-TRIED = 8
-"""Crops that are tried for the crowd."""
 FIELD_OF_VIEW = 0.9
 """Focal length over image width of the camera assumed for the pictures."""
 
@@ -70,14 +66,14 @@ class Host:
         self.heads: list[int] = []
         self.index = 0
 
-    def frame(self, data: np.ndarray, keep: bool = True) -> Answer:
-        """One compressed image (JPEG bytes) through everything."""
+    def frame(self, message: SimpleNamespace, keep: bool = True) -> Answer:
+        """One image message through everything."""
         for clock in self.clocks:
             clock.ms = clock.cpu_ms = 0.0
         trace = Trace(frame_index=self.index)
         start, cpu = time.perf_counter(), time.process_time()
         with timed(trace, "decode"):
-            image = decode_image(SimpleNamespace(format="jpeg", data=data))
+            image = decode_image(message)
         height, width = image.shape[:2]
         focal = FIELD_OF_VIEW * width
         camera = Camera(width, height, focal, focal, width / 2, height / 2)
@@ -135,6 +131,10 @@ def _messages(answer: Answer, frame: Frame, width: int, height: int) -> Iterator
         yield messages.COMMAND, messages.drive_command(answer.command, frame, trace, True, "")
 
 
+ROWS = {"pipeline": "", "pipeline-raw": "raw bgr8 messages"}
+"""Row -> note: the same frames as JPEG messages, as in the bundled recordings, and raw, as camera drivers send them."""
+
+
 def bench_pipeline(
     bench: Bench,
     engines: Sequence[str] = ("onnxruntime",),
@@ -142,34 +142,28 @@ def bench_pipeline(
     threads: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Adds a row "pipeline" for each engine, stages under `bench.pipeline`, and what 32 heads cost against one."""
+    """Adds the rows "pipeline" and "pipeline-raw" for each engine, and their stages under `bench.pipeline`."""
     images, bench.inputs["pipeline"] = pictures(min(rounds, 150))
-    material = [_jpeg(image) for image in images]
+    bench.inputs["pipeline-raw"] = bench.inputs["pipeline"]
+    material = {"pipeline": [jpeg(image) for image in images], "pipeline-raw": [raw(image) for image in images]}
     cv2.setNumThreads(threads)  # its own pool would take cores that the engines were not given
-    hosts: dict[str, Host] = {}
+    hosts: dict[tuple[str, str], Host] = {}
     for engine in engines:
         try:
-            hosts[engine] = Host(engine, threads)
+            hosts |= {(name, engine): Host(engine, threads) for name in ROWS}
         except (EngineError, MissingDependencyError, ModelError) as error:
             bench.skipped[engine] = str(error)
-    for host in hosts.values():
-        for i in range(5):
-            host.frame(material[i % len(material)], keep=False)
+    for (name, _), host in hosts.items():
+        for message in material[name][:5]:
+            host.frame(message, keep=False)
     before = rss_mib()
-    with _no_garbage_collection():
+    with no_garbage_collection():
         for i in range(rounds):
-            for host in hosts.values():
-                host.frame(material[i % len(material)])
+            for (name, _), host in hosts.items():
+                host.frame(material[name][i % len(images)])
             progress(i + 1, rounds)
-    for engine, host in hosts.items():
-        found = host.report()
-        bench.pipeline[engine] = found
-        bench.rows.append(
-            {"name": "pipeline", "engine": engine, "precision": PRECISION.get(engine, "fp32")}
-            | {k: found[k] for k in ("p50_ms", "p95_ms", "p99_ms", "cpu_p50_ms", "calls")}
-        )
-        bench.ratios[f"pipeline: share outside the networks, {engine}"] = found["outside_network_share"]
-        bench.ratios[f"pipeline: share outside the networks, {engine}, cpu time"] = found["outside_network_share_cpu"]
+    for (name, engine), host in hosts.items():
+        _add(bench, name, engine, host.report())
     bench.pipeline["memory"] = {
         "rss_mib": rss_mib(),
         "rss_growth_mib": rss_mib() - before,
@@ -179,69 +173,32 @@ def bench_pipeline(
         host.pipeline.close()
 
 
-def bench_crowd(bench: Bench, engine: str = "onnxruntime", rounds: int = 60, threads: int = 1) -> None:
-    """One head in view against as many of the 32 pasted ones as are found, frame by frame in turns."""
-    cv2.setNumThreads(threads)
-    hosts = {count: Host(engine, threads) for count in (FEW, MANY)}
-    crop = _a_head(hosts[FEW])
-    if crop is None:
-        bench.skipped["crowd"] = "no head was found in the pictures: there is nothing to paste"
-        return
-    pages = {count: _jpeg(paste(crop, count)) for count in hosts}
-    for count, host in hosts.items():
-        for _ in range(10):  # long enough for every track to be established
-            host.frame(pages[count], keep=False)
-    with _no_garbage_collection():
-        for _ in range(rounds):
-            for count, host in hosts.items():
-                host.frame(pages[count])
-    few, many = hosts[FEW].report(), hosts[MANY].report()
-    bench.pipeline["crowd"] = {"pasted": [FEW, MANY], "few": few, "many": many}
-    label = f"pipeline: {many['heads_mean']:.0f} heads found against {few['heads_mean']:.0f}"
-    bench.ratios[label] = many["p50_ms"] / few["p50_ms"]
-    bench.ratios[f"{label}, cpu time"] = many["cpu_p50_ms"] / few["cpu_p50_ms"]
-    for host in hosts.values():
-        host.pipeline.close()
+def _add(bench: Bench, name: str, engine: str, found: dict[str, Any]) -> None:
+    (bench.pipeline if name == "pipeline" else bench.pipeline.setdefault("raw", {}))[engine] = found
+    bench.rows.append(
+        {"name": name, "engine": engine, "precision": PRECISION.get(engine, "fp32")}
+        | {k: found[k] for k in ("p50_ms", "p95_ms", "p99_ms", "cpu_p50_ms", "calls")}
+        | ({"note": ROWS[name]} if ROWS[name] else {})
+    )
+    bench.ratios[f"{name}: share outside the networks, {engine}"] = found["outside_network_share"]
+    bench.ratios[f"{name}: share outside the networks, {engine}, cpu time"] = found["outside_network_share_cpu"]
 
 
-def _a_head(host: Host) -> Image | None:
-    """Of the surest heads of the first pictures, with their surroundings, the one most often found when pasted."""
-    crops: list[tuple[float, Image]] = []
-    for image in pictures(120)[0][::6]:
-        heads = host.frame(_jpeg(image), keep=False).heads
-        if heads is not None and len(heads):
-            x0, y0, x1, y1 = heads.boxes[0]
-            margin = 0.6 * max(x1 - x0, y1 - y0)
-            rows = slice(max(int(y0 - margin), 0), int(y1 + margin))
-            crops.append((float(heads.scores[0]), image[rows, max(int(x0 - margin), 0) : int(x1 + margin)].copy()))
-    found = []
-    for score, crop in sorted(crops, key=lambda c: -c[0])[:TRIED]:
-        counts = [len(host.frame(_jpeg(paste(crop, n)), keep=False).heads or ()) for n in (FEW, MANY)]
-        found.append((min(counts[0], 1), counts[1], score, crop))
-    host.pipeline.reset()
-    return max(found, key=lambda f: f[:3])[3] if found else None
+def jpeg(image: Image) -> SimpleNamespace:
+    """The image as the fields of a sensor_msgs/CompressedImage."""
+    data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].reshape(-1)
+    return SimpleNamespace(format="jpeg", data=data)
 
 
-def paste(crop: Image, count: int, rows: int = 4, columns: int = 8) -> Image:
-    """The crop `count` times on a grey 1280x720 page, on the places of a grid of `rows` x `columns`."""
-    page = np.full((720, 1280, 3), 114, np.uint8)
-    height, width = 720 // rows, 1280 // columns
-    scale = min(height / crop.shape[0], width / crop.shape[1])
-    small = cv2.resize(crop, (int(crop.shape[1] * scale), int(crop.shape[0] * scale)), interpolation=cv2.INTER_AREA)
-    # From the middle outwards: one head stands where a person would.
-    places = sorted(np.ndindex(rows, columns), key=lambda p: abs(p[0] - rows / 2 + 0.5) + abs(p[1] - columns / 2 + 0.5))
-    for row, column in places[:count]:
-        y, x = row * height, column * width
-        page[y : y + small.shape[0], x : x + small.shape[1]] = small
-    return page
-
-
-def _jpeg(image: Image) -> np.ndarray:
-    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].reshape(-1)
+def raw(image: Image) -> SimpleNamespace:
+    """The image as the fields of a sensor_msgs/Image."""
+    height, width = image.shape[:2]
+    return SimpleNamespace(encoding="bgr8", height=height, width=width, step=3 * width, data=image.reshape(-1).copy())
 
 
 @contextmanager
-def _no_garbage_collection() -> Iterator[None]:
+def no_garbage_collection() -> Iterator[None]:
+    """Keeps the collector out of what is measured."""
     gc.collect()
     gc.disable()
     try:

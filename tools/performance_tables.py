@@ -58,7 +58,7 @@ def _rows(content: dict[str, Any]) -> Iterator[str]:
 
 def _stages(content: dict[str, Any]) -> Iterator[str]:
     for engine, found in content["pipeline"].items():
-        if "stages" not in found:
+        if "stages" not in found:  # raw, crowd, memory
             continue
         yield f"Stages of the pipeline on {engine} ({found['heads_mean']:.1f} heads a frame on average):"
         yield ""
@@ -68,10 +68,36 @@ def _stages(content: dict[str, Any]) -> Iterator[str]:
         cpu = f"{found['outside_network_share']:.1%} (of CPU time {found['outside_network_share_cpu']:.1%})"
         yield _line("all that is not network", f"{found['outside_network_p50_ms']:.2f}", "", cpu)
         yield ""
+    yield from _raw(content["pipeline"].get("raw", {}))
+    yield from _crowd(content["pipeline"].get("crowd"))
     memory = content["pipeline"].get("memory")
     if memory:
         gpu = f", GPU {memory['gpu_used_mib']:.0f} MiB" if memory["gpu_used_mib"] else ""
         yield f"Memory: {memory['rss_mib']:.0f} MiB resident with all engines of the run open{gpu}."
+        yield ""
+
+
+def _raw(found: dict[str, Any]) -> Iterator[str]:
+    if found:
+        yield "The same frames as raw bgr8 messages, without a JPEG to decode:"
+        yield ""
+        yield from _head("engine", "frame p50 ms", "network p50 ms", "all that is not network", "share", "of CPU time")
+        for engine, f in found.items():
+            times = [f"{f[k]:.2f}" for k in ("p50_ms", "network_p50_ms", "outside_network_p50_ms")]
+            yield _line(engine, *times, f"{f['outside_network_share']:.1%}", f"{f['outside_network_share_cpu']:.1%}")
+        yield ""
+
+
+def _crowd(found: dict[str, Any] | None) -> Iterator[str]:
+    if found:
+        few, many = found["few"], found["many"]
+        yield "A crowd of 32 walking heads against one, 1280x720 JPEG, the two clips in turns:"
+        yield ""
+        yield from _head("p50 ms", f"{few['heads_mean']:.1f} heads found", f"{many['heads_mean']:.1f} heads found")
+        yield _line("frame", f"{few['p50_ms']:.2f}", f"{many['p50_ms']:.2f}")
+        yield _line("networks", f"{few['network_p50_ms']:.2f}", f"{many['network_p50_ms']:.2f}")
+        for stage, values in few["stages"].items():
+            yield _line(stage, f"{values['p50_ms']:.2f}", f"{many['stages'][stage]['p50_ms']:.2f}")
         yield ""
 
 
@@ -95,12 +121,26 @@ def _line(*cells: str) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def _validate(file: Path) -> None:
+    """Ends with one line where the file is not what docs/bench.schema.json says."""
+    import jsonschema
+
+    schema = json.loads((Path(__file__).parents[1] / "docs" / "bench.schema.json").read_text(encoding="utf-8"))
+    try:
+        jsonschema.validate(json.loads(file.read_text(encoding="utf-8")), schema)
+    except (jsonschema.ValidationError, json.JSONDecodeError) as error:
+        where = "/".join(map(str, getattr(error, "absolute_path", ())))
+        raise SystemExit(f"{file} is no result of headway bench: {where}: {str(error).splitlines()[0]}") from None
+
+
 def main(arguments: list[str]) -> int:
     """Exit code 1 where --check finds the page out of date."""
     check = "--check" in arguments
     (name,) = [a for a in arguments if a != "--check"]
     path = Path(name)
     files = sorted(path.with_suffix("").glob("*.json"))
+    for file in files:
+        _validate(file)
     text = path.read_text(encoding="utf-8")
     wanted = page(text, files)
     if check:

@@ -31,8 +31,9 @@ def bench(
     from rich.progress import Progress
 
     from headway.bench import Bench, bench_network
+    from headway.bench_crowd import bench_crowd
     from headway.bench_machine import machine
-    from headway.bench_pipeline import bench_crowd, bench_pipeline
+    from headway.bench_pipeline import bench_pipeline
     from headway.errors import UsageError
     from headway.runtime.engine import ENGINES, installed_models
 
@@ -49,7 +50,8 @@ def bench(
             bench_network(found, network, chosen, rounds, threads, torch, with_reference, _bar(bars, network))
         if name in (PIPELINE, ALL):
             bench_pipeline(found, [e for e in chosen if e != "auto"], rounds, threads, _bar(bars, PIPELINE))
-            bench_crowd(found, chosen[0] if engines else "onnxruntime", max(rounds // 3, 20), threads)
+            crowded = chosen[0] if engines else "onnxruntime"
+            bench_crowd(found, crowded, max(rounds // 2, 20), threads, _bar(bars, "crowd"))
     content = {
         "rows": found.rows,
         "ratios": found.ratios,
