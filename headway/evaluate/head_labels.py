@@ -81,7 +81,10 @@ def read_labels(folder: Path, form: str = "auto") -> HeadLabels:
         raise UsageError(f"--format '{form}' is none of {', '.join(FORMATS)}")
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder")
-    return _readers()[_form_of(folder) if form == "auto" else form](folder)
+    labels = _readers()[_form_of(folder) if form == "auto" else form](folder)
+    if not labels.images:
+        raise UsageError(f"{folder}: its labels name no image")
+    return labels
 
 
 def _form_of(folder: Path) -> str:

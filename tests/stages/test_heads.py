@@ -209,3 +209,11 @@ def test_the_same_frame_gives_the_same_bits_whatever_came_between(shipped: HeadS
     after = shipped(first)
     for name in ("boxes", "scores", "rotation", "sigma_deg", "attention"):
         np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
+
+
+def test_300_heads_in_one_frame_are_all_reported() -> None:
+    boxes = [(6.0 * (k % 20), 6.0 * (k // 20), 6.0 * (k % 20) + 5, 6.0 * (k // 20) + 5) for k in range(300)]
+    stage = stage_with(*((box, 0.9 - k / 1000, np.eye(3), 8.0) for k, box in enumerate(boxes)))
+    heads = stage(frame())
+    assert len(heads) == 300
+    assert (np.diff(heads.scores) <= 0).all()
