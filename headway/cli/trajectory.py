@@ -16,30 +16,47 @@ from rich.table import Table
 from headway.errors import ModelError, UsageError
 
 _MODEL = "trajectory"
-PROTOCOLS = {"leave-one-out": "eth_ucy", "egocentric": "eth_ucy", "kitti": "kitti_tracking"}
-_WHOLE = ("conflicts", "false_per_hour")
+PROTOCOLS = {
+    "leave-one-out": "eth_ucy",
+    "egocentric": "eth_ucy",
+    "kitti": "kitti_tracking",
+    "head-direction": "head_orientation",
+}
+_WHOLE = ("conflicts", "false_per_hour", "told_false_per_hour")
 _KEYS = ("ade", "fde", "min_ade20", "min_fde20")
 
 
 def evaluate(
     data: Annotated[str, typer.Option(help="Data set; each protocol has its own.")] = "",
-    protocol: Annotated[str, typer.Option(help=f"One of {', '.join(PROTOCOLS)}.")] = "leave-one-out",
+    protocol: Annotated[
+        str, typer.Option(help=f"One of {', '.join(PROTOCOLS)}; by default the first one on the data.")
+    ] = "",
     nominal: Annotated[float, typer.Option(help="Level of the conformal radius.", min=0.5, max=0.99)] = 0.9,
     model: Annotated[str, typer.Option(help="Installed model, or a folder, with the five networks below it.")] = _MODEL,
     wearers: Annotated[
-        int, typer.Option(help="Pedestrians of each scene who wear the camera (egocentric).", min=1)
-    ] = 8,
+        int,
+        typer.Option(help="Pedestrians of each scene who wear the camera (egocentric); 0: every one in turn.", min=0),
+    ] = 0,
     seed: Annotated[int, typer.Option(help="Seed of noise and head turning (egocentric).")] = 0,
+    jobs: Annotated[int, typer.Option(help="Processes (egocentric); the numbers are the same for any.", min=1)] = 1,
     json_file: Annotated[Optional[Path], typer.Option("--json", help="Write the numbers to this file.")] = None,  # noqa: UP045
+    html: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--html", help="Write a report with the worst cases as pictures to this file."),
+    ] = None,
 ) -> None:
     """Forecast accuracy, each scene predicted by a network that never saw it."""
+    from headway.evaluate.cases import Cases
     from headway.evaluate.egocentric_run import egocentric
+    from headway.evaluate.head_direction import head_direction
     from headway.evaluate.kitti import kitti
     from headway.evaluate.trajectory import leave_one_out
 
+    protocol = protocol or next((p for p, d in PROTOCOLS.items() if data in ("", d)), protocol)
     if protocol not in PROTOCOLS or data not in ("", PROTOCOLS[protocol]):
         known = ", ".join(f"{name} on {where}" for name, where in PROTOCOLS.items())
         raise UsageError(f"no protocol '{protocol}' on data '{data}'; there are {known}")
+    cases: dict[str, Cases] = {}
     with Progress(transient=True) as bars:
         tasks: dict[str, Any] = {}
 
@@ -50,12 +67,20 @@ def evaluate(
 
         if protocol == "egocentric":
             report = egocentric(
-                _leave_one_out_folders(model), per_scene=wearers, nominal=nominal, seed=seed, progress=show
+                _leave_one_out_folders(model),
+                per_scene=wearers,
+                nominal=nominal,
+                seed=seed,
+                progress=show,
+                jobs=jobs,
+                cases=cases,
             )
         elif protocol == "kitti":
-            report = kitti(model, nominal, show)
+            report = kitti(model, nominal, show, cases=cases)
+        elif protocol == "head-direction":
+            report = head_direction(_leave_one_out_folders(model), show)
         else:
-            report = leave_one_out(_leave_one_out_folders(model), nominal, show)
+            report = leave_one_out(_leave_one_out_folders(model), nominal, show, cases)
     report["command"] = "headway " + shlex.join(sys.argv[1:])
     if protocol == "egocentric":
         for noise, level in report["noise"].items():
@@ -65,10 +90,16 @@ def evaluate(
         pedestrians = {"scenes": {"all": {"windows": report["windows"], "models": report["mean"]}}, "mean": {}}
         _print(report | pedestrians, "KITTI pedestrians from a moving car, 2.8 s ahead, metres")
         _print_alerts(report)
+    elif protocol == "head-direction":
+        _print_heads(report)
     else:
         _print(report, "ETH/UCY, leave one scene out, 8 -> 12 steps of 0.4 s, metres")
     if json_file:
         json_file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    if html:
+        from headway.report.trajectory import write_trajectory_report
+
+        write_trajectory_report(report, cases, html)
 
 
 def train(
@@ -76,15 +107,17 @@ def train(
     leave_one_out: Annotated[
         bool, typer.Option("--leave-one-out", help="Only the five networks, straight into it.")
     ] = False,
-    steps: Annotated[int, typer.Option(help="Training steps of each network.", min=100)] = 3000,
+    steps: Annotated[int, typer.Option(help="Training steps of each network.", min=100)] = 5000,
     seed: Annotated[int, typer.Option(help="Seed; the five networks take this and the next four.")] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
-    start: Annotated[Optional[Path], typer.Option(help="Earlier run to go on from.")] = None,  # noqa: UP045
 ) -> None:
-    """Five networks that each never see one scene, and the shipped one, calibrated on what those five got wrong."""
+    """Five networks that each never see one scene, and the shipped one, calibrated on what those five got wrong.
+
+    What is finished in the folder is kept, what was begun goes on, so an interrupted run is started again as it was.
+    """
     import torch
 
-    from headway.models.trajectory.config import TrainingConfig
+    from headway.models.trajectory.config import CameraConfig, TrainingConfig
     from headway.models.trajectory.produce import produce, produce_leave_one_out
 
     torch.set_num_threads(threads)
@@ -98,9 +131,9 @@ def train(
             bars.update(tasks[label], completed=done)
 
         if leave_one_out:
-            summary = produce_leave_one_out(out, training, show, start)["mean"]
+            summary = produce_leave_one_out(out, training, CameraConfig(), show)["mean"]
         else:
-            summary = produce(out, training, show, start).evaluation["summary"]
+            summary = produce(out, training, CameraConfig(), show).evaluation["summary"]
     Console().print(summary)
 
 
@@ -137,18 +170,38 @@ def _print(report: dict[str, Any], title: str) -> None:
         inside = f" ({', '.join(f'{scene} {100 * v:.1f} %' for scene, v in scenes.items())})" if scenes else ""
         console.print(
             f"radius at {100 * cover['nominal']:.0f} %, calibrated on other scenes: "
-            f"{100 * cover['measured']:.1f} % of paths stayed inside all along{inside}"
+            f"{100 * cover['measured']:.1f} % of people stayed inside all along{inside}"
         )
+        together = cover["together"]
+        scenes = ", ".join(f"{scene} {100 * v:.1f} %" for scene, v in together["by_scene"].items())
+        console.print(
+            f"radius for everybody in view: at {100 * together['measured']:.1f} % of the moments all stayed inside "
+            f"({scenes})"
+        )
+
+
+def _print_heads(report: dict[str, Any]) -> None:
+    table = Table(title="with the head's direction minus without, metres, paired; 95 % interval over people")
+    for column in ("scene", "windows", "ADE", "FDE", "minADE20", "minFDE20"):
+        table.add_column(column, justify="left" if column == "scene" else "right")
+    rows = {s: (v["windows"], v["metrics"]) for s, v in report["scenes"].items()}
+    for name, (windows, values) in (rows | {"all": (report["windows"], report["pooled"])}).items():
+        cells = [
+            f"{values[k]['difference']:+.4f} ({values[k]['interval_95'][0]:+.4f} to {values[k]['interval_95'][1]:+.4f})"
+            for k in _KEYS
+        ]
+        table.add_row(name, f"{windows}", *cells)
+    Console().print(table)
 
 
 def _print_alerts(level: dict[str, Any]) -> None:
     table = Table(title="alerts: somebody comes within 1.0 m in the next 3 s")
-    columns = ("conflicts", "recall", "recall_in_time", "precision", "false_per_hour", "lead_s")
+    columns = ("conflicts", "recall", "recall_in_time", "precision", "false_per_hour", "told_false_per_hour", "lead_s")
     for column in ("model", *columns):
         table.add_column(column, justify="left" if column == "model" else "right")
     for name, values in level["alerts"].items():
         cells = [
-            "-" if values[c] is None else f"{values[c]:.0f}" if c in _WHOLE else f"{values[c]:.2f}" for c in columns
+            "-" if values.get(c) is None else f"{values[c]:.0f}" if c in _WHOLE else f"{values[c]:.2f}" for c in columns
         ]
         table.add_row(name, *cells)
     console = Console()

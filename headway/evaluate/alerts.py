@@ -23,7 +23,8 @@ _SAME_ALERT_S = 0.5
 
 @dataclass
 class AlertCount:
-    """What one model's alerts came to. leads_s: of the conflicts warned of, from the first alert to contact."""
+    """What one model's alerts came to. leads_s: of the conflicts warned of, from the first alert to contact;
+    told_false: false alarms that were told to the wearer, None where nothing is held back."""
 
     conflicts: int = 0
     warned: int = 0
@@ -32,6 +33,7 @@ class AlertCount:
     true_alerts: int = 0
     seconds: float = 0.0
     leads_s: list[float] = field(default_factory=list)
+    told_false: int | None = None
 
     def add(self, seconds: float, conflicts: Sequence[Conflict], alarms: Sequence[Alarm]) -> None:
         """One walk of `seconds`."""
@@ -43,9 +45,14 @@ class AlertCount:
         self.alerts += len(alarms)
         self.true_alerts += sum(a.true for a in alarms)
 
+    def tell(self, alarms: Sequence[Alarm]) -> None:
+        """What of one walk was told to the wearer, judged as alerts are."""
+        self.told_false = (self.told_false or 0) + sum(not a.true for a in alarms)
+
     def summary(self) -> dict[str, float | int | None]:
         """Recall, precision, false alarms an hour of wearing, median lead; None where nothing was there to count."""
         false = self.alerts - self.true_alerts
+        told = {} if self.told_false is None else {"told_false_per_hour": 3600 * self.told_false / max(1, self.seconds)}
         return {
             "conflicts": self.conflicts,
             "recall": self.warned / self.conflicts if self.conflicts else None,
@@ -54,7 +61,7 @@ class AlertCount:
             "false_alarms": false,
             "false_per_hour": 3600 * false / self.seconds if self.seconds else None,
             "lead_s": float(np.median(self.leads_s)) if self.leads_s else None,
-        }
+        } | told
 
 
 def meetings(distance: Array, rate: float) -> list[tuple[int, int]]:
@@ -160,4 +167,6 @@ def pooled(counts: Iterable[AlertCount]) -> AlertCount:
         total.true_alerts += c.true_alerts
         total.seconds += c.seconds
         total.leads_s += c.leads_s
+        if c.told_false is not None:
+            total.told_false = (total.told_false or 0) + c.told_false
     return total

@@ -2,8 +2,8 @@
 
 What is simulated: a camera of 90 degrees at 15 Hz whose wearer looks where they walk plus a wandering of the head; who
 is outside the picture, further than 12 m or behind somebody nearer is not seen; measured positions carry white noise.
-The orientation is exact, there is no odometry (HEADS-UP has none), heads are found whenever they can be seen. Between
-the recorded points, 0.4 s apart, people follow a cubic spline.
+The orientation is exact, there is no odometry (HEADS-UP has none) unless it is asked for, heads are found whenever they
+can be seen. Between the recorded points, 0.4 s apart, people follow a cubic spline.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class Wearing:
     shoulder_m: float = 0.2
     head_sigma_deg: float = 18.0
     head_time_s: float = 1.0
+    odometry: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,8 @@ def walk(recording: Recording, positions: Array, wearer: int, how: Wearing, rand
     seen = visible(relative, yaw, how)
     measured = np.where(seen[..., None], relative + how.noise_m * random.normal(size=relative.shape), np.nan)
     name = f"{recording.name}/{recording.ids[wearer]}"
-    return Walk(name, how.rate, how.noise_m, recording.ids[others], relative, seen, measured, yaw)
+    velocity = np.gradient(own, 1 / how.rate, axis=0) if how.odometry else None
+    return Walk(name, how.rate, how.noise_m, recording.ids[others], relative, seen, measured, yaw, velocity)
 
 
 def walking_yaw(own: Array, rate: float) -> Array:

@@ -16,10 +16,14 @@ from numpy.typing import NDArray
 
 from headway.errors import UsageError
 from headway.evaluate.alerts import AlertCount, pooled
+from headway.evaluate.cases import Cases
+from headway.evaluate.coverage import coverage
 from headway.evaluate.egocentric import Walk
-from headway.evaluate.egocentric_run import Errors, run_walk, table
+from headway.evaluate.kitti_labels import labelled
+from headway.evaluate.walk_run import RULES, Errors, run_walk, table
 from headway.paths import data_dir
 from headway.runtime.engine import open_model
+from headway.stages.calibration import OWN, RELATIVE, Calibration
 
 Array = NDArray[np.floating]
 
@@ -43,13 +47,8 @@ def read_sequence(label: Path) -> Walk:
     """One sequence as a walk of its camera; the calibration and oxts files lie beside the label folder."""
     root = label.parent.parent
     oxts = np.loadtxt(root / "oxts" / label.name, ndmin=2)
-    rows = [line.split() for line in label.read_text().splitlines() if " Pedestrian " in line]
-    ids, column = np.unique([int(r[1]) for r in rows], return_inverse=True)
-    frames = len(oxts)
-    camera = np.full((frames, len(ids), 3), np.nan)
-    for row, person in zip(rows, column, strict=True):
-        if int(row[0]) < frames:
-            camera[int(row[0]), person] = [float(v) for v in row[13:16]]
+    people = labelled(label, len(oxts))
+    ids, camera = people.ids, people.place
     car = car_orientation(oxts)
     orientation = car @ camera_to_car(root / "calib" / label.name)
     world = np.einsum("fij,fpj->fpi", orientation, camera)[..., :2]
@@ -100,18 +99,21 @@ def kitti(
     nominal: float = 0.9,
     progress: Callable[[str, int, int], None] = lambda s, d, t: None,
     labels: Sequence[Path] | None = None,
+    cases: dict[str, Cases] | None = None,
 ) -> dict[str, Any]:
-    """All sequences with pedestrians, with odometry and without ("headway-no-odometry"). Keys: see architecture."""
+    """All sequences with pedestrians, with odometry and without ("headway-no-odometry"). Keys: see architecture.
+
+    `cases` takes the worst, under ""."""
     model = open_model(model_name, "trajectory")
     scenes: dict[str, Any] = {}
-    everything, blind = Errors(), Errors()
+    everything, blind, worst = Errors(), Errors(), Cases()
     counts: dict[str, list[AlertCount]] = {}
     labels = sequences() if labels is None else labels
     for number, label in enumerate(labels):
         walk = read_sequence(label)
         one, no_odometry = Errors(), Errors()
-        found = {m: AlertCount() for m in ("headway", "heads-up", "line-fit")}
-        run_walk(walk, model, nominal, found, one)
+        found = {m: AlertCount() for m in RULES}
+        run_walk(walk, model, nominal, found, one, cases=worst)
         run_walk(walk.without_odometry(), model, nominal, {m: AlertCount() for m in found}, no_odometry)
         for entry in found:
             counts.setdefault(entry, []).append(found[entry])
@@ -119,7 +121,9 @@ def kitti(
         everything.add(one)
         blind.add(no_odometry)
         progress("kitti", number + 1, len(labels))
-    name, digest = model.name, model.manifest.hash
+    if cases is not None:
+        cases[""] = worst
+    name, digest, calibration = model.name, model.manifest.hash, Calibration.read(model)
     model.close()
     return {
         "protocol": "kitti",
@@ -129,10 +133,17 @@ def kitti(
         "windows": len(everything.inside),
         "mean": merged(everything, blind),
         "mean_is": "over all windows, because some sequences have hardly any",
-        "coverage": {"nominal": nominal, "measured": float(np.mean(everything.inside))},
+        "coverage": covered(everything, calibration, nominal, OWN),
+        "coverage_no_odometry": covered(blind, calibration, nominal, RELATIVE),
         "alerts": {m: pooled(c).summary() for m, c in counts.items()},
         "flicker_m": {m: float(np.mean(everything.flicker_m[m])) for m in ("headway", "constant-velocity")},
     }
+
+
+def covered(errors: Errors, calibration: Calibration, nominal: float, condition: str) -> dict[str, Any] | None:
+    """Coverage with radii calibrated on walkers, none of them from KITTI; None where nobody was scored."""
+    scores = errors.scores.scores()
+    return coverage({"kitti": scores}, {"kitti": calibration}, nominal, condition) if len(scores) else None
 
 
 def merged(one: Errors, no_odometry: Errors) -> dict[str, dict[str, float]]:

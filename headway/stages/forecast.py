@@ -2,24 +2,21 @@
 
 The network's time grid (steps of 0.4 s) is cut out of the tracks' history at whatever rate the camera has. Where the
 camera's own velocity is known, the network sees and predicts people's own motion, and the camera's path, at its
-present velocity, is taken off afterwards; where it is not, history and paths are relative motion throughout.
+present velocity, is taken off afterwards; where it is not, history and paths are relative motion throughout, and the
+network is told so.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headway.config import Config, parameter
-from headway.errors import ModelError
 from headway.runtime.engine import Model
-from headway.runtime.manifest import verified_path
-from headway.stages.memory import ForecastMemory
+from headway.stages.calibration import OWN, RELATIVE, Calibration
+from headway.stages.memory import ForecastRing
 from headway.types import Forecast, Odometry, Tracks
 
 Array = NDArray[np.floating]
@@ -28,16 +25,19 @@ _LONGEST_GAP_S = 0.9
 """A person hidden for longer has no known path in between: what lies before is not used."""
 _YOUNG_S = 2.0
 """Until this age the filter's own doubt about the velocity widens the radius; afterwards the calibration covers it."""
+_LARGEST_NOISE_M = 0.2
+"""The network learned with position noise up to half of this."""
 
 
 @dataclass(frozen=True)
 class ForecastConfig(Config):
     """What is asked of the predictor."""
 
-    nominal: float = parameter(0.9, "probability that a person's whole path stays within the radius", 0.5, 0.99)
-    memory_s: float = parameter(
-        0.05, "time after which an earlier forecast counts 1/e; 0: no memory, seconds", 0.0, 2.0
+    nominal: float = parameter(0.9, "probability that whole paths stay within the radius", 0.5, 0.99)
+    together: bool = parameter(
+        True, "the nominal level holds for everybody in view at once; false: for each person by themselves"
     )
+    memory_s: float = parameter(0.8, "earlier forecasts up to this age are looked at; 0: no memory, seconds", 0.0, 2.0)
     use_head_direction: bool = parameter(True, "tell the network where heads look, where that is known")
 
 
@@ -52,8 +52,9 @@ class ForecastStage:
         _, _, self.modes, self.future, _ = outputs["modes"].shape
         self.step_s = float(model.manifest.config.get("step_s", 0.4))
         self._feeds = {name: np.zeros(spec.shape, np.float32) for name, spec in inputs.items()}
-        self._radius = Calibration.read(model)
-        self._memory = ForecastMemory(self.config.memory_s, self.step_s)
+        self.calibration = Calibration.read(model)
+        shape = inputs["memory_age"].shape if "memory_age" in inputs else (1, 0, 1)
+        self._memory = ForecastRing(shape[2], self.config.memory_s if shape[1] else 0.0, self.step_s)
 
     def reset(self) -> None:
         """Forgets earlier forecasts."""
@@ -67,33 +68,51 @@ class ForecastStage:
         n = min(len(tracks), self.slots)
         if n == 0:
             return self._forecast(tracks, np.zeros((0, self.modes, self.future, 2)), np.zeros((0, self.modes)))
-        grid, valid = resample(tracks, self.past, self.step_s)
-        for feed in self._feeds.values():
-            feed[:] = 0
-        self._feeds["positions"][0, :n], self._feeds["valid"][0, :n] = grid[:n], valid[:n]
-        if self.config.use_head_direction:
-            self._feeds["head_direction"][0, :n] = np.nan_to_num(tracks.head_direction[:n])
+        self._feed(tracks, n)
         outputs = self._model.infer(self._feeds)
-        modes = np.asarray(outputs["modes"][0, :n], float)
-        probability = np.exp(np.asarray(outputs["log_probability"][0, :n], float))
+        modes, logarithm = (np.array(outputs[name][0, :n], float) for name in ("modes", "log_probability"))
+        self._memory.keep(tracks.stamp_ns, tracks.ids[:n], modes, logarithm)
         if tracks.ego_velocity is not None:
             ahead = self.step_s * np.arange(1, self.future + 1)
             modes = modes - ahead[:, None] * tracks.ego_velocity
+        probability = np.exp(logarithm)
         probability /= probability.sum(axis=1, keepdims=True)
-        return self._forecast(tracks, *self._memory(tracks.stamp_ns, tracks.ids[:n], modes, probability))
+        return self._forecast(tracks, modes, probability)
+
+    def _feed(self, tracks: Tracks, n: int) -> None:
+        """Fills the network's inputs; a network made before one of them existed goes without it."""
+        feeds = self._feeds
+        grid, valid = resample(tracks, self.past, self.step_s)
+        for feed in feeds.values():
+            feed[:] = 0
+        feeds["positions"][0, :n], feeds["valid"][0, :n] = grid[:n], valid[:n]
+        if self.config.use_head_direction:
+            feeds["head_direction"][0, :n] = np.nan_to_num(tracks.head_direction[:n])
+        if "noise" in feeds:
+            noise = np.sqrt(np.trace(tracks.covariance[:n, :2, :2], axis1=1, axis2=2) / 2)
+            feeds["noise"][0, :n] = np.minimum(noise, _LARGEST_NOISE_M)
+            feeds["relative"][:] = tracks.ego_velocity is None
+        if "memory_age" in feeds:
+            self._memory.fill(tracks.stamp_ns, tracks.ids[:n], tracks.ego_velocity, feeds)
 
     def _forecast(self, tracks: Tracks, modes: Array, probability: Array) -> Forecast:
-        nominal = self.config.nominal
-        radius = self._radius(modes, probability, nominal)
-        n = len(modes)
-        # Two normal coordinates leave the disc of radius sqrt(-2 ln(1 - p)) sigmas with probability 1 - p.
-        sigmas = np.sqrt(-2 * np.log(1 - nominal))
+        n, nominal = len(modes), self.config.nominal
+        scale = self.calibration.scale(modes, probability, self._doubt(tracks, n))
+        return Forecast(tracks, modes, probability, self.quantile(tracks) * scale, self.step_s, nominal)
+
+    def quantile(self, tracks: Tracks) -> float:
+        """What the radius is made with: the calibrated score for these people and this camera."""
+        condition = RELATIVE if tracks.ego_velocity is None else OWN
+        people = min(len(tracks), self.slots) if self.config.together else 1
+        return self.calibration.quantile(self.config.nominal, people, condition)
+
+    def _doubt(self, tracks: Tracks, n: int) -> Array:
+        """(n, T) m²: what the filter itself does not know of where people are and, while new, how they move."""
         place = np.trace(tracks.covariance[:n, :2, :2], axis1=1, axis2=2) / 2
         speed = np.trace(tracks.covariance[:n, 2:, 2:], axis1=1, axis2=2) / 2
         young = np.clip(1 - tracks.age_s[:n] / _YOUNG_S, 0, 1)
         ahead = self.step_s * np.arange(1, self.future + 1)
-        doubt = place[:, None] + (young * speed)[:, None] * ahead**2
-        return Forecast(tracks, modes, probability, np.sqrt(radius**2 + sigmas**2 * doubt), self.step_s, nominal)
+        return np.asarray(place[:, None] + (young * speed)[:, None] * ahead**2)
 
 
 def resample(tracks: Tracks, past: int, step_s: float) -> tuple[Array, NDArray[np.bool_]]:
@@ -130,50 +149,3 @@ def resample(tracks: Tracks, past: int, step_s: float) -> tuple[Array, NDArray[n
     valid[:, -2] = True
     positions[~valid] = 0
     return positions, valid
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Radius = quantile of the scores at the nominal level x (floor_m + spread of the modes), for each step.
-
-    A track's score is the largest of error / (floor + spread) over its whole path, so that the tube round the most
-    likely mode holds the whole path, not each step by itself. levels (L,) and scores (L,) give the quantile.
-    """
-
-    floor_m: Array
-    levels: Array
-    scores: Array
-
-    @classmethod
-    def read(cls, model: Model) -> Calibration:
-        """Reads the calibration file that the manifest names; ModelError where it is missing or malformed."""
-        return cls.parse(verified_path(model.folder, model.manifest, "calibration"))
-
-    @classmethod
-    def parse(cls, path: Path) -> Calibration:
-        """Reads one calibration file."""
-        try:
-            raw: Any = json.loads(path.read_text(encoding="utf-8"))
-            arrays = [np.array(raw[key], float) for key in ("floor_m", "levels", "scores")]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"{path} is no calibration: {type(error).__name__}: {error}") from error
-        if not all(a.ndim == 1 and len(a) and np.isfinite(a).all() for a in arrays) or len(arrays[1]) != len(arrays[2]):
-            raise ModelError(f"{path} is no calibration: floor_m, levels and scores must be lists of numbers")
-        return cls(*arrays)
-
-    def __call__(self, modes: Array, probability: Array, nominal: float) -> Array:
-        """modes (n, K, T, 2), probability (n, K) -> radius (n, T) metres round the most likely mode."""
-        return float(np.interp(nominal, self.levels, self.scores)) * self.scale(modes, probability)
-
-    def scale(self, modes: Array, probability: Array) -> Array:
-        """(n, T) metres: what an error is measured against."""
-        return self.floor_m + spread(modes, probability)
-
-
-def spread(modes: Array, probability: Array) -> Array:
-    """(n, K, T, 2), (n, K) -> (n, T) root mean square distance of the modes from the most likely one."""
-    if not len(modes):
-        return np.zeros((0, modes.shape[2]))
-    best = np.take_along_axis(modes, probability.argmax(axis=1)[:, None, None, None], axis=1)
-    away = ((modes - best) ** 2).sum(axis=-1)
-    return np.sqrt((probability[:, :, None] * away).sum(axis=1))

@@ -1,8 +1,8 @@
-"""What was forecast a moment ago keeps a say in what is forecast now, so that successive forecasts agree.
+"""The last forecasts of everybody, kept for the network to look at: a ring buffer with one row for each frame.
 
-The idea is HPNet's (attention over the same mode's earlier predictions), without learning: the same mode of the same
-track, moved to the same moments of time, is averaged with weights that fade with its age, for paths and for
-probabilities alike. One step of work a frame.
+The network's attention over a mode's own earlier forecasts decides what they count (HPNet's idea). Here they are only
+kept, moved to the present moments of time and to where the camera is now, and laid out in fixed shapes with a mask.
+One step of work a frame.
 """
 
 from __future__ import annotations
@@ -14,44 +14,75 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.floating]
 
+_MOST_STEPS = 3.0
+"""A forecast older than this many steps of the time grid says too little of what is still ahead."""
+
 
 @dataclass(frozen=True)
 class _Remembered:
     stamp_ns: int
     rows: dict[int, int]
     modes: Array
-    probability: Array
+    log_probability: Array
+    camera_at: Array
 
 
-class ForecastMemory:
-    """Remembers the forecasts of the frame before. fade_s: the time after which they count 1/e; 0 remembers nothing."""
+class ForecastRing:
+    """slots: forecasts remembered; longest_s: older ones are not looked at, 0 remembers nothing; step_s: time grid."""
 
-    def __init__(self, fade_s: float, step_s: float) -> None:
-        self.fade_s, self.step_s = fade_s, step_s
-        self._last: _Remembered | None = None
+    def __init__(self, slots: int, longest_s: float, step_s: float) -> None:
+        self.slots, self.step_s = slots, step_s
+        self.longest_s = min(longest_s, _MOST_STEPS * step_s)
+        self.reset()
 
     def reset(self) -> None:
         """Forgets everything."""
-        self._last = None
+        self._newest_first: list[_Remembered] = []
+        self._camera_at = np.zeros(2)
+        self._ego: Array | None = None
 
-    def __call__(self, stamp_ns: int, ids: NDArray[np.int64], modes: Array, probability: Array) -> tuple[Array, Array]:
-        """modes (n, K, T, 2) relative to the camera, probability (n, K) -> the same, steadied, in new arrays."""
-        last, dt = self._last, 0.0
-        if last is not None:
-            dt = (stamp_ns - last.stamp_ns) * 1e-9
-        if last is not None and self.fade_s > 0 and 0 < dt < self.step_s:
-            pairs = [(row, last.rows[int(i)]) for row, i in enumerate(ids) if int(i) in last.rows]
-            if pairs:
-                new, old = (np.array(side) for side in zip(*pairs, strict=True))
-                keep = np.exp(-dt / self.fade_s)
-                modes, probability = modes.copy(), probability.copy()
-                modes[new] += keep * (moved_on(last.modes[old], dt / self.step_s) - modes[new])
-                probability[new] += keep * (last.probability[old] - probability[new])
-        self._last = _Remembered(stamp_ns, {int(i): row for row, i in enumerate(ids)}, modes, probability)
-        return modes, probability
+    def fill(
+        self, stamp_ns: int, ids: NDArray[np.int64], ego: Array | None, feeds: dict[str, NDArray[np.float32]]
+    ) -> None:
+        """Writes what is remembered of `ids` (n,) into zeroed `feeds`: memory_modes (1, N, R, K, T, 2) m as seen from
+        the camera now, memory_log_probability (1, N, R, K), memory_age (1, N, R) s, memory_valid (1, N, R) 0/1.
+
+        ego (2,) m/s is the camera's velocity where it is known: what is remembered is then people's own motion, and
+        the camera's way since is taken off. Where that changes, or time goes back, everything is forgotten.
+        """
+        if self._newest_first:
+            dt = (stamp_ns - self._newest_first[0].stamp_ns) * 1e-9
+            if dt <= 0 or dt > self.longest_s or (ego is None) != (self._ego is None):
+                self.reset()
+            elif ego is not None and self._ego is not None:
+                self._camera_at = self._camera_at + 0.5 * dt * (ego + self._ego)
+        self._ego = ego
+        for r, old in enumerate(self._newest_first):
+            age = (stamp_ns - old.stamp_ns) * 1e-9
+            pairs = [(row, old.rows[int(i)]) for row, i in enumerate(ids) if int(i) in old.rows]
+            if age > self.longest_s or not pairs:
+                continue
+            new, was = (np.array(side) for side in zip(*pairs, strict=True))
+            moved = moved_on(old.modes[was], age / self.step_s) + (old.camera_at - self._camera_at)
+            feeds["memory_modes"][0, new, r] = moved
+            feeds["memory_log_probability"][0, new, r] = old.log_probability[was]
+            feeds["memory_age"][0, new, r] = age
+            feeds["memory_valid"][0, new, r] = 1.0
+
+    def keep(self, stamp_ns: int, ids: NDArray[np.int64], modes: Array, log_probability: Array) -> None:
+        """Remembers this frame's answer, modes (n, K, T, 2) as the network gave them, and drops the oldest."""
+        if self.longest_s <= 0:
+            return
+        rows = {int(i): row for row, i in enumerate(ids)}
+        newest = _Remembered(stamp_ns, rows, modes, log_probability, self._camera_at)
+        self._newest_first = [newest, *self._newest_first][: self.slots]
 
 
-def moved_on(modes: Array, share: float) -> Array:
-    """(n, K, T, 2) -> the same paths `share` of a step later; the last point goes on as the one before it did."""
-    further = np.concatenate([modes, 2 * modes[:, :, -1:] - modes[:, :, -2:-1]], axis=2)
-    return (1 - share) * further[:, :, :-1] + share * further[:, :, 1:]
+def moved_on(modes: Array, steps: float) -> Array:
+    """(..., T, 2) -> the same paths `steps` (0 to 3) of the time grid later; beyond the end they go straight on."""
+    last, speed = modes[..., -1:, :], modes[..., -1:, :] - modes[..., -2:-1, :]
+    further = np.concatenate([modes, *(last + i * speed for i in range(1, 5))], axis=-2)
+    whole, share, t = int(steps), steps - int(steps), modes.shape[-2]
+    return np.asarray(
+        (1 - share) * further[..., whole : whole + t, :] + share * further[..., whole + 1 : whole + 1 + t, :]
+    )

@@ -10,17 +10,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headway.evaluate.pedestrians import SCENES, Moment, Recording, contiguous_valid, moments, read_split
+from headway.evaluate.pedestrians import (
+    SCENES,
+    Moment,
+    Recording,
+    contiguous_valid,
+    moments,
+    position_noise,
+    read_split,
+)
 from headway.models.trajectory.config import TrainingConfig, TrajectoryConfig
 
 Array = NDArray[np.floating]
-_FUTURE_WANTED = 6
+FUTURE_WANTED = 6
 """Somebody who leaves the picture earlier than this teaches nothing about where they went."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """B scenes padded to N people. future (B, N, T, 2), known (B, N, T) 0/1, teaches (B, N) 0/1 who enters the loss."""
+    """B scenes padded to N people. future (B, N, T, 2), known (B, N, T) 0/1, teaches (B, N) 0/1 who enters the loss.
+
+    noise (B, N) m and relative (B, 1) 0/1: see the network."""
 
     positions: Tensor
     valid: Tensor
@@ -28,6 +38,8 @@ class Batch:
     future: Tensor
     known: Tensor
     teaches: Tensor
+    noise: Tensor
+    relative: Tensor
 
 
 def training_recordings(held_out: str | None, split: str) -> list[Recording]:
@@ -100,7 +112,7 @@ class SceneSampler:
         turn *= np.exp(random.uniform(np.log(t.scale[0]), np.log(t.scale[1]), b))[:, None, None]
         origin = np.nanmean(whole[:, :, self._network.past - 1], axis=1)[:, None, None]
         whole = (whole - origin) @ turn[:, None].swapaxes(-1, -2)
-        # The UCY files are smooth splines, ETH and a camera are not.
+        # The UCY files are smooth splines, ETH and a camera are not: the network must know which it looks at.
         sigma = np.exp(random.uniform(np.log(t.noise_m[0]), np.log(t.noise_m[1]), (b, 1, 1, 1)))
         sigma *= random.uniform(size=sigma.shape) < t.noise_share
         past = whole[:, :, : self._network.past]
@@ -122,7 +134,9 @@ def pack(
     head: Array = np.zeros((b, n, 2))
     if random is not None and t is not None:
         head = synthetic_heads(positions, valid, whole[:, :, past:], random, t)
-    arrays = (positions, valid, head, np.where(known[..., None], whole[:, :, past:], 0.0), known, teaches)
+    future = np.where(known[..., None], whole[:, :, past:], 0.0)
+    noise = np.array([[position_noise(p, v)] for p, v in zip(positions, valid, strict=True)])
+    arrays = (positions, valid, head, future, known, teaches, np.repeat(noise, n, axis=1), np.zeros((b, 1)))
     return Batch(*(torch.from_numpy(np.asarray(a, np.float32)) for a in arrays))
 
 
@@ -145,4 +159,4 @@ def synthetic_heads(
 def _teaches(moment: Moment) -> NDArray[np.bool_]:
     """(n,) people seen now and one step ago who stay long enough for a useful target."""
     seen = contiguous_valid(moment.past)[:, -2]
-    return seen & np.isfinite(moment.future[:, :_FUTURE_WANTED]).all(axis=(1, 2))
+    return seen & np.isfinite(moment.future[:, :FUTURE_WANTED]).all(axis=(1, 2))

@@ -2,18 +2,21 @@
 
 Every person's last position is their origin and their walking direction their x axis, so the answer turns and shifts
 with the scene. A person's features are an MLP over the history; dense masked attention over the neighbours adds what
-the others do; twenty paths come out as smooth offsets from constant velocity, with a log probability each.
-B scenes, N people, P = 8 past steps, T = 12 future steps, K = 20 modes.
+the others do; twenty paths come out as smooth offsets from constant velocity, with a log probability each. Last, every
+mode looks at what it said a moment ago (`memory.py`).
+B scenes, N people, P = 8 past steps, T = 12 future steps, K = 20 modes, R = 4 remembered forecasts.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from headway.models.trajectory.config import TrajectoryConfig
+from headway.models.trajectory.memory import Memory, ModeMemory
 
 _STANDING_M = 0.05
 """Below this mean displacement a step (0.4 s) a person stands: the direction then comes from the head, if known."""
@@ -21,12 +24,46 @@ _RECENCY = 0.7
 """Weight of a step against the next newer one in the mean velocity."""
 
 
+_NOISE_UNIT_M = 0.1
+
+
+@dataclass(frozen=True)
+class Situation:
+    """How the positions were measured. noise (B, N) m: standard deviation of each person's position, 0 for recordings
+    from above; relative (B, 1) 0/1: whether motion is relative to a camera that may move itself."""
+
+    noise: Tensor
+    relative: Tensor
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the network says before it looks at its memory. local (B, N, K, T, 2) m in each person's own axes,
+    log_probability (B, N, K), features (B, N, width), frame (B, N, 2, 2), last (B, N, 2)."""
+
+    local: Tensor
+    log_probability: Tensor
+    features: Tensor
+    frame: Tensor
+    last: Tensor
+
+    def placed(self, local: Tensor) -> Tensor:
+        """(B, N, K, T, 2) paths in the persons' axes -> the same in the axes of the scene."""
+        return (local.flatten(2, 3) @ self.frame + self.last[:, :, None]).view(local.shape)
+
+    def in_own_axes(self, paths: Tensor) -> Tensor:
+        """(B, N, ..., T, 2) paths in the axes of the scene -> the same in the persons' axes."""
+        flat = paths.flatten(2, -2) - self.last[:, :, None]
+        return rotate(flat, self.frame).view(paths.shape)
+
+
 class TrajectoryNetwork(nn.Module):
-    """positions (B, N, P, 2) m, valid (B, N, P) 0/1, head_direction (B, N, 2) -> modes (B, N, K, T, 2) m and
-    log_probability (B, N, K), both float32, in the axes of `positions`.
+    """positions (B, N, P, 2) m, valid (B, N, P) 0/1, head_direction (B, N, 2), noise (B, N) m, relative (B, 1) 0/1,
+    memory_modes (B, N, R, K, T, 2) m, memory_log_probability (B, N, R, K), memory_age (B, N, R) s and memory_valid
+    (B, N, R) 0/1 -> modes (B, N, K, T, 2) m and log_probability (B, N, K), both float32, in the axes of `positions`.
 
     A slot counts as a person where its newest step is valid; the valid steps must be an unbroken run up to it. Empty
-    slots answer finite numbers without meaning.
+    slots answer finite numbers without meaning. Remembered paths must lie at the same moments of time as the answer.
     """
 
     basis: Tensor
@@ -34,16 +71,41 @@ class TrajectoryNetwork(nn.Module):
     def __init__(self, config: TrajectoryConfig | None = None) -> None:
         super().__init__()
         c = self.config = config or TrajectoryConfig()
-        own = c.past * 2 + (c.past - 1) * 2 + c.past + 1 + 3
+        own = c.past * 2 + (c.past - 1) * 2 + c.past + 1 + 3 + 2
         self.own = nn.Sequential(nn.Linear(own, c.width), nn.ReLU(), nn.Linear(c.width, c.width), nn.ReLU())
         self.neighbours = NeighbourAttention(c)
         self.trunk = nn.Sequential(nn.Linear(c.width + c.pair, c.width), nn.ReLU(), Residual(c.width))
         self.paths = nn.Linear(c.width, c.modes * c.basis * 2)
+        self.newest = nn.Linear(c.width, c.modes)
         self.logits = nn.Sequential(nn.Linear(c.width, c.width // 2), nn.ReLU(), nn.Linear(c.width // 2, c.modes))
+        self.memory = ModeMemory(c)
         self.register_buffer("basis", smooth_basis(c.future, c.basis))
 
-    def forward(self, positions: Tensor, valid: Tensor, head_direction: Tensor) -> tuple[Tensor, Tensor]:
-        """See the class."""
+    def forward(
+        self,
+        positions: Tensor,
+        valid: Tensor,
+        head_direction: Tensor,
+        noise: Tensor | None = None,
+        relative: Tensor | None = None,
+        memory_modes: Tensor | None = None,
+        memory_log_probability: Tensor | None = None,
+        memory_age: Tensor | None = None,
+        memory_valid: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """See the class. What is left out is zero: exact positions, no moving camera, no memory."""
+        situation = None if noise is None or relative is None else Situation(noise, relative)
+        answer = self.answer(positions, valid, head_direction, situation)
+        if memory_modes is None or memory_log_probability is None or memory_age is None or memory_valid is None:
+            return answer.placed(answer.local), answer.log_probability
+        memory = Memory(answer.in_own_axes(memory_modes), memory_log_probability, memory_age, memory_valid)
+        local, log_probability = self.memory(answer.features, answer.local, answer.log_probability, memory)
+        return answer.placed(local), log_probability
+
+    def answer(
+        self, positions: Tensor, valid: Tensor, head_direction: Tensor, situation: Situation | None = None
+    ) -> Answer:
+        """The network without its memory; None: recorded from above."""
         c = self.config
         b, n = positions.shape[:2]
         last = positions[:, :, -1]  # (B, N, 2)
@@ -55,6 +117,10 @@ class TrajectoryNetwork(nn.Module):
 
         speed = length(velocity)
         known = length(head_direction).clamp(max=1.0)
+        if situation is None:
+            measured = torch.zeros(b, n, 2, dtype=positions.dtype, device=positions.device)
+        else:
+            measured = torch.stack([situation.noise / _NOISE_UNIT_M, situation.relative.expand(b, n)], dim=-1)
         own = torch.cat(
             [
                 rotate(history, frame).flatten(2),
@@ -63,6 +129,7 @@ class TrajectoryNetwork(nn.Module):
                 speed,
                 rotate(head_direction[:, :, None], frame)[:, :, 0],
                 known,
+                measured,
             ],
             dim=-1,
         )
@@ -73,11 +140,14 @@ class TrajectoryNetwork(nn.Module):
         coefficients = self.paths(features).view(b, n, c.modes, 2, c.basis)
         offsets = (coefficients @ self.basis).transpose(-1, -2)  # (B, N, K, T, 2) in the person's axes
         ahead = torch.arange(1, c.future + 1, dtype=positions.dtype, device=positions.device)
-        straight = speed[..., None, None] * ahead[:, None] * positions.new_tensor([1.0, 0.0])
-        local = offsets + straight
-        modes = local.flatten(2, 3) @ frame + last[:, :, None]
+        # An exact recording says most in its newest step, a noisy one in the mean: each mode takes its own share.
+        share = torch.sigmoid(self.newest(features))[..., None]  # (B, N, K, 1)
+        last_step = torch.where(moved[:, :, -1:] > 0.5, steps[:, :, -1], velocity)
+        pair = rotate(torch.stack([velocity, last_step], dim=2), frame)  # (B, N, 2, 2)
+        pace = (1 - share) * pair[:, :, 0:1] + share * pair[:, :, 1:2]  # (B, N, K, 2)
+        straight = pace[..., None, :] * ahead[:, None]
         log_probability = torch.log_softmax(self.logits(features), dim=-1)
-        return modes.view(b, n, c.modes, c.future, 2), log_probability
+        return Answer(offsets + straight, log_probability, features, frame, last)
 
 
 class NeighbourAttention(nn.Module):

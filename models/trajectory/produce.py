@@ -13,70 +13,101 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from headway import __version__
 from headway.errors import ModelError, UsageError
+from headway.evaluate.coverage import GROUPS, LEVELS, Scores, coverage, leave_out_tables
 from headway.evaluate.egocentric_run import egocentric
 from headway.evaluate.kitti import kitti, sequences
 from headway.evaluate.pedestrians import SCENES
-from headway.evaluate.trajectory import LEVELS, Windows, calibrate, coverage, metrics, run_network
+from headway.evaluate.trajectory import metrics, run_network
+from headway.evaluate.walk_scores import scene_scores
 from headway.export.package import package_model
 from headway.models.trajectory.card import write_card
-from headway.models.trajectory.config import TrainingConfig, TrajectoryConfig
-from headway.models.trajectory.data import SceneSampler, training_recordings
+from headway.models.trajectory.config import CameraConfig, TrainingConfig, TrajectoryConfig
+from headway.models.trajectory.data import Batch, SceneSampler, training_recordings
 from headway.models.trajectory.network import TrajectoryNetwork
-from headway.models.trajectory.train import train
+from headway.models.trajectory.train import LOG, train
 from headway.runtime.engine import open_model
 from headway.runtime.manifest import Manifest, TensorSpec, file_entries, read_manifest, verified_path, write_manifest
+from headway.stages.calibration import CONDITIONS, OWN, RECORDED, RELATIVE, Calibration
 
 NAME = "trajectory"
 LEAVE_ONE_OUT = "leave-one-out"
 CALIBRATION = "calibration.json"
 EVALUATION = "evaluation.json"
-LOG = "training.csv"
 FLOOR_M = 0.05
 """Per step of 0.4 s: an error this small is never held against a narrow spread."""
 LICENCE = (
     "ETH (Pellegrini 2009, BIWI): no licence stated upstream, research data; UCY (Lerner 2007): free for use with "
     "credit. Splits as in Trajectron++ (github.com/StanfordASL/Trajectron-plus-plus, commit 1031c7b)"
 )
+CALIBRATION_NOISE_M = (0.03, 0.1)
+CALIBRATION_WEARERS, CALIBRATION_SEED = 12, 100
+"""Pedestrians of a scene who wear the camera for the calibration, at each noise level."""
+Array = NDArray[np.floating]
 Progress = Callable[[str, int, int], None]
 
 
 def produce_leave_one_out(
-    out: Path, training: TrainingConfig, progress: Progress, start: Path | None = None
+    out: Path, training: TrainingConfig, camera: CameraConfig, progress: Progress
 ) -> dict[str, Any]:
     """Trains, exports, evaluates and calibrates the five networks below `out`; returns the evaluation.
 
-    A folder that a run with the same settings has finished is kept, so that an interrupted run goes on. `start`: a
-    folder of five such networks to go on from.
+    A folder that a run with the same settings has finished is kept, one that it has begun goes on.
     """
-    for number, scene in enumerate(SCENES):
-        folder = out / scene
-        if not _done(folder, training):
-            seeded = replace(training, seed=training.seed + number)
-            _train_folder(folder, f"{NAME}-{scene}", scene, seeded, progress, start / scene if start else None)
-    windows = {}
+    for scene in SCENES:
+        train_folder(out / scene, scene, training, camera, progress)
+    return calibrate_leave_one_out(out, progress)
+
+
+def calibrate_leave_one_out(out: Path, progress: Progress, nominal: float = 0.9) -> dict[str, Any]:
+    """Evaluates the five networks below `out` and writes their calibration, each from the four other scenes."""
+    scenes: dict[str, Any] = {}
+    scores: dict[str, dict[str, Scores]] = {condition: {} for condition in CONDITIONS}
     for scene in SCENES:
         model = open_model(f"{out / scene}", NAME)
-        windows[scene] = run_network(model, scene, lambda d, t, s=scene: progress(f"evaluate {s}", d, t))  # type: ignore[misc]
+        windows = run_network(model, scene, lambda d, t, s=scene: progress(f"evaluate {s}", d, t))  # type: ignore[misc]
+        scenes[scene] = {"windows": len(windows.track)} | metrics(windows.errors, windows.probability)
+        scores[RECORDED][scene] = windows.scores()
+        for condition in (RELATIVE, OWN):
+            label = f"walk in {scene}, {condition}"
+            scores[condition][scene] = scene_scores(
+                scene,
+                model,
+                CALIBRATION_NOISE_M,
+                CALIBRATION_WEARERS,
+                CALIBRATION_SEED,
+                condition == OWN,
+                lambda d, t, s=label: progress(s, d, t),  # type: ignore[misc]
+            )
         model.close()
-    report = summary(windows)
+    tables = {condition: leave_out_tables(found) for condition, found in scores.items()}
+    report: dict[str, Any] = {"scenes": scenes, "mean": mean_of(scenes)}
+    calibrations = {}
     for scene in SCENES:
-        scores = calibrate(windows, leave_out=scene)
-        _finish(out / scene, scores, {"held_out": scene} | report["scenes"][scene])
-    report["shipped_scores"] = calibrate(windows)
+        _finish(out / scene, {c: t[scene] for c, t in tables.items()}, {"held_out": scene} | scenes[scene])
+        calibrations[scene] = Calibration.parse(out / scene / CALIBRATION)
+    report["coverage"] = coverage(scores[RECORDED], calibrations, nominal)
+    for condition in (RELATIVE, OWN):
+        report[f"coverage_{condition}"] = coverage(scores[condition], calibrations, nominal, condition)
+    report["shipped_scores"] = {c: t[""].round(5).tolist() for c, t in tables.items()}
     (out / EVALUATION).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
 
 
-def produce(out: Path, training: TrainingConfig, progress: Progress, start: Path | None = None) -> Manifest:
+def produce(out: Path, training: TrainingConfig, camera: CameraConfig, progress: Progress) -> Manifest:
     """Everything: the five networks in `out`/leave-one-out, then the shipped network in `out`, of all scenes."""
-    report = produce_leave_one_out(out / LEAVE_ONE_OUT, training, progress, start / LEAVE_ONE_OUT if start else None)
-    if not _done(out, training):
-        _train_folder(out, NAME, None, training, progress, start)
-    mean, cover = report["mean"], report["coverage"]
+    report = produce_leave_one_out(out / LEAVE_ONE_OUT, training, camera, progress)
+    train_folder(out, None, training, camera, progress)
+    return finish(out, report, progress)
+
+
+def finish(out: Path, report: Mapping[str, Any], progress: Progress) -> Manifest:
+    """Calibration, evaluation and card of the shipped network, from the report on the five."""
+    mean = report["mean"]
     words = (
         f"leave-one-out min_ade20/min_fde20 {mean['min_ade20']:.3f}/{mean['min_fde20']:.3f} m, "
         f"ade/fde {mean['ade']:.3f}/{mean['fde']:.3f} m (constant velocity 0.534/1.148)"
@@ -86,9 +117,9 @@ def produce(out: Path, training: TrainingConfig, progress: Progress, start: Path
         "note": "The shipped network has seen all scenes; the numbers are those of five networks trained the same way, "
         "each on the scene it has never seen.",
         "leave_one_out": {k: report[k] for k in ("scenes", "mean")},
-        "coverage": cover,
-    }
-    manifest = _finish(out, report["shipped_scores"], evaluation)
+    } | {k: report[k] for k in ("coverage", "coverage_relative", "coverage_own")}
+    tables = {condition: np.array(rows) for condition, rows in report["shipped_scores"].items()}
+    manifest = _finish(out, tables, evaluation)
     return finish_moving(out, manifest, progress)
 
 
@@ -108,40 +139,30 @@ def finish_moving(out: Path, manifest: Manifest, progress: Progress, wearers: in
         moving["kitti"] = {"command": "headway evaluate trajectory --protocol kitti"} | {
             k: driven[k] for k in ("windows", *keys)
         }
-    scores = json.loads((out / CALIBRATION).read_text(encoding="utf-8"))["scores"]
-    return _finish(out, scores, dict(manifest.evaluation) | moving)
+    return _finish(out, None, dict(manifest.evaluation) | moving)
 
 
-def summary(windows: Mapping[str, Windows], nominal: float = 0.9) -> dict[str, Any]:
-    """Accuracy of each scene and the mean, and coverage."""
-    scenes = {s: {"windows": len(w.track)} | metrics(w.errors, w.probability) for s, w in windows.items()}
-    keys = ("ade", "fde", "min_ade20", "min_fde20")
-    mean = {k: float(np.mean([s[k] for s in scenes.values()])) for k in keys}
-    return {"scenes": scenes, "mean": mean, "coverage": coverage(windows, nominal)}
+def mean_of(scenes: Mapping[str, Any]) -> dict[str, float]:
+    """Mean of the five scenes, each with the same weight."""
+    return {k: float(np.mean([s[k] for s in scenes.values()])) for k in ("ade", "fde", "min_ade20", "min_fde20")}
 
 
-def _train_folder(
-    folder: Path, name: str, held_out: str | None, training: TrainingConfig, progress: Progress, start: Path | None
-) -> Manifest:
-    before: list[dict[str, Any]] = []
-    network = None
-    if start is not None:
-        network, before = load(start, held_out)
+def train_folder(
+    folder: Path, held_out: str | None, training: TrainingConfig, camera: CameraConfig, progress: Progress
+) -> None:
+    """Trains and exports one network. The five scenes take the seed and the next four, in the order of the table."""
+    seeded = replace(training, seed=training.seed + (SCENES.index(held_out) if held_out else 0))
+    if _done(folder, seeded, camera):
+        return
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     label = f"train without {held_out}" if held_out else "train on all scenes"
-    network = train(
-        held_out,
-        training,
-        folder / LOG,
-        ("train", "val"),
-        network,
-        progress=lambda step, row: progress(label, step, training.steps),
-    )
+    steps = training.steps + camera.memory_steps
+    network = train(held_out, seeded, camera, folder, progress=lambda step, row: progress(label, step, steps))
     minutes = (time.monotonic() - began) / 60
-    _write_calibration(folder, [1.0] * len(LEVELS))
-    rounds = [*before, {"settings": asdict(training), "minutes": round(minutes, 1)}]
-    return export(folder, name, network, held_out, rounds)
+    _write_calibration(folder, dict.fromkeys(CONDITIONS, np.ones((len(GROUPS), len(LEVELS)))))
+    name = f"{NAME}-{held_out}" if held_out else NAME
+    export(folder, name, network, held_out, seeded, camera, minutes)
 
 
 def export(
@@ -149,18 +170,15 @@ def export(
     name: str,
     network: TrajectoryNetwork,
     held_out: str | None,
-    rounds: list[dict[str, Any]],
+    training: TrainingConfig,
+    camera: CameraConfig,
+    minutes: float,
 ) -> Manifest:
-    """Writes the model folder; the calibration file must lie there already. `rounds`: settings of every run so far."""
+    """Writes the model folder; the calibration file must lie there already."""
     c = network.config
-    first = SCENES.index(held_out) if held_out else 0
-    commands = [
-        f"headway train trajectory --out DIR{i} --steps {r['settings']['steps']} --seed {r['settings']['seed'] - first}"
-        + (f" --start DIR{i - 1}" if i else "")
-        for i, r in enumerate(rounds)
-    ]
+    seed = training.seed - (SCENES.index(held_out) if held_out else 0)
     batch = next(iter(SceneSampler(training_recordings(held_out, "val"), c, TrainingConfig(), seed=1)))
-    feeds = example_feeds(batch.positions[:1], batch.valid[:1], batch.head_direction[:1], c)
+    feeds = example_feeds(network, batch)
     return package_model(
         folder,
         name,
@@ -175,13 +193,13 @@ def export(
         files={"calibration": CALIBRATION, "training_log": LOG},
         config={"step_s": c.step_s, "network": asdict(c)},
         training={
-            "command": "; ".join(commands),
+            "command": f"headway train trajectory --out DIR --steps {training.steps} --seed {seed}",
             "data": "eth_ucy, train and val parts of "
             + (f"all scenes but {held_out}" if held_out else "all five scenes"),
-            "settings": rounds[-1]["settings"],
-            "rounds": rounds,
+            "settings": asdict(training),
+            "camera": asdict(camera),
             "held_out": held_out or "",
-            "minutes": round(sum(r["minutes"] for r in rounds), 1),
+            "minutes": round(minutes, 1),
             "machine": "one CPU thread",
             "headway": __version__,
         },
@@ -190,8 +208,8 @@ def export(
     )
 
 
-def load(folder: Path, held_out: str | None) -> tuple[TrajectoryNetwork, list[dict[str, Any]]]:
-    """The network of a model folder and how it was trained; ModelError where it may have seen `held_out`."""
+def load(folder: Path, held_out: str | None) -> TrajectoryNetwork:
+    """The network of a model folder; ModelError where it may have seen `held_out`."""
     manifest = read_manifest(folder)
     if manifest.training.get("held_out") != (held_out or ""):
         raise ModelError(
@@ -199,28 +217,42 @@ def load(folder: Path, held_out: str | None) -> tuple[TrajectoryNetwork, list[di
         )
     network = TrajectoryNetwork(TrajectoryConfig(**manifest.config["network"]))
     network.load_state_dict(load_file(verified_path(folder, manifest, "weights")))
-    t = manifest.training
-    return network, list(t.get("rounds") or [{"settings": t["settings"], "minutes": t["minutes"]}])
+    return network.eval()
 
 
-def example_feeds(
-    positions: torch.Tensor, valid: torch.Tensor, head: torch.Tensor, c: TrajectoryConfig
-) -> dict[str, np.ndarray]:
-    """One real scene in the fixed shapes of the contract, empty slots zero."""
-    n = min(positions.shape[1], c.slots)
-    feeds = {
-        "positions": np.zeros((1, c.slots, c.past, 2), np.float32),
-        "valid": np.zeros((1, c.slots, c.past), np.float32),
-        "head_direction": np.zeros((1, c.slots, 2), np.float32),
+def example_feeds(network: TrajectoryNetwork, batch: Batch) -> dict[str, np.ndarray]:
+    """One real scene in the fixed shapes of the contract, empty slots zero; what the network says of it twice is its
+    memory."""
+    c = network.config
+    n = min(batch.positions.shape[1], c.slots)
+    lead = (1, c.slots)
+    shapes = {
+        "positions": (*lead, c.past, 2),
+        "valid": (*lead, c.past),
+        "head_direction": (*lead, 2),
+        "noise": lead,
+        "relative": (1, 1),
+        "memory_modes": (*lead, c.memory, c.modes, c.future, 2),
+        "memory_log_probability": (*lead, c.memory, c.modes),
+        "memory_age": (*lead, c.memory),
+        "memory_valid": (*lead, c.memory),
     }
-    for name, tensor in zip(feeds, (positions, valid, head), strict=True):
-        feeds[name][:, :n] = tensor[:, :n].numpy()
+    feeds = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    for name in ("positions", "valid", "head_direction", "noise"):
+        feeds[name][:, :n] = getattr(batch, name)[:1, :n].numpy()
+    with torch.no_grad():
+        modes, log_probability = network.eval()(*(torch.from_numpy(feeds[name]) for name in list(feeds)[:3]))
+    for r in range(2):
+        feeds["memory_modes"][:, :n, r] = modes[:, :n].numpy() + 0.1 * r
+        feeds["memory_log_probability"][:, :n, r] = log_probability[:, :n].numpy()
+        feeds["memory_age"][:, :n, r], feeds["memory_valid"][:, :n, r] = (r + 1) / 15, 1.0
     return feeds
 
 
-def _finish(folder: Path, scores: list[float], evaluation: Mapping[str, Any]) -> Manifest:
-    """Writes calibration, card and the final manifest round a network that is already exported."""
-    _write_calibration(folder, scores)
+def _finish(folder: Path, scores: Mapping[str, Array] | None, evaluation: Mapping[str, Any]) -> Manifest:
+    """Writes calibration (None: the one there stays), card and the final manifest round an exported network."""
+    if scores is not None:
+        _write_calibration(folder, scores)
     manifest = read_manifest(folder)
     parity = manifest.evaluation.get("parity_torch_onnxruntime", {})
     manifest = replace(manifest, evaluation={**evaluation, "parity_torch_onnxruntime": parity})
@@ -231,20 +263,22 @@ def _finish(folder: Path, scores: list[float], evaluation: Mapping[str, Any]) ->
     return manifest
 
 
-def _write_calibration(folder: Path, scores: list[float]) -> None:
+def _write_calibration(folder: Path, scores: Mapping[str, Array]) -> None:
     content = {
-        "what": "radius of step t = score(nominal) x (floor_m[t] + spread of the modes at t); a score is a track's "
-        "largest error over the path in these units, on scenes that the network had never seen, one vote a person",
+        "what": "radius of step t = quantile x sqrt((floor_m[t] + spread of modes at t)^2 + variance of the track); "
+        "scores: condition -> one row of quantiles at `levels` for each number of people in `people`; a score is a "
+        "person's, or a group's, largest error over the path in these units, on scenes the network had never seen",
         "floor_m": [round(FLOOR_M * t, 4) for t in range(1, TrajectoryConfig().future + 1)],
         "levels": [float(v) for v in LEVELS],
-        "scores": [round(float(v), 5) for v in scores],
+        "people": list(GROUPS),
+        "scores": {name: np.round(rows, 5).tolist() for name, rows in scores.items()},
     }
     (folder / CALIBRATION).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def _done(folder: Path, training: TrainingConfig) -> bool:
+def _done(folder: Path, training: TrainingConfig, camera: CameraConfig) -> bool:
     if not (folder / "manifest.json").is_file():
         return False
-    settings = dict(read_manifest(folder).training.get("settings", {}))
-    wanted = json.loads(json.dumps(asdict(training)))
-    return {k: v for k, v in settings.items() if k != "seed"} == {k: v for k, v in wanted.items() if k != "seed"}
+    t = read_manifest(folder).training
+    wanted = json.loads(json.dumps([asdict(training), asdict(camera)]))
+    return [t.get("settings"), t.get("camera")] == wanted

@@ -5,73 +5,141 @@ from __future__ import annotations
 import csv
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from headway.models.trajectory.config import TrainingConfig
+from headway.models.trajectory.camera import CameraSampler
+from headway.models.trajectory.config import CameraConfig, TrainingConfig
 from headway.models.trajectory.data import Batch, SceneSampler, training_recordings
+from headway.models.trajectory.losses import losses
 from headway.models.trajectory.network import TrajectoryNetwork
+from headway.models.trajectory.train_memory import train_memory
 
-CENTRAL = 0
-"""The mode that is pulled by everybody, not only by those it is nearest to: the single best guess."""
-CONTINUED_SHARE, CONTINUED_RATE = 0.6, 0.67
-"""Where a continued run enters the annealing, and its share of the learning rate."""
+LOG, CHECKPOINT = "training.csv", "checkpoint.pt"
+
+
+@dataclass
+class Progress:
+    """A run that can be taken up where it was stopped: everything but the order of the batches still to come."""
+
+    model: TrajectoryNetwork
+    optimiser: torch.optim.Optimizer
+    average: dict[str, Tensor]
+    rows: list[dict[str, float]] = field(default_factory=list)
+    step: int = 0
+    seconds: float = 0.0
+
+    def save(self, path: Path) -> None:
+        """Writes a checkpoint; an interrupted write leaves the one before."""
+        state = {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict(), "average": self.average}
+        fresh = path.with_suffix(".tmp")
+        torch.save(state | {"rows": self.rows, "step": self.step, "seconds": self.seconds}, fresh)
+        fresh.replace(path)
+
+    def restore(self, path: Path) -> None:
+        """Reads a checkpoint; tensors and numbers only."""
+        state = torch.load(path, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.average, self.rows = state["average"], state["rows"]
+        self.step, self.seconds = state["step"], state["seconds"]
 
 
 def train(
     held_out: str | None,
     training: TrainingConfig,
-    log: Path | None = None,
-    splits: tuple[str, ...] = ("train",),
-    start: TrajectoryNetwork | None = None,
+    camera: CameraConfig,
+    folder: Path | None = None,
+    splits: tuple[str, ...] = ("train", "val"),
     progress: Callable[[int, dict[str, float]], None] = lambda step, row: None,
 ) -> TrajectoryNetwork:
     """Trains one network that never sees the scene `held_out` (None: all scenes) and returns it in eval mode.
 
-    `start`: a network to go on from; it must not have seen the scene either. Its modes are apart already, so winners
-    take nearly all from the beginning.
-
-    `log` gets a CSV row every 100 steps; `progress` is called with the same.
+    First everything but the memory, on recordings and on scenes as a camera sees them; then the same with more weight
+    on where the paths end; then the memory alone.
+    `folder` gets `training.csv`, a row every 100 steps, and a checkpoint from which a stopped run goes on; `progress`
+    is called with the same rows.
     """
     torch.manual_seed(training.seed)
-    model = (start or TrajectoryNetwork()).train()
-    first_share = 0.0 if start is None else CONTINUED_SHARE * training.anneal
-    rate = training.rate * (1.0 if start is None else CONTINUED_RATE)
+    model = TrajectoryNetwork().train()
+    optimiser = torch.optim.AdamW(model.parameters(), training.rate, weight_decay=training.weight_decay)
+    state = Progress(model, optimiser, {k: v.clone() for k, v in model.state_dict().items()})
+    checkpoint = folder / CHECKPOINT if folder else None
+    if checkpoint and checkpoint.is_file():
+        state.restore(checkpoint)
+    seed = training.seed + 1000 * state.step
     recordings = [r for split in splits for r in training_recordings(held_out, split)]
-    sampler = SceneSampler(recordings, model.config, training, training.seed)
-    optimiser = torch.optim.AdamW(model.parameters(), rate, weight_decay=training.weight_decay)
-    average = {k: v.clone() for k, v in model.state_dict().items()}
-    rows: list[dict[str, float]] = []
+    batches = iter(SceneSampler(recordings, model.config, training, seed))
+    seen = CameraSampler(recordings, model.config, camera, seed)
+    moving, random = seen.sequences(1), np.random.default_rng(seed)
     sums: dict[str, float] = {}
-    began = time.monotonic()
-    for step, batch in zip(range(1, training.steps + 1), sampler, strict=False):
+    began = time.monotonic() - state.seconds
+    for step in range(state.step + 1, training.steps + 1):
+        batch = next(moving)[0][0] if random.uniform() < camera.share else next(batches)
         for group in optimiser.param_groups:
-            group["lr"] = rate * learning_rate(step / training.steps)
-        share = first_share + (1 - first_share) * step / training.steps
-        loss, parts = losses(model, batch, training, share)
+            group["lr"] = training.rate * learning_rate(step / training.steps)
+        loss, parts = losses(model, batch, training, step / training.steps)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
-        follow(average, model, step)
+        follow(state.average, model, step)
         sums = {k: sums.get(k, 0.0) + v for k, v in parts.items()}
         if step % 100 == 0:
-            row = {"step": step, "seconds": time.monotonic() - began} | {k: v / 100 for k, v in sums.items()}
-            rows.append({k: round(v, 4) for k, v in row.items()})
-            progress(step, rows[-1])
+            state.step, state.seconds = step, time.monotonic() - began
+            row = {"step": step, "seconds": state.seconds} | {k: v / 100 for k, v in sums.items()}
+            state.rows.append({k: round(v, 4) for k, v in row.items()})
+            progress(step, state.rows[-1])
             sums = {}
-            if log is not None:
-                _write_log(log, rows)
+            if folder and checkpoint:
+                _write_log(folder / LOG, state.rows)
+                state.save(checkpoint)
+    model.load_state_dict(state.average)
+    polish(model, batches, moving, training, camera)
+    train_memory(model, seen, training, camera, lambda step, row: progress(training.steps + step, row))
+    if checkpoint:
+        checkpoint.unlink(missing_ok=True)
+    return model
+
+
+def polish(
+    model: TrajectoryNetwork,
+    batches: Iterator[Batch],
+    moving: Iterator[tuple[list[Batch], float]],
+    training: TrainingConfig,
+    camera: CameraConfig,
+) -> None:
+    """The second part: a short run from the mean weights of the first, at a low rate, winners taking all."""
+    settings = replace(
+        training,
+        final_weight=training.polish_final_weight,
+        central_weight=training.polish_central_weight,
+        mean_weight=training.polish_mean_weight,
+    )
+    optimiser = torch.optim.AdamW(model.parameters(), training.polish_rate, weight_decay=training.weight_decay)
+    average = {k: v.clone() for k, v in model.state_dict().items()}
+    random = np.random.default_rng(training.seed)
+    for step in range(1, training.polish_steps + 1):
+        batch = next(moving)[0][0] if random.uniform() < camera.share else next(batches)
+        for group in optimiser.param_groups:
+            group["lr"] = training.polish_rate * learning_rate(step / training.polish_steps)
+        loss, _ = losses(model, batch, settings, 1.0)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        follow(average, model, step, most=1e-2)
     model.load_state_dict(average)
-    return model.eval()
 
 
-def follow(average: dict[str, Tensor], model: TrajectoryNetwork, step: int) -> None:
-    """Moves the running mean of the weights: over the last tenth of the steps so far, at most a thousand steps."""
-    share = max(1e-3, 10 / (step + 9))
+def follow(average: dict[str, Tensor], model: TrajectoryNetwork, step: int, most: float = 1e-3) -> None:
+    """Moves the running mean of the weights: over the last tenth of the steps so far, at most 1 / `most` steps."""
+    share = max(most, 10 / (step + 9))
     with torch.no_grad():
         for name, value in model.state_dict().items():
             average[name].lerp_(value, share)
@@ -80,42 +148,6 @@ def follow(average: dict[str, Tensor], model: TrajectoryNetwork, step: int) -> N
 def learning_rate(share: float) -> float:
     """Warm-up over 2 % of the run, then a cosine to 1 %."""
     return min(share / 0.02, 1.0) * (0.505 + 0.495 * math.cos(math.pi * share))
-
-
-def losses(model: TrajectoryNetwork, batch: Batch, t: TrainingConfig, share: float) -> tuple[Tensor, dict[str, float]]:
-    """Loss of one batch at `share` of the run, and what it is made of, for the log."""
-    modes, log_probability = model(batch.positions, batch.valid, batch.head_direction)
-    rows = batch.teaches > 0
-    modes, log_probability = modes[rows], log_probability[rows]  # (M, K, T, 2), (M, K)
-    known, future = batch.known[rows], batch.future[rows]
-    error = (modes - future[:, None]).square().sum(-1).add(1e-6).sqrt() * known[:, None]  # (M, K, T)
-    count = known.sum(-1)
-    ade = error.sum(-1) / count[:, None]
-    last = (count - 1).long()[:, None, None].expand(-1, error.shape[1], 1)
-    fde = error.gather(-1, last)[..., 0]
-    distance = ade + t.final_weight * fde  # (M, K)
-
-    # Evolving winner-takes-all: first every mode is pulled by its nearest half, in the end only the best one.
-    k = modes.shape[1]
-    winners = max(1, round(k ** (1 - share / t.anneal))) if share < t.anneal else 1
-    nearest = distance.topk(winners, dim=-1, largest=False).values
-    best = nearest.mean(-1).mean()
-    central = distance[:, CENTRAL].mean()
-    # The probabilities learn which mode lies close, not which is closest by a hair.
-    target = torch.softmax(-ade.detach() / t.soft_m, dim=-1)
-    entropy = -(target * log_probability).sum(-1).mean()
-    loss = best + 0.5 * central + 0.3 * entropy
-    chosen = log_probability.argmax(-1, keepdim=True)
-    ade, fde = ade.detach(), fde.detach()
-    parts = {
-        "min_ade": float(ade.min(-1).values.mean()),
-        "min_fde": float(fde.min(-1).values.mean()),
-        "ade": float(ade.gather(-1, chosen).mean()),
-        "fde": float(fde.gather(-1, chosen).mean()),
-        "central_ade": float(ade[:, CENTRAL].mean()),
-        "cross_entropy": float(entropy.detach()),
-    }
-    return loss, parts
 
 
 def _write_log(path: Path, rows: list[dict[str, float]]) -> None:

@@ -4,18 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headway.errors import UsageError
-from headway.evaluate.pedestrians import SCENES, Recording, moments, read_recording, read_split
+from headway.evaluate.pedestrians import SCENES, Recording, moments, position_noise, read_recording, read_split
 from headway.evaluate.predictors import constant_velocity, line_fit
-from headway.evaluate.trajectory import (
-    LEVELS,
-    Windows,
-    baseline_errors,
-    calibrate,
-    coverage,
-    groups,
-    metrics,
-    weighted_quantile,
-)
+from headway.evaluate.trajectory import Windows, baseline_errors, groups, metrics
 
 WINDOWS = {"eth": 364, "hotel": 1197, "univ": 24334, "zara1": 2356, "zara2": 5910}
 
@@ -79,38 +70,22 @@ def test_moments_list_everybody_there_and_score_only_the_complete() -> None:
     assert at_ten.scored.tolist() == [True, False]
 
 
-def made_windows(people: int, windows: int, seed: int) -> Windows:
-    """Errors with a scale of their own for each person, the same law for everybody."""
-    random = np.random.default_rng(seed)
-    size = np.repeat(random.exponential(1.0, people), windows)
-    errors = (size[:, None] * np.linspace(0.1, 1, 12))[:, None]
-    n = people * windows
-    return Windows(errors, np.ones((n, 1)), np.ones((n, 12)), np.repeat(np.arange(people), windows), np.arange(n))
+def test_a_score_is_the_largest_error_over_the_path_in_units_of_its_scale() -> None:
+    errors = np.array([[[1.0, 4.0], [9.0, 9.0]], [[5.0, 5.0], [1.0, 1.0]]])
+    windows = Windows(
+        errors, np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([[1.0, 2.0], [0.5, 4.0]]), *np.zeros((2, 2), int),
+        np.zeros((2, 2)),
+    )  # fmt: skip
+    assert windows.scores().score.tolist() == [2.0, 2.0]
 
 
-def test_coverage_of_people_from_the_same_law_is_nominal() -> None:
-    windows = {scene: made_windows(800, 3, i) for i, scene in enumerate(SCENES)}
-    for nominal in (0.6, 0.8, 0.9):
-        found = coverage(windows, nominal)
-        assert found["measured"] == pytest.approx(nominal, abs=0.02)
-        assert set(found["by_scene"]) == set(SCENES)
-
-
-def test_the_scene_that_is_judged_gives_nothing_to_its_own_radius() -> None:
-    windows = {scene: made_windows(100, 2, i) for i, scene in enumerate(SCENES)}
-    before = calibrate(windows, leave_out="eth")
-    spoiled = Windows(*(windows["eth"].errors * 100, *[getattr(windows["eth"], k) for k in
-                        ("probability", "scale", "track", "moment")]))  # fmt: skip
-    assert calibrate(windows | {"eth": spoiled}, leave_out="eth") == before
-    assert calibrate(windows | {"eth": spoiled}) != calibrate(windows)
-    assert len(before) == len(LEVELS)
-    assert before == sorted(before)
-
-
-def test_a_person_with_many_windows_counts_once() -> None:
-    values = np.concatenate([np.zeros(1000), np.ones(9)])
-    weights = np.concatenate([np.full(1000, 1e-3), np.ones(9)])
-    assert weighted_quantile(values, weights, 0.5) == 1.0
+@pytest.mark.parametrize("noise", [0.0, 0.02, 0.1])
+def test_the_noise_of_positions_is_told_from_walking(noise: float) -> None:
+    random = np.random.default_rng(0)
+    steps = random.normal(0, 0.5, (40, 1, 2)) + 0.05 * np.sin(np.arange(8) / 3)[None, :, None]
+    past = steps.cumsum(axis=1) + noise * random.normal(size=(40, 8, 2))
+    assert position_noise(past, np.ones((40, 8), bool)) == pytest.approx(noise, rel=0.1, abs=0.004)
+    assert position_noise(past, np.zeros((40, 8), bool)) == 0.01
 
 
 def test_a_file_that_is_no_recording_is_refused(tmp_path) -> None:

@@ -1,0 +1,101 @@
+"""Scores of forecasts made through the tracker by a camera that moves: what the radius in use is calibrated on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headway.evaluate.coverage import Scores
+from headway.evaluate.egocentric import Walk, Wearing, dense, walk, wearers
+from headway.evaluate.pedestrians import read_split
+from headway.runtime.engine import Model
+from headway.stages.forecast import ForecastStage
+from headway.stages.tracks import TrackStage
+from headway.types import Forecast
+
+Array = NDArray[np.floating]
+
+EVERY_S = 0.4
+SEEN_S = 0.5
+"""Nobody is scored before they have been seen for this long."""
+FEWEST_STEPS = 7
+"""Somebody whose next 2.8 s are not recorded is not scored."""
+
+
+@dataclass
+class WalkScores:
+    """Collects scores over walks; people and moments of different walks are different."""
+
+    rows: list[tuple[float, str, str, Array]] = field(default_factory=list)
+
+    def add(self, walk: Walk, frame: int, forecast: Forecast, rows: Mapping[int, int], quantile: float) -> None:
+        """Scores of everybody seen in `frame`. rows: column of a person in the walk -> row in the forecast; quantile:
+        the one that the radius was made with."""
+        every = round(EVERY_S * walk.rate)
+        ahead = frame + every * np.arange(1, forecast.modes.shape[2] + 1)
+        ahead = ahead[ahead < len(walk.relative)]
+        if len(ahead) < FEWEST_STEPS:
+            return
+        for person in np.flatnonzero(walk.seen[frame]):
+            row = rows.get(int(person))
+            if row is None or forecast.tracks.age_s[row] < SEEN_S:
+                continue
+            truth = walk.relative[ahead, person]
+            known = int(np.logical_and.accumulate(np.isfinite(truth).all(axis=1)).sum())
+            if known < FEWEST_STEPS:
+                continue
+            best = forecast.modes[row, int(forecast.probability[row].argmax()), :known]
+            error = np.linalg.norm(best - truth[:known], axis=1)
+            score = float((quantile * error / forecast.radius[row, :known]).max())
+            place = forecast.tracks.position[row, :2]
+            self.rows.append((score, f"{walk.name} {walk.ids[person]}", f"{walk.name} {frame}", place))
+
+    def scores(self) -> Scores:
+        """Everything collected."""
+        if not self.rows:
+            return Scores.joined([])
+        score, track, moment, place = zip(*self.rows, strict=True)
+        people, moments = (np.unique(names, return_inverse=True)[1] for names in (track, moment))
+        return Scores(np.array(score), people, moments, np.array(place))
+
+
+def run(walk: Walk, model: Model, found: WalkScores) -> None:
+    """One wearer's walk through tracker and forecast."""
+    tracks, forecasts = TrackStage(), ForecastStage(model)
+    column: dict[int, int] = {}
+    every = round(EVERY_S * walk.rate)
+    for frame in range(len(walk.seen)):
+        seen = tracks.follow(walk.view(frame), walk.sightings(frame))
+        forecast = forecasts(seen, None)
+        column |= {int(i): int(c) for i, c in zip(seen.ids, seen.head_index, strict=True) if c >= 0}
+        if frame % every == 0 and len(seen):
+            rows = {column[int(i)]: r for r, i in reversed(list(enumerate(seen.ids)))}
+            found.add(walk, frame, forecast, rows, forecasts.quantile(seen))
+
+
+def scene_scores(
+    scene: str,
+    model: Model,
+    noises: Sequence[float],
+    per_scene: int,
+    seed: int,
+    odometry: bool,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Scores:
+    """`per_scene` pedestrians of `scene` wear the camera at each noise level; `odometry`: the camera knows its way."""
+    found = WalkScores()
+    recordings = read_split(scene, "test")
+    share = -(-per_scene // len(recordings))
+    for number, noise in enumerate(noises):
+        how = replace(Wearing(), noise_m=noise, odometry=odometry)
+        random = np.random.default_rng(seed + number)
+        for recording in recordings:
+            positions = dense(recording, how.rate)
+            for person in wearers(recording, share):
+                one = walk(recording, positions, person, how, random)
+                run(replace(one, name=f"{one.name} {noise}"), model, found)
+        progress(number + 1, len(noises))
+    return found.scores()

@@ -1,0 +1,81 @@
+"""How wide the tube round the most likely path must be, so that it holds the whole path at a nominal level.
+
+Split conformal prediction on scores: a person's score is the largest error of the most likely mode over the horizon,
+each step measured against its own scale. The quantile of the scores, times the scale, is the radius. Joint over m
+people, the score is the largest of theirs (the idea of Batch Predictive Inference), so there is one quantile for every
+number of people in view. Scores were taken where the network meets its inputs: recordings from above, tracks
+relative to a moving camera, tracks of people's own motion.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headway.errors import ModelError
+from headway.runtime.engine import Model
+from headway.runtime.manifest import verified_path
+
+Array = NDArray[np.floating]
+
+RECORDED, RELATIVE, OWN = "recorded", "relative", "own"
+CONDITIONS = (RECORDED, RELATIVE, OWN)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """floor_m (T,); levels (L,); people (G,) group sizes; scores: condition -> (G, L) quantiles."""
+
+    floor_m: Array
+    levels: Array
+    people: Array
+    scores: Mapping[str, Array]
+
+    @classmethod
+    def read(cls, model: Model) -> Calibration:
+        """Reads the calibration file that the manifest names; ModelError where it is missing or malformed."""
+        return cls.parse(verified_path(model.folder, model.manifest, "calibration"))
+
+    @classmethod
+    def parse(cls, path: Path) -> Calibration:
+        """Reads one calibration file; ModelError where it is malformed. A plain list of scores serves everywhere."""
+        try:
+            raw: Any = json.loads(path.read_text(encoding="utf-8"))
+            floor, levels = (np.array(raw[key], float) for key in ("floor_m", "levels"))
+            people = np.array(raw.get("people", [1]), float)
+            tables = raw["scores"] if isinstance(raw["scores"], dict) else {key: [raw["scores"]] for key in CONDITIONS}
+            scores = {name: np.array(tables[name], float) for name in CONDITIONS}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"{path} is no calibration: {type(error).__name__}: {error}") from error
+        shape = (len(people), len(levels))
+        lists = (floor, levels, people)
+        good = all(a.ndim == 1 and len(a) and np.isfinite(a).all() for a in lists)
+        if not good or not all(s.shape == shape and np.isfinite(s).all() for s in scores.values()):
+            raise ModelError(f"{path} is no calibration: floor_m, levels, people and scores must be numbers that fit")
+        return cls(floor, levels, people, scores)
+
+    def quantile(self, nominal: float, people: int = 1, condition: str = RECORDED) -> float:
+        """The score that holds with probability `nominal` for `people` at once."""
+        table = self.scores[condition]
+        by_size = [np.interp(nominal, self.levels, row) for row in table]
+        return float(np.interp(np.log(max(people, 1)), np.log(self.people), by_size))
+
+    def scale(self, modes: Array, probability: Array, doubt: Array | float = 0.0) -> Array:
+        """modes (n, K, T, 2), probability (n, K), doubt (n, T) m², variance of the track -> (n, T) metres: what an
+        error is measured against."""
+        return np.asarray(np.sqrt((self.floor_m + spread(modes, probability)) ** 2 + doubt))
+
+
+def spread(modes: Array, probability: Array) -> Array:
+    """(n, K, T, 2), (n, K) -> (n, T) root mean square distance of the modes from the most likely one."""
+    if not len(modes):
+        return np.zeros((0, modes.shape[2]))
+    best = np.take_along_axis(modes, probability.argmax(axis=1)[:, None, None, None], axis=1)
+    away = ((modes - best) ** 2).sum(axis=-1)
+    return np.asarray(np.sqrt((probability[:, :, None] * away).sum(axis=1)))
