@@ -85,7 +85,8 @@ def _message_maker(store: Typestore, msgtype: str) -> Maker:
         fields = fields or {}
         if not names >= fields.keys():
             raise KeyError(f"{msgtype} has no field {', '.join(sorted(fields.keys() - names))}")
-        return cls(**{name: part(fields.get(name)) for name, part in parts})
+        get = fields.get
+        return cls(*[part(get(name)) for name, part in parts])
 
     return make
 

@@ -10,20 +10,29 @@ from headway.geometry import Array
 
 def iou_matrix(a: Array, b: Array) -> Array:
     """(N, 4) and (M, 4) xyxy -> (N, M) intersection over union; 0 where either box is empty."""
-    a, b = np.asarray(a, float), np.asarray(b, float)
-    corner = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
-    inner = np.maximum(corner, 0.0).prod(-1)
-    area_a, area_b = (np.maximum(x[:, 2:] - x[:, :2], 0.0).prod(-1) for x in (a, b))
-    union = area_a[:, None] + area_b[None] - inner
+    inner, union = _inner_and_union(np.asarray(a, float), np.asarray(b, float))
     return np.where(union > 0, inner / np.where(union > 0, union, 1.0), 0.0)
 
 
 def suppress(boxes: Array, iou_threshold: float) -> NDArray[np.int64]:
     """Rows to keep, in order. boxes (N, 4) xyxy must be sorted by falling score: of two that overlap by more than
     `iou_threshold` the earlier one stays."""
-    overlaps = iou_matrix(boxes, boxes) > iou_threshold
-    alive = np.ones(len(overlaps), bool)
-    for row in range(len(overlaps)):
+    boxes = np.asarray(boxes, float)
+    inner, union = _inner_and_union(boxes, boxes)
+    overlaps = inner > iou_threshold * union
+    alive = np.ones(len(boxes), bool)
+    for row in range(len(boxes)):
         if alive[row]:
             alive[row + 1 :] &= ~overlaps[row, row + 1 :]
     return np.flatnonzero(alive)
+
+
+def _inner_and_union(a: Array, b: Array) -> tuple[Array, Array]:
+    """Areas (N, M). Axis by axis: a last axis of two costs numpy ten times what it computes."""
+    ax0, ay0, ax1, ay1 = a.T[:, :, None]
+    bx0, by0, bx1, by1 = b.T[:, None, :]
+    width, height = np.minimum(ax1, bx1) - np.maximum(ax0, bx0), np.minimum(ay1, by1) - np.maximum(ay0, by0)
+    inner = np.maximum(width, 0.0) * np.maximum(height, 0.0)
+    area_a = np.maximum(ax1 - ax0, 0.0) * np.maximum(ay1 - ay0, 0.0)
+    area_b = np.maximum(bx1 - bx0, 0.0) * np.maximum(by1 - by0, 0.0)
+    return inner, area_a + area_b - inner
