@@ -8,6 +8,7 @@ that called for them, so that they do not flicker. What of this is told aloud is
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,7 +105,7 @@ class RiskStage:
         meets = time <= c.horizon_s and bool(contacts.reachable[i])
         if tracks.head_index[i] >= 0 or identity not in self._seen_ns:
             self._seen_ns[identity] = now
-        touching = float(np.linalg.norm(tracks.position[i, :2])) < c.wearer_radius_m
+        touching = math.hypot(*tracks.position[i, :2].tolist()) < c.wearer_radius_m
         held = Held(called_ns=now)
         if age < c.min_age_s and not touching:
             # Not remembered: what a velocity not yet known says must not be held over into the time when it is.
@@ -129,8 +130,8 @@ class RiskStage:
 
 def direction_word(tracks: Tracks, i: int) -> str:
     """left, ahead, right or behind: where person `i` is now, seen from the camera."""
-    bearing = np.arctan2(tracks.position[i, 1], tracks.position[i, 0]) - tracks.heading_rad
-    degrees = np.degrees(np.arctan2(np.sin(bearing), np.cos(bearing)))
+    x, y = tracks.position[i, :2].tolist()
+    degrees = math.degrees(math.remainder(math.atan2(y, x) - tracks.heading_rad, math.tau))
     if abs(degrees) <= _AHEAD_DEG:
         return "ahead"
     if abs(degrees) > _BESIDE_DEG:
