@@ -12,6 +12,7 @@ from headway.paths import sample_dir
 from headway.report.build import output_folder, report_graph
 from headway.runtime.engine import model_folder
 from headway.runtime.manifest import read_manifest, verified_path
+from headway.runtime.signature import trusted_key
 
 SAMPLE = "street-vehicle.mcap"
 MODELS = ("head-pose", "trajectory", "driving")
@@ -36,7 +37,7 @@ def run_demo(
         raise UsageError(f"{bag} does not exist: name a bag with --bag, or make one with `headway render scene`")
     for name in MODELS:  # before anything is started: an error about a model is clearer here than in a node's log
         folder = model_folder(name)
-        verified_path(folder, read_manifest(folder), "onnx")
+        verified_path(folder, read_manifest(folder, trusted_key()), "onnx")
     performance = run_graph(bag, output_folder(out), composed=composed, progress=playing)
     content = report_graph(bag, performance, out, command, "demo through the ROS 2 graph", drawing)
     lost = {task: n for task in performance.tasks if (n := performance.unexplained(task)) > 0}

@@ -148,6 +148,7 @@ def _shared_memory() -> Iterator[Finding]:
 def _models() -> Iterator[Finding]:
     from headway.runtime.engine import installed_models, model_folder
     from headway.runtime.manifest import read_manifest, verified_path
+    from headway.runtime.signature import trusted_key
 
     cure = "git checkout -- models/weights   (or install headway again)"
     names = installed_models()
@@ -156,7 +157,7 @@ def _models() -> Iterator[Finding]:
             yield Finding(f"model {name}", MISSING, "not installed", cure)
             continue
         try:
-            manifest = read_manifest(model_folder(name))
+            manifest = read_manifest(model_folder(name), trusted_key())
             for key in manifest.files:
                 verified_path(model_folder(name), manifest, key)
             yield Finding(f"model {name}", OK, f"{manifest.task}, SHA-256 {manifest.hash[:12]}")

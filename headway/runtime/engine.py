@@ -12,6 +12,7 @@ import numpy as np
 from headway.errors import AbandonedError, EngineError, ModelError, UsageError
 from headway.paths import weights_dir
 from headway.runtime.manifest import Manifest, TensorSpec, read_manifest
+from headway.runtime.signature import trusted_key
 
 ENGINES = (
     "onnxruntime",
@@ -98,13 +99,13 @@ def open_model(name: str, task: str, engine: str = "onnxruntime", threads: int =
     """Opens an installed model by name, or a model folder by path; verifies hashes, loads and warms the engine.
 
     The engine can be restarted (headway.runtime.restart). Raises ModelError (folder, hash, task), EngineError (the
-    engine refuses the file or finds no device), UsageError (unknown engine), MissingDependencyError (the engine's
-    library is not installed). Only "auto" falls back.
+    engine refuses the file or finds no device), UsageError (unknown engine, a trusted key that is none),
+    MissingDependencyError (the engine's library is not installed). Only "auto" falls back.
     """
     if engine not in ENGINES:
         raise UsageError(f"engine '{engine}' is none of {', '.join(ENGINES)}")
     folder = model_folder(name)
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder, trusted_key())
     if manifest.task != task:
         raise ModelError(f"model '{name}' is for task '{manifest.task}', not '{task}'")
     from headway.runtime import providers

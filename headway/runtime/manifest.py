@@ -7,16 +7,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from headway.errors import ModelError
+from headway.runtime import signature
 
 SCHEMA = 1
 FILE_NAME = "manifest.json"
+SIZE_LIMIT = 4 << 20  # bytes; the largest shipped one has a few kB
 TASKS = ("head-pose", "trajectory", "driving")
+DTYPES = ("float32", "float16", "float64", "uint8", "int8", "int32", "int64", "bool")
+ELEMENT_LIMIT = 1 << 28  # numbers in one tensor
+KINDS: dict[str, type] = {
+    **dict.fromkeys(("name", "exporter", "data_licence"), str),
+    **dict.fromkeys(("config", "training", "evaluation"), Mapping),
+    "parameters": int,
+}
 
 
 @dataclass(frozen=True)
@@ -82,19 +92,49 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Reads and checks the form of `folder`/manifest.json; does not look at the files it names."""
+def read_manifest(folder: Path, public_key: Path | None = None) -> Manifest:
+    """Reads and checks the form of `folder`/manifest.json; does not look at the files it names.
+
+    With `public_key` (PEM, Ed25519) the very bytes that are read must be signed by it, in `folder`/manifest.json.sig.
+    Raises ModelError, and UsageError for a key that is none.
+    """
     path = folder / FILE_NAME
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        content = _content(path)
+        if public_key is not None:
+            signature.check(content, signature_file(folder), public_key)
+        raw = json.loads(content)
     except FileNotFoundError:
         raise ModelError(f"{folder} is no model folder: {FILE_NAME} is missing") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, no JSON, a number of 5,000 digits
         raise ModelError(f"{path} cannot be read: {error}") from error
     try:
         return _parse(raw)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModelError(f"{path} is not a manifest of schema {SCHEMA}: {type(error).__name__}: {error}") from error
+
+
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(SIZE_LIMIT + 1)
+    if len(content) > SIZE_LIMIT:
+        raise ModelError(f"{path} is larger than {SIZE_LIMIT >> 20} MiB: it is no manifest")
+    return content
+
+
+def signature_file(folder: Path) -> Path:
+    """Where the signature of a model folder lies."""
+    return folder / (FILE_NAME + signature.SUFFIX)
+
+
+def sign_manifest(folder: Path, private_key: Path) -> Path:
+    """Signs `folder`/manifest.json, after every file that it names was found to match; returns the signature's path."""
+    manifest = read_manifest(folder)
+    for key in manifest.files:
+        verified_path(folder, manifest, key)
+    path = signature_file(folder)
+    path.write_bytes(signature.sign(_content(folder / FILE_NAME), private_key))
+    return path
 
 
 def _parse(raw: Mapping[str, Any]) -> Manifest:
@@ -105,11 +145,12 @@ def _parse(raw: Mapping[str, Any]) -> Manifest:
     files = {k: FileEntry(**v) for k, v in raw["files"].items()}
     for entry in files.values():
         # A manifest comes from outside: a path may not lead out of its folder.
-        if Path(entry.path).name != entry.path or entry.path in (".", ".."):
-            raise ValueError(f"file name '{entry.path}' is not a bare name")
+        if "\0" in entry.path or Path(entry.path).name != entry.path or entry.path in (".", ".."):
+            raise ValueError(f"file name {entry.path!r} is not a bare name")
+        _is(entry.sha256, str, "sha256")
     if "onnx" not in files:
         raise ValueError("files.onnx is missing")
-    return Manifest(
+    manifest = Manifest(
         **{
             **raw,
             "files": files,
@@ -117,11 +158,31 @@ def _parse(raw: Mapping[str, Any]) -> Manifest:
             "outputs": {k: _tensor(v) for k, v in raw["outputs"].items()},
         }
     )
+    for name, kind in KINDS.items():
+        _is(getattr(manifest, name), kind, name)
+    return manifest
+
+
+def _is(value: Any, kind: type, name: str) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} = {str(value)[:80]!r}: {kind.__name__.lower()} is wanted")
 
 
 def _tensor(raw: Mapping[str, Any]) -> TensorSpec:
     columns = {k: (int(a), int(b)) for k, (a, b) in raw.get("columns", {}).items()}
-    return TensorSpec(**{**raw, "shape": tuple(int(n) for n in raw["shape"]), "columns": columns})
+    spec = TensorSpec(**{**raw, "shape": tuple(int(n) for n in raw["shape"]), "columns": columns})
+    if spec.dtype not in DTYPES:
+        raise ValueError(f"dtype {spec.dtype!r} is none of {', '.join(DTYPES)}")
+    # Memory is taken by these numbers before the engine has seen them.
+    if min(spec.shape, default=0) < 0 or len(spec.shape) > 8 or math.prod(spec.shape) > ELEMENT_LIMIT:
+        raise ValueError(f"shape {list(spec.shape)[:8]} has a negative length, or more than {ELEMENT_LIMIT:,} numbers")
+    if any(not 0 <= first <= last for first, last in columns.values()):
+        raise ValueError("a column ends before it begins")
+    for name in ("layout", "color"):
+        _is(getattr(spec, name), str, name)
+    if isinstance(spec.scale, bool) or not isinstance(spec.scale, (int, float)) or not math.isfinite(spec.scale):
+        raise ValueError(f"scale = {str(spec.scale)[:80]}: a finite number is wanted")
+    return spec
 
 
 def verified_path(folder: Path, manifest: Manifest, key: str) -> Path:
@@ -130,6 +191,8 @@ def verified_path(folder: Path, manifest: Manifest, key: str) -> Path:
     if entry is None:
         raise ModelError(f"model '{manifest.name}' has no file '{key}' in {folder / FILE_NAME}")
     path = folder / entry.path
+    if path.resolve().parent != folder.resolve():
+        raise ModelError(f"{path} is a link out of its model folder: put the file itself there")
     if not path.is_file():
         raise ModelError(f"{path} is missing though {FILE_NAME} names it: install the model again")
     found = sha256(path)

@@ -90,3 +90,48 @@ def test_any_damaged_manifest_ends_in_a_model_error_or_in_a_manifest(tmp_path_fa
     except ModelError:
         return
     assert isinstance(manifest.files["onnx"], FileEntry)
+
+
+def test_a_link_out_of_the_folder_is_refused_whatever_it_holds(folder, tmp_path_factory):
+    (outside := tmp_path_factory.mktemp("outside") / "m.onnx").write_bytes(b"network")
+    (folder / "m.onnx").unlink()
+    (folder / "m.onnx").symlink_to(outside)
+    with pytest.raises(ModelError, match="link out of its model folder"):
+        verified_path(folder, read_manifest(folder), "onnx")
+
+
+def test_a_folder_that_is_itself_reached_by_a_link_is_a_model_folder(folder, tmp_path_factory):
+    link = tmp_path_factory.mktemp("linked") / "model"
+    link.symlink_to(folder)
+    assert verified_path(link, read_manifest(link), "onnx").is_file()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("dtype", "object"),
+        ("dtype", ["f4"]),
+        ("shape", [1 << 20, 1 << 20]),
+        ("shape", [-1, 8]),
+        ("shape", 7),
+        ("shape", [float("inf")]),
+        ("scale", float("nan")),
+        ("scale", "1"),
+        ("layout", 3),
+        ("columns", {"box": [4, 0]}),
+        ("columns", {"box": [0]}),
+    ],
+)
+def test_a_tensor_that_could_not_be_is_refused_before_memory_is_taken(folder, field, value):
+    raw = json.loads((folder / "manifest.json").read_text())
+    raw["inputs"]["image"][field] = value
+    (folder / "manifest.json").write_text(json.dumps(raw))
+    with pytest.raises(ModelError, match="not a manifest"):
+        read_manifest(folder)
+
+
+def test_a_file_of_any_size_or_depth_is_refused_in_one_line(folder):
+    for text in ("[" * 100_000, "9" * 10_000, " " * (5 << 20), "\ud800", '{"schema": 1', "[]", "null", ""):
+        (folder / "manifest.json").write_bytes(text.encode("utf-8", "surrogatepass"))
+        with pytest.raises(ModelError, match="manifest"):
+            read_manifest(folder)
