@@ -26,6 +26,7 @@ from headway.stages.heads import HeadConfig, HeadStage
 from headway.stages.heads_up import HeadsUpStage
 from headway.stages.lift import lift
 from headway.stages.monitor import ImageMonitor
+from headway.stages.poses import with_track_poses
 from headway.stages.risk import RiskConfig, RiskStage
 from headway.stages.tracks import TrackConfig, TrackStage, camera_axes, usable_camera
 from headway.types import DriveCommand, FloatArray, Forecast, Frame, Heads, Risks, Steering, Trace, Tracks, View
@@ -245,6 +246,7 @@ class Pipeline:
                 if heads is None:
                     raise FrameError(f"no heads: {reasons.get(HEAD_POSE, 'the head pose task is absent')}")
                 motion = self.trajectory.step(frame, heads, trace)
+                heads = with_track_poses(heads, motion.tracks, camera_axes(frame))
         if self.driving:
             risks = motion.risks if motion else None
             with _reason(reasons, DRIVING):

@@ -103,6 +103,9 @@ class Tracks:
     The history is people's own motion, shifted so that the camera is at the origin now, where `ego_velocity` (2,) m/s
     in semi-local axes is known; where that is None it is motion relative to the camera. heading_rad: where the camera
     looks on the ground, + to the left of semi-local x. left_out: people beyond the number that is reported.
+
+    head_rotation (N, 3, 3) head to semi-local axes, head_sigma_deg (N,) and attention (N,) are the heads' poses
+    smoothed over time, NaN for a person whose head was not seen yet; None where nothing smooths them.
     """
 
     stamp_ns: int
@@ -119,6 +122,9 @@ class Tracks:
     ego_velocity: FloatArray | None = None
     heading_rad: float = 0.0
     left_out: int = 0
+    head_rotation: FloatArray | None = None
+    head_sigma_deg: FloatArray | None = None
+    attention: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -114,15 +114,20 @@ def model_threshold(model: Model) -> float:
 
 
 def attention_probability(rotation: Array, sigma_deg: Array) -> Array:
-    """Probability (N,) that each head looks at the camera, from ray-relative rotations (N, 3, 3) and sigma_deg (N,).
+    """Probability (N,) that each head looks at the camera, from ray-relative rotations (N, 3, 3) and sigma_deg (N,)."""
+    return looking_probability(np.degrees(np.arccos(np.asarray(rotation, float)[:, 2, 2].clip(-1.0, 1.0))), sigma_deg)
 
-    The gaze is an angle a = acos(R[2, 2]) off the direction to the lens. Of the rotation error's three components,
-    each normal with s = sigma_deg · sqrt(π/8), two turn the gaze: so its true offset is a Rice variable and
-    P(offset < 15°) = F(15² / s²), F the noncentral chi-square law of 2 degrees of freedom with noncentrality a² / s².
+
+def looking_probability(angle_deg: Array, sigma_deg: Array) -> Array:
+    """Probability (N,) that a head whose gaze is `angle_deg` (N,) off the direction to the lens looks at the camera.
+
+    Of the rotation error's three components, each normal with s = sigma_deg · sqrt(π/8), two turn the gaze: so its true
+    offset is a Rice variable and P(offset < 15°) = F(15² / s²), F the noncentral chi-square law of 2 degrees of freedom
+    with noncentrality a² / s², a the angle.
     """
     from scipy.special import chndtr
 
-    angle = np.degrees(np.arccos(np.asarray(rotation, float)[:, 2, 2].clip(-1.0, 1.0)))
+    angle = np.asarray(angle_deg, float)
     s = np.maximum(np.asarray(sigma_deg, float), SMALLEST_SIGMA_DEG) * SIGMA_TO_AXIS
     probability = chndtr((ATTENTION_DEG / s) ** 2, 2.0, (angle / s) ** 2)
     # Far out in the tail the series gives up with NaN; there the answer is 0 or 1 to machine precision.

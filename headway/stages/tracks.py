@@ -20,6 +20,7 @@ from headway.geometry import OPTICAL_TO_BODY
 from headway.stages import kalman
 from headway.stages.associate import associate
 from headway.stages.lift import Sightings, lift
+from headway.stages.poses import PoseFilter
 from headway.stages.track_table import TrackTable
 from headway.types import Camera, Heads, Tracks, View
 
@@ -77,6 +78,7 @@ class TrackStage:
         self._ego: Array | None = None
         self._oriented: bool | None = None
         self._table = TrackTable.empty()
+        self._poses = PoseFilter()
 
     def __call__(self, view: View, heads: Heads) -> Tracks:
         """Tracks at the view's stamp. Raises FrameError where the stamp is not after the one before."""
@@ -86,7 +88,8 @@ class TrackStage:
             return self.follow(dataclasses.replace(view, unsure="; ".join(filter(None, (view.unsure, unsure)))), None)
         rotation = camera_axes(view)
         limits = (c.head_size_m, c.head_size_sigma, c.max_head_sigma_deg)
-        return self.follow(view, lift(heads, camera, rotation, view.depth, *limits) if len(heads) else None)
+        tracks = self.follow(view, lift(heads, camera, rotation, view.depth, *limits) if len(heads) else None)
+        return self._poses(tracks, heads, rotation)
 
     def follow(self, view: View, sightings: Sightings | None) -> Tracks:
         """The same from people already placed in space, semi-local axes; None: nobody was seen."""

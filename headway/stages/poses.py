@@ -1,0 +1,152 @@
+"""The pose of each followed head over time: a quaternion filter that weighs every sighting by its own sigma.
+
+The state of a track is one rotation (head to semi-local axes, so that a turning camera does not turn the heads) and the
+variance of its error per axis. Between two frames the variance grows as heads turn; a sighting pulls the rotation
+towards itself along the shortest arc, by the share that the two variances give. A share of a network's error stays from
+frame to frame (the same face, the same light): no number of sightings takes it away, so it is carried beside.
+
+A sighting that is impossible (a network that sees a face where the back of the head is) is not believed once; two that
+agree are: then the head has turned, and the filter starts there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from headway.geometry import Array, quaternion_from_rotation, rotation_from_quaternion
+from headway.stages.head_columns import SMALLEST_SIGMA_DEG
+from headway.stages.heads import SIGMA_TO_AXIS, looking_probability
+from headway.types import Heads, Tracks
+
+TURN_DEG = 20.0
+"""How far a head turns about each axis in a second, standard deviation: most heads are nearly still most of the time. A
+head that looks round at 150 degrees a second is followed 5 degrees behind at 15 Hz and sigma 10."""
+
+COMMON_SHARE = 0.5
+"""Share of a sighting's error variance that the next sighting of the same head repeats."""
+
+GATE = 16.27
+"""Squared Mahalanobis distance (3 degrees of freedom) beyond which a sighting is not believed: 0.1 % of right ones."""
+
+
+class PoseFilter:
+    """Adds head_rotation, head_sigma_deg and attention to tracks. Call once a frame, after the tracks."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, int] = {}
+        self._stamp_ns = 0
+        self._quaternion = np.zeros((0, 4))  # x, y, z, w
+        self._variance = np.zeros(0)  # rad^2 per axis, of what is independent from frame to frame
+        self._common = np.zeros(0)  # rad^2 per axis, of what is not
+        self._doubted = np.zeros((0, 4))  # the sighting that was not believed; NaN: none
+
+    def __call__(self, tracks: Tracks, heads: Heads, axes: Array) -> Tracks:
+        """Tracks with poses. axes: (3, 3) camera optical frame -> semi-local axes, of this frame.
+
+        head_rotation is NaN for a track of which no head has been seen yet.
+        """
+        self._carry(tracks)
+        index = np.asarray(tracks.head_index)
+        seen = np.flatnonzero((index >= 0) & (index < len(heads)))
+        if len(seen):
+            picked = index[seen]
+            sighting = quaternion_from_rotation(np.asarray(axes, float) @ np.asarray(heads.rotation, float)[picked])
+            sigma = np.radians(np.asarray(heads.sigma_deg, float)[picked]) * SIGMA_TO_AXIS
+            self._take_in(seen, sighting, sigma**2)
+        return self._report(tracks)
+
+    def _carry(self, tracks: Tracks) -> None:
+        """Sorts the state into the order of `tracks`; lets it age."""
+        old = [self._rows.get(i, -1) for i in tracks.ids.tolist()]
+        rows = np.array(old, int)
+        known = rows >= 0
+        kept = rows[known]
+        n, age_s = len(rows), max(tracks.stamp_ns - self._stamp_ns, 0) * 1e-9
+        before = (self._quaternion, self._variance, self._common, self._doubted)
+        self._quaternion, self._variance = np.full((n, 4), np.nan), np.full(n, np.nan)
+        self._common, self._doubted = np.full(n, np.nan), np.full((n, 4), np.nan)
+        for new, was in zip((self._quaternion, self._variance, self._common, self._doubted), before, strict=True):
+            new[known] = was[kept]
+        self._variance += np.radians(TURN_DEG) ** 2 * age_s
+        self._rows = {i: row for row, i in enumerate(tracks.ids.tolist())}
+        self._stamp_ns = tracks.stamp_ns
+
+    def _take_in(self, rows: np.ndarray, sighting: Array, variance: Array) -> None:
+        noise, common = (1.0 - COMMON_SHARE) * variance, COMMON_SHARE * variance
+        prior = self._variance[rows]
+        off = rotation_vector(multiply(conjugate(self._quaternion[rows]), sighting))
+        fresh = np.isnan(prior)
+        with np.errstate(invalid="ignore"):
+            far = (off**2).sum(1) > GATE * (prior + noise)
+            again = rotation_vector(multiply(conjugate(self._doubted[rows]), sighting))
+            agrees = (again**2).sum(1) <= GATE * (2 * noise)
+        restart = fresh | (far & agrees)
+        believed = ~far & ~fresh
+        gain = np.where(believed, prior / (prior + noise), 0.0)
+        step = quaternion_of(np.where(believed[:, None], gain[:, None] * off, 0.0))
+        moved = multiply(np.where(fresh[:, None], sighting, self._quaternion[rows]), step)
+        self._quaternion[rows] = np.where(restart[:, None], sighting, moved)
+        self._variance[rows] = np.where(restart, noise, (1.0 - gain) * np.where(fresh, noise, prior))
+        held = np.where(fresh, common, self._common[rows])
+        self._common[rows] = np.where(restart, common, held + gain * (common - held))
+        self._doubted[rows] = np.where((far & ~restart)[:, None], sighting, np.nan)
+
+    def _report(self, tracks: Tracks) -> Tracks:
+        rotation = np.full((len(tracks), 3, 3), np.nan)
+        sigma_deg, attention = np.full(len(tracks), np.nan), np.full(len(tracks), np.nan)
+        known = np.flatnonzero(np.isfinite(self._variance))
+        if len(known):
+            rotation[known] = rotation_from_quaternion(self._quaternion[known])
+            spread = np.sqrt(self._variance[known] + self._common[known]) / SIGMA_TO_AXIS
+            sigma_deg[known] = np.degrees(spread).clip(SMALLEST_SIGMA_DEG, 180.0)
+            to_lens = -np.asarray(tracks.position, float)[known]
+            to_lens /= np.maximum(np.linalg.norm(to_lens, axis=1, keepdims=True), 1e-9)
+            cosine = (-rotation[known][:, :, 2] * to_lens).sum(1)
+            angle_deg = np.degrees(np.arccos(cosine.clip(-1.0, 1.0)))
+            attention[known] = looking_probability(angle_deg, sigma_deg[known])
+        return replace(tracks, head_rotation=rotation, head_sigma_deg=sigma_deg, attention=attention)
+
+
+def with_track_poses(heads: Heads, tracks: Tracks, axes: Array) -> Heads:
+    """Heads whose rotation, sigma and attention are those of their tracks, where they have one. axes: (3, 3) camera
+    optical frame -> semi-local axes, of this frame."""
+    if tracks.head_rotation is None or tracks.head_sigma_deg is None or tracks.attention is None:
+        return heads
+    index = np.asarray(tracks.head_index)
+    rows = np.flatnonzero((index >= 0) & (index < len(heads)) & np.isfinite(tracks.head_sigma_deg))
+    if not len(rows):
+        return heads
+    rotation, sigma, attention = heads.rotation.copy(), heads.sigma_deg.copy(), heads.attention.copy()
+    rotation[index[rows]] = np.asarray(axes, float).T @ tracks.head_rotation[rows]
+    sigma[index[rows]] = tracks.head_sigma_deg[rows]
+    attention[index[rows]] = tracks.attention[rows]
+    return replace(heads, rotation=rotation, sigma_deg=sigma, attention=attention)
+
+
+def multiply(a: Array, b: Array) -> Array:
+    """Product of quaternions (..., 4) x, y, z, w: the rotation b, then a."""
+    av, aw, bv, bw = a[..., :3], a[..., 3:], b[..., :3], b[..., 3:]
+    vector = aw * bv + bw * av + np.cross(av, bv)
+    return np.concatenate([vector, aw * bw - (av * bv).sum(-1, keepdims=True)], axis=-1)
+
+
+def conjugate(q: Array) -> Array:
+    """The inverse of unit quaternions (..., 4)."""
+    return q * np.array([-1.0, -1.0, -1.0, 1.0])
+
+
+def rotation_vector(q: Array) -> Array:
+    """(..., 4) unit quaternions -> (..., 3) axis times angle in radians, the shorter way round."""
+    sine = np.linalg.norm(q[..., :3], axis=-1, keepdims=True)
+    angle = 2.0 * np.arctan2(sine, np.abs(q[..., 3:]))
+    scale = np.where(sine > 1e-12, angle / np.maximum(sine, 1e-300), 2.0)
+    return np.where(q[..., 3:] < 0, -scale, scale) * q[..., :3]
+
+
+def quaternion_of(vector: Array) -> Array:
+    """(..., 3) axis times angle in radians -> (..., 4) unit quaternions."""
+    angle = np.linalg.norm(vector, axis=-1, keepdims=True)
+    half = 0.5 * angle
+    return np.concatenate([0.5 * np.sinc(half / np.pi) * vector, np.cos(half)], axis=-1)
