@@ -72,7 +72,7 @@ def convert_video(
     timed, duration_s = (_folder if source.is_dir() else _video)(source, rate_hz, result)
     result.notes.append(f"{hfov_deg:g}° horizontal field of view assumed: distances scale with it (--hfov)")
     time_s = 0.0
-    with _writing(bag, overwrite) as writer:
+    with writing(bag, overwrite) as writer:
         for time_s, picture in timed:
             stamp_ns = START_NS + round(time_s * 1e9)
             _write_picture(writer, picture, stamp_ns)
@@ -161,7 +161,7 @@ def convert_tub(
     records = tub_records(source)
     result = Converted(notes=[f"{rate_hz:g} images a second assumed: the catalog's stamps are no frame times (--rate)"])
     result.notes.append("no camera_info: a tub has no calibration")
-    with _writing(bag, overwrite) as writer:
+    with writing(bag, overwrite) as writer:
         for record in records[:limit]:
             name = Path(str(record.get("cam/image_array", ""))).name
             picture = read_picture(source / "images" / name) if name else None
@@ -249,7 +249,7 @@ def _person(angle: float, throttle: float, stamp_ns: int) -> dict[str, Any]:
     }
 
 
-class _writing(BagWriter):
+class writing(BagWriter):
     """A writer whose bag appears under its name only when `finish` was called: no half bag is left behind."""
 
     def __init__(self, bag: Path, overwrite: bool) -> None:
@@ -259,11 +259,17 @@ class _writing(BagWriter):
         self._part = self._bag.with_name(f".{self._bag.stem}.part.mcap")
         super().__init__(self._part)
 
+    @property
+    def path_when_finished(self) -> Path:
+        """The bag's own name."""
+        return self._bag
+
     def finish(self) -> None:
+        """Gives the bag its name."""
         self.close()
         self._part.replace(self._bag)
 
-    def __enter__(self) -> _writing:
+    def __enter__(self) -> writing:
         return self
 
     def __exit__(self, *args: Any) -> None:

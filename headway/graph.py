@@ -102,27 +102,38 @@ def run_graph(
     files = {node: (parameter_files or {}).get(node) or parameter_file(node) for node in nodes}
     hosts = _hosts(files["headway"]) if composed else {task: task for task in TASKS}
     plan = _plan(bag, out, topics, kinds, hosts, rate)
+    performance = Performance(out / OUTPUT, topics)
+    arguments = {node: node_arguments(node, topics, kinds, files[node]) for node in nodes}
+    perform(plan, arguments, logs, performance, lambda done: progress(done, total if total >= 0 else None))
+    return performance
+
+
+def perform(
+    plan: Mapping[str, Any],
+    arguments: Mapping[str, list[str]],
+    logs: Path,
+    performance: Performance,
+    progress: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Starts a process for each node of `arguments` and one that conducts them by `plan`; fills in `performance`."""
     (logs / "plan.json").write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
     (logs / "result.json").unlink(missing_ok=True)
-    performance = Performance(out / OUTPUT, topics)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_terminable())
-        env = child_environment(stack.enter_context(own_domain()), len(nodes) + 1)
+        env = child_environment(stack.enter_context(own_domain()), len(arguments) + 1)
         env["ROS_LOG_DIR"] = str((logs / "ros").resolve())
         processes = {}
-        for node in nodes:
-            arguments = node_arguments(node, topics, kinds, files[node])
-            command = [sys.executable, "-m", f"headway.nodes.{node}", *arguments]
+        for node, given in arguments.items():
+            command = [sys.executable, "-m", f"headway.nodes.{node}", *given]
             processes[node] = stack.enter_context(_process(command, env, logs / f"{node}.log", performance.problems))
         command = [sys.executable, "-m", "headway.nodes.conductor", str(logs / "plan.json")]
         conductor = stack.enter_context(
             _process(command, env, logs / "conductor.log", performance.problems, piped=True)
         )
-        _follow(conductor, processes, logs, lambda done: progress(done, total if total >= 0 else None))
+        _follow(conductor, processes, logs, progress)
     result = json.loads((logs / "result.json").read_text(encoding="utf-8"))
     performance.frames, performance.loss = result["frames"], result["loss"]
     performance.tasks, performance.diagnostics = result["tasks"], result["diagnostics"]
-    return performance
 
 
 def node_arguments(node: str, topics: InputTopics, kinds: Mapping[str, str], file: Path) -> list[str]:

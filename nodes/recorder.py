@@ -44,7 +44,8 @@ class Recorder:
         self._frames = 0
         self.accounts = {task: Account() for task in answers}
         # Tasks in a process of their own that live on the answers of head_pose instead of on images.
-        self._chained = {t for t in answers if t == "trajectory" and not _same_node(answers, t, "head_pose")}
+        chained = "head_pose" in answers and not _same_node(answers, "trajectory", "head_pose")
+        self._chained = {t for t in answers if t == "trajectory" and chained}
         self.diagnostics: dict[str, dict[str, str]] = {}
         tasks = {topic: task for task, topic in answers.items()}
         for topic, kind in topics.items():

@@ -49,17 +49,31 @@ def tub(
     _report(result, bag)
 
 
+def kitti(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="A label file, kitti_tracking/label/NNNN.txt.")],
+    bag: Bag,
+    limit: Limit = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """A sequence of kitti_tracking (labels and motion, no images) to a bag of heads with its parameter file."""
+    from headway.convert_kitti import convert_kitti
+
+    with _bar(source) as progress:
+        result = convert_kitti(source, bag, limit, overwrite, progress)
+    _report(result, bag, "frames of heads")
+
+
 def _bar(source: Path) -> Any:
     from headway.report.progress import bar
 
     return bar(f"converting {source.name}")
 
 
-def _report(result: Converted, bag: Path) -> None:
+def _report(result: Converted, bag: Path, what: str = "images") -> None:
     from rich.console import Console
 
     console = Console(soft_wrap=True)
-    console.print(f"{result.images} images -> {bag}", highlight=False)
+    console.print(f"{result.images} {what} -> {bag}", highlight=False)
     for note in result.notes:
         console.print(f"note: {note}", highlight=False)
     if result.lost:

@@ -48,7 +48,11 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "convert": (
         "Recorded material to a rosbag2 bag.",
-        {"video": "headway.cli.convert:video", "tub": "headway.cli.convert:tub"},
+        {
+            "video": "headway.cli.convert:video",
+            "tub": "headway.cli.convert:tub",
+            "kitti": "headway.cli.convert:kitti",
+        },
     ),
 }
 
