@@ -36,7 +36,7 @@ class OpenVinoEngine:
         try:
             self._compiled: Any = core.compile_model(core.read_model(io.BytesIO(path.read_bytes())), "CPU", settings)
         except Exception as error:  # OpenVINO raises RuntimeError and its own types for every cause
-            raise EngineError(f"OpenVINO {openvino.__version__} refuses {path}: {_first_line(error)}") from error
+            raise EngineError(f"OpenVINO {openvino.__version__} refuses {path}: {_cause(error)}") from error
         self._request: Any = self._compiled.create_infer_request()
         self._outputs = [(output.get_any_name(), output) for output in self._compiled.outputs]
 
@@ -46,13 +46,15 @@ class OpenVinoEngine:
             self._request.infer(dict(feeds), share_inputs=True, share_outputs=True)
             return {name: self._request.get_tensor(output).data for name, output in self._outputs}
         except Exception as error:
-            raise EngineError(f"OpenVINO failed: {_first_line(error)}") from error
+            raise EngineError(f"OpenVINO failed: {_cause(error)}") from error
 
     def close(self) -> None:
         """Frees the compiled network."""
         del self._request, self._compiled
 
 
-def _first_line(error: Exception) -> str:
+def _cause(error: Exception) -> str:
+    """The line of OpenVINO's report that says what is wrong: reasons are listed with "-- ", else it is the last."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    listed = [line[3:] for line in lines if line.startswith("-- ")]
+    return listed[0] if listed else lines[-1] if lines else type(error).__name__

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from headway.errors import EngineError, MissingDependencyError, ModelError
 from headway.runtime.engine import AUTO, Engine, graph_key
+from headway.runtime.external import external_tensors
 from headway.runtime.manifest import Manifest, verified_path
 
 log = logging.getLogger("headway.engine")
@@ -42,13 +43,16 @@ def _onnxruntime(provider: str) -> Opener:
     def opener(folder: Path, manifest: Manifest, threads: int) -> Engine:
         from headway.runtime.onnx import OnnxEngine
 
-        return OnnxEngine(verified_path(folder, manifest, "onnx"), threads, provider)
+        return OnnxEngine(_graph(folder, manifest, "onnxruntime"), threads, provider)
 
     return opener
 
 
 def _graph(folder: Path, manifest: Manifest, engine: str) -> Path:
-    """The verified graph for `engine`; raises ModelError naming the command that makes it where the model has none."""
+    """The graph for `engine`, hash verified and everything in this one file.
+
+    Raises ModelError; where the model has no such graph it names the command that makes it.
+    """
     key = graph_key(engine)
     if key not in manifest.files:
         precision = key.rpartition("_")[2]
@@ -56,7 +60,17 @@ def _graph(folder: Path, manifest: Manifest, engine: str) -> Path:
             f"model '{manifest.name}' has no {precision} graph: "
             f"headway export {manifest.name} --to onnx --precision {precision} --out DIR"
         )
-    return verified_path(folder, manifest, key)
+    path = verified_path(folder, manifest, key)
+    try:
+        outside = external_tensors(path.read_bytes())
+    except ValueError as error:
+        raise EngineError(f"{path} is no ONNX file: {error}") from error
+    if outside:
+        raise ModelError(
+            f"{path} keeps {len(outside)} tensors in other files ('{outside[0]}'), which its manifest's hash does not "
+            "cover: export the model into one file"
+        )
+    return path
 
 
 def _openvino(precision: str) -> Opener:
