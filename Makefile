@@ -5,12 +5,13 @@ export VENV
 INPUTS := setup.cfg pyproject.toml $(wildcard tools/*.sh headway_msgs/msg/*.msg) headway_msgs/CMakeLists.txt headway_msgs/package.xml
 RUN := set -u; . tools/ros_setup.sh;
 
-.PHONY: demo test lint tables clean help
+.PHONY: demo test lint tables soak clean help
 
 help:
 	@echo "make demo    the three nodes on the bundled recording; results in out/demo"
 	@echo "make test    every test, with lint and types"
 	@echo "make lint    ruff, mypy and the import contract alone"
+	@echo "make soak    the live graph for SECONDS (600), lifecycle cycles, SIGTERMs, frames at 720p; results in out"
 	@echo "make tables  write the generated tables of README.md anew"
 	@echo "make clean   remove .venv, out and caches"
 
@@ -35,6 +36,12 @@ lint: $(VENV)/.test-ready
 
 tables: $(VENV)/.test-ready
 	@$(RUN) python tools/readme_tables.py README.md
+
+SECONDS ?= 600
+soak: $(VENV)/.demo-ready
+	@mkdir -p out
+	@$(RUN) python tools/soak.py --seconds $(SECONDS) --json out/soak.json; soak=$$?; \
+	python tools/transport.py --json out/transport.json && exit $$soak
 
 clean:
 	rm -rf .venv out build install log .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

@@ -29,7 +29,7 @@ from headway.ros_environment import child_environment, own_domain
 OUTPUT = "output.mcap"
 LOST_FIRST = "lost in the transport before the first frame came"
 SPARE_S = 30.0  # beyond the length of the bag, for the last answers and the nodes' account
-SIGINT_S, SIGTERM_S = 8.0, 3.0
+SIGTERM_S, SIGKILL_S = 11.0, 5.0
 
 # What each node listens to, of the bag.
 LISTENS = {
@@ -219,7 +219,7 @@ def _terminable() -> Iterator[None]:
 def _process(
     command: list[str], env: dict[str, str], log: Path, problems: list[str], piped: bool = False
 ) -> Iterator[subprocess.Popen[str]]:
-    """A process that is asked to end with SIGINT, then SIGTERM, then killed; what was not clean goes to `problems`."""
+    """A process that is asked to end with SIGTERM, then killed; what was not clean goes to `problems`."""
     with log.open("w", encoding="utf-8") as file:
         # Its own session: Ctrl-C at the terminal ends this process, which then ends the others in order.
         process = subprocess.Popen(
@@ -234,7 +234,8 @@ def _process(
         try:
             yield process
         finally:
-            for sent, patience in ((signal.SIGINT, SIGINT_S), (signal.SIGTERM, SIGTERM_S), (signal.SIGKILL, 5.0)):
+            # Not SIGINT: a process that is still importing answers it with a traceback.
+            for sent, patience in ((signal.SIGTERM, SIGTERM_S), (signal.SIGKILL, SIGKILL_S)):
                 if process.poll() is None:
                     process.send_signal(sent)
                     with contextlib.suppress(subprocess.TimeoutExpired):

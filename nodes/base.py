@@ -23,6 +23,7 @@ from headway.errors import AbandonedError, EngineError, FrameError, HeadwayError
 from headway.node_config import NodeConfig
 from headway.nodes import parameters
 from headway.nodes.inputs import Item, Ledger, Mailbox, Worker, feed, subscribe
+from headway.nodes.memory import give_back
 from headway.nodes.reports import Reports
 from headway.nodes.request import Request
 from headway.nodes.stamps import Stamps
@@ -210,8 +211,9 @@ class StageNode(Stamps, Reports, LifecycleNode):
         for publisher in self._publishers_made:
             self.destroy_lifecycle_publisher(publisher)
         self.forget_models()
-        self._publishers_made, self.opened = [], ()
+        self._publishers_made, self.opened, self.last_request, self.mailbox = [], (), None, None
         self._state = "unconfigured"
+        give_back()
 
     def stop(self) -> None:
         """Back to where nothing is loaded, from any state."""

@@ -35,15 +35,14 @@ FINAL_S = 2.5  # longest wait for the nodes' final account
 class Conductor:
     """See the module's docstring."""
 
-    def __init__(self, plan: dict[str, Any]) -> None:
-        self._plan = plan
+    def __init__(self, plan: dict[str, Any], stopped: threading.Event) -> None:
+        self._plan, self._stopped = plan, stopped
         self._node = rclpy.create_node("conductor")
         self._player = Player(self._node, Path(plan["bag"]), plan["inputs"], plan["rate"])
         self._recorder = Recorder(
             self._node, Path(plan["output"]), plan["outputs"], plan["answers"], self._player.now_ns
         )
         self._frames = 0
-        self._going = True
         executor = SingleThreadedExecutor()
         executor.add_node(self._node)
         self._thread = threading.Thread(target=self._spin, args=(executor,), daemon=True)
@@ -70,9 +69,9 @@ class Conductor:
         self._await_account()
         return self._result(loss)
 
-    def stop(self, *_: Any) -> None:
-        """Ends the performance early; what was recorded stays readable."""
-        self._going = False
+    @property
+    def _going(self) -> bool:
+        return not self._stopped.is_set()
 
     def close(self) -> None:
         """Finishes the bag and leaves the graph."""
@@ -161,10 +160,12 @@ def main() -> int:
     """Entry point: conductor PLAN.json."""
     plan = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     prepare()
+    # Before anything is opened: from here on a signal ends the performance early, and what was recorded stays readable.
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    conductor = Conductor(plan)
-    signal.signal(signal.SIGINT, conductor.stop)
-    signal.signal(signal.SIGTERM, conductor.stop)
+    conductor = Conductor(plan, stopped)
     try:
         Path(plan["result"]).write_text(json.dumps(conductor.perform(), indent=1) + "\n", encoding="utf-8")
         return 0

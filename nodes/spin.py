@@ -33,6 +33,9 @@ def run(make: Callable[[], StageNode], args: list[str] | None = None) -> int:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except RuntimeError:  # RCLError and its kind
+        if rclpy.ok():  # else: a signal took ROS away while the node was being made
+            raise
     except HeadwayError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -35,15 +35,18 @@ STAMP_AT = 4
 
 
 class Camera:
-    """See above. plan: bag, topics (role -> topic), raw, rate_hz, frames, seconds, subscribers, result."""
+    """See above. plan: bag, topics (role -> topic), raw, rate_hz, image_as, frames, seconds, subscribers, result."""
 
     def __init__(self, plan: dict[str, Any]) -> None:
         self._plan, self.going = plan, True
         self._node = rclpy.create_node("live_camera")
         self._image = plan["topics"]["image"]
+        self._names = {self._image: plan.get("image_as") or self._image}
         self._loop, self._loop_s, kinds = self._load()
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)  # as camera drivers publish
-        self._publishers = {t: self._node.create_publisher(message_class(kind), t, qos) for t, kind in kinds.items()}
+        self._publishers = {
+            t: self._node.create_publisher(message_class(kind), self._names.get(t, t), qos) for t, kind in kinds.items()
+        }
         self.sent: list[tuple[int, int]] = []
 
     def _load(self) -> tuple[list[tuple[float, str, bytearray]], float, dict[str, str]]:

@@ -1,6 +1,9 @@
-"""Writes the table of docs/reliability.md from the JSON of `headway replay BAG --out DIR --fault all --json FILE`.
+"""Writes a table of docs/reliability.md from the JSON that a tool left: faults, soak or transport, whichever it is.
 
 Usage: python tools/reliability_table.py FILE docs/reliability.md
+
+FILE is that of `headway replay BAG --out DIR --fault all --json FILE`, `tools/soak.py --json FILE` or
+`tools/transport.py --json FILE`.
 """
 
 from __future__ import annotations
@@ -8,11 +11,25 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
-BEGIN, END = "<!-- begin faults -->", "<!-- end faults -->"
+
+def main() -> None:
+    """Replaces what stands between the markers."""
+    content = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    kind, made = ("faults", faults) if "tried" in content else ("transport", transport) if "size" in content else (
+        "soak", soak)  # fmt: skip
+    path = Path(sys.argv[2])
+    text = path.read_text(encoding="utf-8")
+    begin, end = f"<!-- begin {kind} -->", f"<!-- end {kind} -->"
+    if begin not in text or end not in text:
+        raise SystemExit(f"{path} has no '{begin}' ... '{end}'")
+    before, rest = text.split(begin, 1)
+    table = "\n".join(made(content))
+    path.write_text(f"{before}{begin}\n{table}\n{end}{rest.split(end, 1)[1]}", encoding="utf-8")
 
 
-def table(content: dict) -> str:
+def faults(content: dict[str, Any]) -> list[str]:
     """One row a fault."""
     lines = [
         f"{content['tried']} faults tried on `{content['bag']}`, {content['kept']} kept all promises.",
@@ -26,18 +43,78 @@ def table(content: dict) -> str:
         said, safe = row["said"].split(";")[0] or "-", row["unsafe"] or row["safe"]
         kept = "yes" if row["kept"] else "NO"
         lines.append(f"| {row['fault']} | {row['changed']} | {periods} | {said} | {safe} | {back} | {kept} |")
-    return "\n".join(lines)
+    return lines
 
 
-def main() -> None:
-    """Replaces what stands between the markers."""
-    content = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    path = Path(sys.argv[2])
-    text = path.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text:
-        raise SystemExit(f"{path} has no '{BEGIN}' ... '{END}'")
-    before, rest = text.split(BEGIN, 1)
-    path.write_text(f"{before}{BEGIN}\n{table(content)}\n{END}{rest.split(END, 1)[1]}", encoding="utf-8")
+def transport(content: dict[str, Any]) -> list[str]:
+    """One row a node and rate."""
+    wide, high = content["size"]
+    lines = [
+        *where(content, content["machine"], f"; load {content['load_1min_after']} after"),
+        "",
+        f"| {wide}x{high} bgr8 to | Hz | sent | received | answered | replaced by a newer | RSS growth | "
+        "age p50 / p99 / max ms | interval p50 ms | max/min | relative sd | broken |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in content["rows"]:
+        age, interval = row["age_ms"], row["interval_ms"]
+        growth = "-" if row["rss_growth"] is None else f"{100 * row['rss_growth']:.1f} %"
+        lines.append(
+            f"| `{row['node']}` | {row['rate_hz']:g} | {row['sent']:,} | {row['received']:,} | {row['answered']:,} | "
+            f"{sum(row['dropped'].values()):,} | {growth} | {age['p50']:.1f} / {age['p99']:.1f} / {age['max']:.1f} | "
+            f"{interval['p50']:.1f} | {interval['max_over_min']:.2f} | {interval['relative_sd']:.2f} | "
+            f"{'; '.join(row['broken']) or '-'} |"
+        )
+    return lines
+
+
+def soak(content: dict[str, Any]) -> list[str]:
+    """The live graph node by node, then the cycles and the ends."""
+    live, cycles, ends = content["live"], content["cycles"], content["ends"]
+    lines = [
+        *where(live, live["machine"]),
+        "",
+        f"{live['frames']:,} frames in {live['seconds']:g} s. Most that was logged within 25 s: "
+        f"{live['log_bytes_per_25_s']:,} bytes (limit 350,000).",
+        "",
+        "| node | messages | answered | dropped | lost | age p50 / p99 / max ms "
+        "| RSS MiB | growth | threads | handles |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, row in live["nodes"].items():
+        age = row["age_ms"]
+        lines.append(
+            f"| `{name}` | {row['sent']:,} | {row['answered']:,} | {sum(row['dropped'].values()):,} | {row['lost']} | "
+            f"{age['p50']:.1f} / {age['p99']:.1f} / {age['max']:.1f} | {process(row)} |"
+        )
+    return [
+        *lines,
+        "",
+        f"{cycles['cycles']} lifecycle cycles of `headway` in {cycles['seconds']:.0f} s, one answer in each:",
+        "",
+        "| RSS MiB | growth | threads | handles |",
+        "|---|---|---|---|",
+        f"| {process(cycles)} |",
+        "",
+        f"SIGTERM at {ends['count']} random moments (seed {ends['seed']}, {ends['between_s'][0]:g} to "
+        f"{ends['between_s'][1]:g} s after the start): {ends['clean']} ended cleanly; "
+        f"{ends['messages_read_back']:,} messages were read back from the bags "
+        f"({ends['without_messages']} runs were ended before the first one).",
+    ]  # fmt: skip
+
+
+def process(row: dict[str, Any]) -> str:
+    """Cells on what became of a process, first and last."""
+    pairs = [f"{row[key][0]} -> {row[key][1]}" for key in ("rss_mib", "threads", "handles")]
+    return f"{pairs[0]} | {100 * row['rss_growth']:.1f} % | {pairs[1]} | {pairs[2]}"
+
+
+def where(content: dict[str, Any], machine: dict[str, Any], more: str = "") -> list[str]:
+    """Command and machine."""
+    return [
+        f"Command: `{content['command']}`. Machine: {machine['cpu']}, {machine['cores']} cores, {machine['system']}, "
+        f"load {machine['load_1min']} before{more}."
+    ]
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from headway.nodes.inputs import LOST
 HOSTED = {"head_pose": ("head_pose",), "driving": ("driving",), "headway": ("driving", "head_pose", "trajectory")}
 MOST_RATIO, MOST_RELATIVE_SD, MOST_P99_MS = 2.5, 0.35, 33.0
 MOST_GROWTH = 0.01
+RAW_TOPIC = "/camera/image_raw"
 WARM_FRAMES = 15  # at most, before the first whose time counts
 
 
@@ -37,13 +39,13 @@ def run(node: str, arguments: argparse.Namespace, rate_hz: float, seconds: float
     roles = {role: topic for role, topic in vars(topics).items() if topic}
     tasks = HOSTED[node]
     with Graph(logs) as graph:
-        process = graph.node(node, topics, "autostart:=true", compressed=False)
+        process = graph.node(node, replace(topics, image=RAW_TOPIC), "autostart:=true", compressed=False)
         with Ear(dict.fromkeys(tasks, node)) as ear:
             ear.until(lambda: ear.diagnostics.get(node, {}).get("state") == "active", f"{node} was not active")
             listening = {"image": 1} | ({"imu": 1, "odom": 1, "camera_info": 1} if node == "headway" else {})
             camera = graph.camera({
                 "bag": str(BAG), "topics": roles, "raw": arguments.size, "rate_hz": rate_hz, "frames": frames,
-                "subscribers": listening,
+                "subscribers": listening, "image_as": RAW_TOPIC,
             })  # fmt: skip
             ear.until(lambda: bool(camera.stdout and camera.stdout.readline()), "the camera did not start")
             readings = []

@@ -231,7 +231,8 @@ def test_recorded_material_runs_through_the_graph(
     assert performance.frames == 45
     accounted(performance)
     assert performance.tasks["driving"]["answered"] > 0
-    # Live and replay agree: the same frame has the same heads, to the bit, once the camera_info has come.
+    # Live and replay agree: the same frame has the same heads, to the bit, once the camera_info has come. Poses are
+    # smoothed over the frames that were answered, and live that is not every one: they may differ.
     replay(bag, tmp_path / "replay.mcap", load(HeadwayNodeConfig(), "headway"))
     live = heads_by_stamp(performance.output, "/headway/heads")
     again = heads_by_stamp(tmp_path / "replay.mcap", "/head_pose/heads")
@@ -242,15 +243,14 @@ def test_recorded_material_runs_through_the_graph(
 
 
 def heads_by_stamp(bag: Path, topic: str) -> dict[int, np.ndarray]:
-    """stamp -> (N, 9) box, score, orientation of every valid answer."""
+    """stamp -> (N, 5) box and score of every valid answer."""
     with BagReader(bag) as reader:
         answers = [m.decode() for m in reader.messages([topic])]
 
     def numbers(head: Any) -> list[float]:
-        q = head.orientation
-        return [head.x_min, head.y_min, head.x_max, head.y_max, head.score, q.x, q.y, q.z, q.w]
+        return [head.x_min, head.y_min, head.x_max, head.y_max, head.score]
 
-    return {stamp_of(a): np.array([numbers(h) for h in a.heads]).reshape(-1, 9) for a in answers if a.valid}
+    return {stamp_of(a): np.array([numbers(h) for h in a.heads]).reshape(-1, 5) for a in answers if a.valid}
 
 
 def test_two_graphs_at_a_time_never_share_a_domain() -> None:
