@@ -26,7 +26,7 @@ def run(make: Callable[[], StageNode], args: list[str] | None = None) -> int:
         node = make()
         systemd.watch(node)
         if node.config.autostart and not _started(node):
-            return 1  # the log says why; a process that stays, and does nothing, helps nobody
+            return int(rclpy.ok())  # the log says why; a process that stays, and does nothing, helps nobody
         systemd.ready()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
