@@ -24,7 +24,7 @@ _SAME_ALERT_S = 0.5
 @dataclass
 class AlertCount:
     """What one model's alerts came to. leads_s: of the conflicts warned of, from the first alert to contact;
-    told_false: false alarms that were told to the wearer, None where nothing is held back."""
+    told_false: times that a false alarm was told to the wearer, None where nothing is held back."""
 
     conflicts: int = 0
     warned: int = 0
@@ -45,9 +45,10 @@ class AlertCount:
         self.alerts += len(alarms)
         self.true_alerts += sum(a.true for a in alarms)
 
-    def tell(self, alarms: Sequence[Alarm]) -> None:
-        """What of one walk was told to the wearer, judged as alerts are."""
-        self.told_false = (self.told_false or 0) + sum(not a.true for a in alarms)
+    def tell(self, told: Mask, alarms: Sequence[Alarm]) -> None:
+        """What of one walk's alarms was told to the wearer, told (F, P): each time is counted, reminders too."""
+        false = sum(int(told[a.first : a.last + 1, a.person].sum()) for a in alarms if not a.true)
+        self.told_false = (self.told_false or 0) + false
 
     def summary(self) -> dict[str, float | int | None]:
         """Recall, precision, false alarms an hour of wearing, median lead; None where nothing was there to count."""

@@ -137,7 +137,7 @@ def run_walk(
         found = judge(walk.distance, walk.seen, alerts[name], walk.rate)
         entry.add(frames / walk.rate, *found)
         if name == "headway":
-            entry.tell(judge(walk.distance, walk.seen, told, walk.rate)[1])
+            entry.tell(told, found[1])
             if cases is not None:
                 add_alerts(cases, walk.name, walk.rate, walk.distance, walk.seen, alerts, probability, found)
 

@@ -14,7 +14,7 @@ Array = NDArray[np.floating]
 
 SIZE = 400
 MARGIN_M = 1.0
-WIDEST_M = 24.0
+WIDEST_M = 40.0
 TRUTH, OWN, PAST, WEARER = "#16915f", "#2563eb", "#5d6878", "#d3304b"
 OTHERS = ("#e0701a", "#8a6d1d", "#b02fb0")
 REACH_M = 1.0
@@ -52,8 +52,8 @@ def ground(case: ForecastCase) -> str:
     parts.append(_line(view, np.concatenate([now, case.modes[best]]), OWN, 2.4, 1.0))
     parts.append(_line(view, case.history, PAST, 2.4, 1.0) + _dots(view, case.history, PAST))
     parts.append(_line(view, np.concatenate([now, case.truth]), TRUTH, 2.4, 1.0) + _dots(view, case.truth, TRUTH))
-    box = f'<svg viewBox="0 0 {SIZE} {SIZE}" role="img" style="border:1px solid #e2e6ec;border-radius:6px">'
-    return f"{box}<title>{escape(case.who)}</title>{''.join(parts)}</svg>"
+    box = f'viewBox="0 0 {SIZE} {SIZE}" role="img" style="overflow:hidden;border:1px solid #e2e6ec;border-radius:6px"'
+    return f"<svg {box}><title>{escape(case.who)}</title>{''.join(parts)}</svg>"
 
 
 class _View:

@@ -35,7 +35,8 @@ td{border-bottom:1px solid var(--line);padding:6px 10px 6px 0;vertical-align:top
 td.n,th.n{text-align:right;padding-right:18px;font-variant-numeric:tabular-nums}
 .pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(340px,1fr));gap:12px}
 figure{margin:0}figure img{width:100%;border-radius:6px;display:block}figcaption{color:var(--soft);font-size:13px}
-svg{width:100%;height:auto;display:block}svg text{font-size:11px;fill:var(--soft)}svg .unit{font-size:11px}
+svg{width:100%;height:auto;display:block;overflow:visible}
+svg text{font-size:11px;fill:var(--soft)}svg .unit{font-size:11px}
 svg .grid{stroke:var(--line);stroke-width:1}svg .empty{fill:#f0f2f5}svg rect{shape-rendering:crispEdges}
 .legend{display:flex;flex-wrap:wrap;gap:4px 16px;color:var(--soft);font-size:13px;margin:4px 0 0 54px}
 .legend i{display:inline-block;width:12px;height:12px;border-radius:3px;margin-right:6px;vertical-align:-1px}

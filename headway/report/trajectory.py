@@ -22,7 +22,7 @@ ALERTS = {
     "recall_in_time": "1.5 s ahead",
     "precision": "precision",
     "false_per_hour": "false alarms/h",
-    "told_false_per_hour": "of them told/h",
+    "told_false_per_hour": "times told/h",
     "lead_s": "median lead, s",
 }
 ABOUT = {
@@ -33,6 +33,8 @@ ABOUT = {
 }
 COLOURS = {"headway": "#2563eb", "heads-up": "#e0701a", "line-fit": "#8a6d1d"}
 SEEN = "#c9d3de"
+_FURTHEST_M = 12.0
+"""What is further away is drawn at the plot's upper edge."""
 
 
 def write_trajectory_report(report: Mapping[str, Any], cases: Mapping[str, Cases], out: Path) -> None:
@@ -56,6 +58,8 @@ def page(report: Mapping[str, Any], cases: Mapping[str, Cases]) -> str:
 
 def _part(part: Mapping[str, Any], cases: Cases, title: str) -> list[str]:
     prefix = f"{title}: " if title else ""
+    if "pooled" in part:  # the head-direction experiment: differences, not errors
+        return [section("with the head's direction minus without, metres", _differences(part))]
     found = [section(f"{prefix}forecast errors, metres", _errors(part))]
     if part.get("coverage"):
         found.append(section(f"{prefix}radius", _coverage(part["coverage"])))
@@ -84,6 +88,19 @@ def _errors(part: Mapping[str, Any]) -> str:
             numbers = ["one path" if single and k.startswith("min") else _number(values[k]) for k in ERRORS]
             rows.append([scene if i == 0 else "", windows if i == 0 else "", name, *numbers])
     return table(["scene", "windows", "model", *ERRORS.values()], rows, (1, 3, 4, 5, 6))
+
+
+def _differences(part: Mapping[str, Any]) -> str:
+    rows = []
+    scenes = {s: (v["windows"], v["metrics"]) for s, v in part["scenes"].items()}
+    for scene, (windows, values) in (scenes | {"all": (part["windows"], part["pooled"])}).items():
+        cells = []
+        for key in ERRORS:
+            low, high = values[key]["interval_95"]
+            cells.append(f"{values[key]['difference']:+.4f} ({low:+.4f} to {high:+.4f})")
+        rows.append([scene, windows, *cells])
+    note = "<p>Paired; in brackets the 95 % interval over people.</p>"
+    return note + table(["scene", "windows", *ERRORS.values()], rows, (1, 2, 3, 4, 5))
 
 
 def _coverage(cover: Mapping[str, Any]) -> str:
@@ -141,7 +158,7 @@ def _meeting(case: AlertCase) -> str:
     """Distance and probability over time, and below when the person was seen and who raised an alert."""
     t = [i / case.rate for i in range(len(case.distance))]
     distance = [float(d) if np.isfinite(d) else None for d in case.distance]
-    top = max([d for d in distance if d is not None] + [2.0])
+    top = min(max([d for d in distance if d is not None] + [2.0]), _FURTHEST_M)
     lines = [
         Line("distance, m", t, distance, "#1d2430"),
         Line(f"reach, {CONFLICT_M:g} m", [0.0, t[-1]], [CONFLICT_M, CONFLICT_M], "#d3304b", True),

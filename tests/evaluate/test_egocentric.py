@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -5,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.evaluate.alerts import AlertCount, closed, count, meetings
+from headway.evaluate import egocentric_run
+from headway.evaluate.alerts import AlertCount, closed, count, judge, meetings
+from headway.evaluate.cases import Cases
 from headway.evaluate.egocentric import Wearing, dense, head_wander, runs, visible, walk, walking_yaw, wearers
 from headway.evaluate.pedestrians import Recording
+from headway.runtime.engine import model_folder
 
 RATE = 15.0
 
@@ -134,3 +138,49 @@ def test_companions_who_stay_near_are_one_meeting() -> None:
 
 def test_short_breaks_do_not_split_an_alert() -> None:
     assert closed(np.array([1, 1, 0, 1, 0, 0, 0, 0, 1], bool), 3) == [(0, 3), (8, 8)]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_walk_is_the_same_whoever_else_walks_and_however_many_processes_run(
+    shared_data, monkeypatch, jobs: int
+) -> None:
+    shared_data("eth_ucy")
+    monkeypatch.setattr(egocentric_run, "SCENES", ("zara1",))
+    folder = {"zara1": str(model_folder("trajectory") / "leave-one-out" / "zara1")}
+    cases: dict[str, Cases] = {}
+    found = egocentric_run.egocentric(folder, noises=(0.1,), per_scene=2, jobs=jobs, cases=cases)
+    (piece,) = egocentric_run._pieces("zara1", folder["zara1"], Wearing(noise_m=0.1), 2, 0.9, 0)
+    alone = [egocentric_run._run(replace(piece, people=(p,))) for p in reversed(piece.people)]
+    assert found["noise"]["0.1"]["scenes"]["zara1"]["wearers"] == 2
+    assert found["noise"]["0.1"]["scenes"]["zara1"]["windows"] == sum(len(w.errors.inside) for w in alone)
+    together = egocentric_run.Walked()
+    for w in alone:
+        together.add(w)
+    expected = {m: c.summary() for m, c in together.counts.items()}
+    for model, alerts in found["alerts"].items():
+        assert {k: v for k, v in alerts.items() if k != "lead_s"} == {
+            k: v for k, v in expected[model].items() if k != "lead_s"
+        }
+    assert [c.who for c in cases["0.1"].forecasts] == [c.who for c in together.cases.forecasts]
+
+
+def test_everybody_wears_the_camera_in_turn_unless_fewer_are_asked_for(shared_data) -> None:
+    shared_data("eth_ucy")
+    for scene in ("eth", "univ"):
+        listed = list(egocentric_run._pieces(scene, "", Wearing(), 0, 0.9, 0))
+        people = [(p.recording, person) for p in listed for person in p.people]
+        assert len(set(people)) == len(people) > 150
+        few = list(egocentric_run._pieces(scene, "", Wearing(), 5, 0.9, 0))
+        assert sum(len(p.people) for p in few) == 5
+
+
+def test_of_false_alarms_every_time_that_one_was_told_is_counted() -> None:
+    far = np.hstack([approach(closest=2.0), approach()])
+    raised, told = np.zeros(far.shape, bool), np.zeros(far.shape, bool)
+    raised[20:60] = True
+    told[[20, 50], 0] = told[20, 1] = told[70, 0] = True
+    entry = counted(far, raised)
+    assert "told_false_per_hour" not in entry.summary()
+    entry.tell(told, judge(far, np.ones_like(raised), raised, RATE)[1])
+    assert entry.summary()["told_false_per_hour"] == pytest.approx(2 * 3600 / 8)
+    assert (entry.summary()["false_alarms"], entry.true_alerts) == (1, 1)
