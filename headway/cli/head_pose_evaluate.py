@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
+import numpy as np
 import typer
 
 from headway.errors import UsageError
@@ -56,6 +57,8 @@ def evaluate(
         raise UsageError(f"{data} is no folder")
     evaluation = run(read_labels(data, form), model, _bar, batch)
     report = {"dataset": data.resolve().name, **evaluation.report(), "command": command}
+    if batch == 1:
+        report["ms_per_image"] = float(np.median(evaluation.ms))
     _peers(evaluation, report)
     print_report(report)
     _write(report, json_file)

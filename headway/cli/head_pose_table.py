@@ -51,7 +51,9 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     cells = [name, str(row["heads"])] + [number(row.get(k), 3) for k in ("ap", "ap50", "recall")]
     cells.append(str(row.get("missed", "")))
     cells += [number(v, 1) for v in (geodesic["mean"], geodesic["median"], *(mae[k] for k in _ANGLES))]
-    return [*cells, number(row.get("ms_per_face"), 1) if "ms_per_face" in row else ""]
+    if "ms_per_image" in row:
+        return [*cells, f"{number(row['ms_per_image'], 1)} an image"]
+    return [*cells, f"{number(row['ms_per_face'], 1)} a head" if "ms_per_face" in row else ""]
 
 
 def _published(report: Mapping[str, Any]) -> Table:

@@ -88,10 +88,16 @@ def _accuracy(report: Mapping[str, Any]) -> str:
         rows.append(
             [name, row["heads"], *(_number(row.get(k), 3) for k in ("ap", "ap50", "recall")), row.get("missed", "")]
             + [_number(v, 1) for v in (geodesic["mean"], geodesic["median"], *(mae[k] for k in ANGLES))]
-            + [_number(row["ms_per_face"], 1) if "ms_per_face" in row else ""]
+            + [_time(row)]
         )
     names = ["model", "heads", "AP", "AP50", "recall", "missed", "mean °", "median °", "pitch", "yaw", "roll", "MAE"]
-    return table([*names, "ms a head"], rows, range(1, 13))
+    return table([*names, "ms"], rows, range(1, 13))
+
+
+def _time(row: Mapping[str, Any]) -> str:
+    if "ms_per_image" in row:
+        return f"{_number(row['ms_per_image'], 1)} an image"
+    return f"{_number(row['ms_per_face'], 1)} a head" if "ms_per_face" in row else ""
 
 
 def _published(report: Mapping[str, Any]) -> str:

@@ -45,3 +45,31 @@ def test_a_folder_without_labels_is_named_and_the_exit_code_is_two(tmp_path, mon
     assert run(monkeypatch, "evaluate", "head-pose", "--data", str(tmp_path / name)) == 2
     said = capsys.readouterr()
     assert tmp_path.name in (said.out + said.err).replace("\n", "")
+
+
+def test_aflw2000_prints_the_table_that_papers_print(tmp_path, monkeypatch, capsys):
+    """Pictures of the bundled bag stand in for faces: the table's rows and rules are looked at, not its numbers."""
+    import scipy.io
+
+    for row, yaw in enumerate((0.3, -0.5, 1.9)):
+        cv2.imwrite(str(tmp_path / f"image{row:05d}.jpg"), np.full((450, 450, 3), 90 + row, np.uint8))
+        points = np.tile([[100.0, 300.0], [120.0, 330.0], [0.0, 0.0]], (1, 34))
+        content = {"Pose_Para": [[0.1, yaw, 0.0, 1, 2, 3, 0.001]], "pt3d_68": points}
+        scipy.io.savemat(tmp_path / f"image{row:05d}.mat", content)
+    target = tmp_path / "out.json"
+    words = ("evaluate", "head-pose", "--data", str(tmp_path), "--format", "aflw2000", "--json", str(target))
+    assert run(monkeypatch, *words) == 0
+    said = capsys.readouterr().out
+    assert "1 beyond 99° left out" in said
+    for column in ("yaw", "pitch", "roll", "MAE"):
+        assert column in said
+    report = json.loads(target.read_text())
+    assert report["published"]["euler_order"] == "xyz"
+    assert report["published"]["heads"] == report["heads"] == 2
+    assert report["ms_per_image"] > 0
+    assert report.keys() >= KEYS
+
+
+def test_an_unknown_format_ends_in_one_line(folder, monkeypatch, capsys):
+    assert run(monkeypatch, "evaluate", "head-pose", "--data", str(folder), "--format", "aflw") == 2
+    assert "--format 'aflw' is none of" in capsys.readouterr().err
