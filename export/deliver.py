@@ -13,7 +13,7 @@ import onnx
 
 from headway.bench_frames import real_feeds
 from headway.errors import UsageError
-from headway.export.gate import Row, run_gate, verdict
+from headway.export.gate import Row, run_gate, unmeasured, verdict
 from headway.export.graph import cast_first, without_traces
 from headway.export.half import HalfReport, to_half
 from headway.export.operators import check_graph
@@ -206,6 +206,11 @@ class _Gate:
                 self.delivery.notes.append(f"{label} not measured: {error}")
                 return {"measured": False, "reason": str(error), "allowed_loss": True}
         self.delivery.gates[label], self.delivery.gate_data = rows, used
+        if unmeasured(rows):
+            self.delivery.notes.append(
+                f"{label}: mAP was not measured, {used} has no head boxes: "
+                "`headway render people --split val --out DIR`, then --data DIR"
+            )
         return verdict(label, rows, used, self.allow_loss)
 
 
