@@ -5,7 +5,7 @@ export VENV
 INPUTS := setup.cfg pyproject.toml $(wildcard tools/*.sh headway_msgs/msg/*.msg) headway_msgs/CMakeLists.txt headway_msgs/package.xml
 RUN := set -u; . tools/ros_setup.sh;
 
-.PHONY: demo test lint tables soak clean help
+.PHONY: demo test lint tables reference soak clean help
 
 help:
 	@echo "make demo    the three nodes on the bundled recording; results in out/demo"
@@ -13,6 +13,7 @@ help:
 	@echo "make lint    ruff, mypy and the import contract alone"
 	@echo "make soak    the live graph for SECONDS (600), lifecycle cycles, SIGTERMs, frames at 720p; results in out"
 	@echo "make tables  write the generated tables of README.md anew"
+	@echo "make reference  take what the bundled bag gives now as the reference output, and say what moved"
 	@echo "make clean   remove .venv, out and caches"
 
 $(VENV)/.demo-ready: $(INPUTS)
@@ -33,6 +34,9 @@ test: $(VENV)/.test-ready lint
 
 lint: $(VENV)/.test-ready
 	@$(RUN) ruff format --check . && ruff check . && mypy && lint-imports
+
+reference: $(VENV)/.test-ready
+	@$(RUN) python tools/reference_output.py --renew
 
 tables: $(VENV)/.test-ready
 	@$(RUN) python tools/readme_tables.py README.md
