@@ -54,6 +54,7 @@ class Run:
     track: NDArray[np.int64]
     age_s: Array
     touching: Mask
+    visible: Mask
     paths: Approach
     probability: Array  # (n, K)
 
@@ -100,8 +101,9 @@ def follow(walk: Walk, model: Model, risk: RiskConfig | None = None) -> Run:
         rows.append(_nobody(forecast.modes))
     parts: list[Any] = [np.concatenate(p) for p in zip(*rows, strict=True)]
     order = np.lexsort((parts[0], parts[2]))
-    in_frame, of_person, track, age, touching, *rest = (p[order] for p in parts)
-    return Run(walk, _published(walk), in_frame, of_person, track, age, touching, Approach(*rest[:4]), rest[4])
+    in_frame, of_person, track, age, touching, visible, *rest = (p[order] for p in parts)
+    paths = Approach(*rest[:4])
+    return Run(walk, _published(walk), in_frame, of_person, track, age, touching, visible, paths, rest[4])
 
 
 def _kept(found: Forecast, risk: RiskConfig) -> tuple[NDArray[Any], ...]:
@@ -110,12 +112,13 @@ def _kept(found: Forecast, risk: RiskConfig) -> tuple[NDArray[Any], ...]:
     paths = approach(here, found.modes, found.probability, found.radius, found.step_s, risk.disc)
     touching = np.linalg.norm(here, axis=1) < risk.wearer_radius_m
     near, first = paths.closest_m.astype(np.float32), paths.first_s.astype(np.float32)
-    return people.ids, people.age_s, touching, near, first, paths.best, paths.reachable, found.probability
+    visible = people.head_index >= 0
+    return people.ids, people.age_s, touching, visible, near, first, paths.best, paths.reachable, found.probability
 
 
 def _nobody(modes: int) -> tuple[NDArray[Any], ...]:
-    none, paths = np.zeros(0, int), np.zeros((0, modes))
-    return none, none, none, np.zeros(0), np.zeros(0, bool), paths, paths, none, np.zeros(0, bool), paths
+    none, no, paths = np.zeros(0, int), np.zeros(0, bool), np.zeros((0, modes))
+    return none, none, none, np.zeros(0), no, no, paths, paths, none, no, paths
 
 
 def _published(walk: Walk) -> Mask:
@@ -138,11 +141,11 @@ def raised(run: Run, risk: RiskConfig) -> Mask:
     stamps = [run.walk.stamp_ns(f) for f in run.frame.tolist()]
     alert = np.zeros(len(stamps), bool)
     rule, track, held = risk.rule, -1, Held()
-    rows = zip(run.track.tolist(), young, probability, found.time_s.tolist(), stamps, strict=True)
-    for i, (identity, too_young, p, time, stamp_ns) in enumerate(rows):
+    columns = (run.track.tolist(), young, probability, found.time_s.tolist(), stamps, run.visible.tolist())
+    for i, (identity, too_young, p, time, stamp_ns, visible) in enumerate(zip(*columns, strict=True)):
         if identity != track:
             track, held = identity, Held(called_ns=stamp_ns)
-        held = Held(called_ns=stamp_ns) if too_young else next_level(rule, held, p, time, stamp_ns)
+        held = Held(called_ns=stamp_ns) if too_young else next_level(rule, held, p, time, stamp_ns, visible)
         alert[i] = held.level == Level.ALERT
     out = np.zeros(run.walk.seen.shape, bool)
     out[run.frame[alert], run.column[alert]] = True

@@ -30,13 +30,18 @@ class Held:
     called_ns: int = 0
 
 
-def next_level(rule: Rule, held: Held, probability: float, time_s: float, stamp_ns: int) -> Held:
-    """The level after one more frame. probability of a contact (0 where none is expected), first at `time_s`."""
+def next_level(rule: Rule, held: Held, probability: float, time_s: float, stamp_ns: int, visible: bool = True) -> Held:
+    """The level after one more frame. probability of a contact (0 where none is expected), first at `time_s`.
+
+    A level does not rise while the person is not visible: what happened since nobody saw.
+    """
     wanted = Level.CLEAR
     if probability >= rule.alert and time_s <= rule.alert_s:
         wanted = Level.ALERT
     elif probability >= rule.notice:
         wanted = Level.NOTICE
+    if not visible:
+        wanted = min(wanted, held.level)
     if wanted >= held.level:
         return Held(wanted, stamp_ns)
     alert = held.level == Level.ALERT

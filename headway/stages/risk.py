@@ -111,7 +111,9 @@ class RiskStage:
             # Not remembered: what a velocity not yet known says must not be held over into the time when it is.
             level, reason = Level.UNSURE, f"seen for {age:.2f} s only"
         else:
-            held = next_level(self._rule, self._held.get(identity, held), probability if meets else 0.0, time, now)
+            visible = bool(tracks.head_index[i] >= 0)
+            expected = probability if meets else 0.0
+            held = next_level(self._rule, self._held.get(identity, held), expected, time, now, visible)
             level, reason = held.level, contacts.words(i) if held.level else ""
             unseen = (now - self._seen_ns[identity]) * 1e-9
             if level != Level.ALERT and unseen > c.max_silence_s:

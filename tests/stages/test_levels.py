@@ -58,3 +58,11 @@ def test_an_alert_never_stands_without_a_call_within_hold_time_unless_the_probab
         elif level == Level.ALERT:
             assert called is not None
             assert (i - called) / RATE < RULE.hold_s or p[i] >= RULE.release * RULE.alert
+
+
+def test_a_level_does_not_rise_while_the_person_is_not_visible_but_is_held() -> None:
+    hidden = next_level(RULE, Held(), 0.9, 1.0, 0, visible=False)
+    assert hidden.level == Level.CLEAR
+    alert = next_level(RULE, Held(), 0.9, 1.0, 0)
+    assert next_level(RULE, alert, 0.9, 1.0, 10**9, visible=False) == Held(Level.ALERT, 10**9)
+    assert next_level(RULE, alert, 0.0, 1.0, 2 * 10**9, visible=False).level == Level.CLEAR
