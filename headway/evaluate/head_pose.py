@@ -14,12 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
+from types import SimpleNamespace
 from typing import Any
 
-import cv2
 import numpy as np
 
-from headway.errors import UsageError
+from headway.errors import FrameError, UsageError
 from headway.evaluate.euler import ZYX, angle_errors
 from headway.evaluate.head_ap import average_precision, best_threshold, coco_form
 from headway.evaluate.head_calibration import calibration
@@ -27,6 +27,7 @@ from headway.evaluate.head_labels import HeadLabels, read_labels
 from headway.evaluate.head_match import Found, match, second_boxes, wanted
 from headway.evaluate.head_published import NMS_IOU, SCORE, mean_angles, published_table
 from headway.geometry import Array, euler_from_rotation, geodesic_deg
+from headway.images import compressed_image
 from headway.runtime.engine import Model, open_model
 from headway.stages.heads import TASK, HeadConfig, HeadStage, model_threshold
 from headway.types import Frame, Heads
@@ -136,10 +137,12 @@ def predict(
 
 def read_image(path: Path) -> np.ndarray:
     """(H, W, 3) uint8 BGR of any picture that OpenCV reads: grey is spread, alpha is dropped, 16 bits become 8."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise UsageError(f"{path} is missing or no image")
-    return np.asarray(image, np.uint8)
+    try:
+        return compressed_image(SimpleNamespace(format=path.suffix.lstrip("."), data=path.read_bytes()))
+    except OSError:
+        raise UsageError(f"{path} is missing or no image") from None
+    except FrameError as error:
+        raise UsageError(f"{path} is missing or no image: {error}") from None
 
 
 def report_of(labels: HeadLabels, predictions: Sequence[Heads], threshold: float) -> dict[str, Any]:

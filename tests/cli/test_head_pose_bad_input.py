@@ -96,6 +96,14 @@ def test_a_file_that_is_no_image_is_named_and_nothing_is_written(run, tmp_path) 
     assert "0.png is missing or no image" in said
 
 
+def test_a_cut_off_image_is_named_and_not_read_as_half_grey(run, tmp_path, picture) -> None:
+    data = cv2.imencode(".jpg", picture)[1].tobytes()
+    code, said, numbers = run(labelled(tmp_path / "a", data[: len(data) // 2], "0.jpg"))
+    assert (code, numbers) == (2, None)
+    assert "0.jpg" in said
+    assert "truncated" in said
+
+
 @pytest.mark.parametrize("size", [(3, 4000), (4000, 3), (1, 2500)])
 def test_extreme_aspect_ratios_are_answered(run, tmp_path, size) -> None:
     code, _, numbers = run(labelled(tmp_path / "a", np.full((*size, 3), 90, np.uint8)))

@@ -103,6 +103,16 @@ def test_angles_are_camera_axes_and_attention_is_towards_the_lens() -> None:
     assert heads.sigma_deg[0] == 5.0
 
 
+def test_camera_axes_are_turned_back_to_the_ray_for_labels_that_are_relative_to_it() -> None:
+    """What the evaluation does on rendered folders, which know their cameras: the head faces the lens."""
+    ray = viewing_ray(np.array([500.0, 360.0]), CAMERA)
+    angles = (float(a) for a in euler_from_rotation(ray_basis(ray)))
+    stage = stage_with(padded(row((100, 88), (10, 10), 0.99, 0.99, *angles)))
+    assert not stage.ray_relative
+    at = frame(CAMERA)
+    assert geodesic_deg(stage.to_ray(stage(at), at).rotation[0], np.eye(3)) < 1e-3
+
+
 def test_the_network_is_fed_rgb_planes_from_0_to_1_on_grey() -> None:
     stage = stage_with(padded())
     image = np.zeros((64, 128, 3), np.uint8)
