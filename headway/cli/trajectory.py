@@ -196,8 +196,18 @@ def _print_heads(report: dict[str, Any]) -> None:
 
 def _print_alerts(level: dict[str, Any]) -> None:
     table = Table(title="alerts: somebody comes within 1.0 m in the next 3 s")
-    columns = ("conflicts", "recall", "recall_in_time", "precision", "false_per_hour", "told_false_per_hour", "lead_s")
-    for column in ("model", *columns):
+    titles = {
+        "conflicts": "conflicts",
+        "recall": "recall",
+        "recall_in_time": "1.5 s ahead",
+        "precision": "precision",
+        "false_per_hour": "false/h",
+        "told_false_per_hour": "told/h",
+        "lead_s": "lead s",
+        "rises_per_alert": "rises",
+    }
+    columns = tuple(titles)
+    for column in ("model", *titles.values()):
         table.add_column(column, justify="left" if column == "model" else "right")
     for name, values in level["alerts"].items():
         cells = [

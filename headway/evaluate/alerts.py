@@ -24,7 +24,8 @@ _SAME_ALERT_S = 0.5
 @dataclass
 class AlertCount:
     """What one model's alerts came to. leads_s: of the conflicts warned of, from the first alert to contact;
-    told_false: times that a false alarm was told to the wearer, None where nothing is held back."""
+    told_false: times that a false alarm was told to the wearer, None where nothing is held back; rises, stretches:
+    how often an alert came on, and the same with breaks of less than half a second closed."""
 
     conflicts: int = 0
     warned: int = 0
@@ -34,6 +35,8 @@ class AlertCount:
     seconds: float = 0.0
     leads_s: list[float] = field(default_factory=list)
     told_false: int | None = None
+    rises: int = 0
+    stretches: int = 0
 
     def add(self, seconds: float, conflicts: Sequence[Conflict], alarms: Sequence[Alarm]) -> None:
         """One walk of `seconds`."""
@@ -45,13 +48,20 @@ class AlertCount:
         self.alerts += len(alarms)
         self.true_alerts += sum(a.true for a in alarms)
 
+    def flicker(self, raised: Mask, rate: float) -> None:
+        """How often the alerts of one walk (F, P) came on."""
+        for person in range(raised.shape[1]):
+            self.rises += sum(1 for _ in runs(raised[:, person]))
+            self.stretches += len(closed(raised[:, person], round(_SAME_ALERT_S * rate)))
+
     def tell(self, told: Mask, alarms: Sequence[Alarm]) -> None:
         """What of one walk's alarms was told to the wearer, told (F, P): each time is counted, reminders too."""
         false = sum(int(told[a.first : a.last + 1, a.person].sum()) for a in alarms if not a.true)
         self.told_false = (self.told_false or 0) + false
 
     def summary(self) -> dict[str, float | int | None]:
-        """Recall, precision, false alarms an hour of wearing, median lead; None where nothing was there to count."""
+        """Recall, precision, false alarms an hour of wearing, median lead, and how often an alert came on for one that
+        stood (1: it never flickered); None where nothing was there to count."""
         false = self.alerts - self.true_alerts
         told = {} if self.told_false is None else {"told_false_per_hour": 3600 * self.told_false / max(1, self.seconds)}
         return {
@@ -62,6 +72,7 @@ class AlertCount:
             "false_alarms": false,
             "false_per_hour": 3600 * false / self.seconds if self.seconds else None,
             "lead_s": float(np.median(self.leads_s)) if self.leads_s else None,
+            "rises_per_alert": self.rises / self.stretches if self.stretches else None,
         } | told
 
 
@@ -144,6 +155,7 @@ def count(distance: Array, seen: Mask, alerts: Mapping[str, Mask], rate: float, 
     """Adds one walk, judged as in `judge`; each of `alerts` is (F, P)."""
     for name, entry in counts.items():
         entry.add(len(distance) / rate, *judge(distance, seen, alerts[name], rate))
+        entry.flicker(alerts[name], rate)
 
 
 def closed(raised: Mask, gap: int) -> list[tuple[int, int]]:
@@ -168,6 +180,8 @@ def pooled(counts: Iterable[AlertCount]) -> AlertCount:
         total.true_alerts += c.true_alerts
         total.seconds += c.seconds
         total.leads_s += c.leads_s
+        total.rises += c.rises
+        total.stretches += c.stretches
         if c.told_false is not None:
             total.told_false = (total.told_false or 0) + c.told_false
     return total

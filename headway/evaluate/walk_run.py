@@ -136,6 +136,7 @@ def run_walk(
     for name, entry in counts.items():
         found = judge(walk.distance, walk.seen, alerts[name], walk.rate)
         entry.add(frames / walk.rate, *found)
+        entry.flicker(alerts[name], walk.rate)
         if name == "headway":
             entry.tell(told, found[1])
             if cases is not None:

@@ -24,6 +24,7 @@ ALERTS = {
     "false_per_hour": "false alarms/h",
     "told_false_per_hour": "times told/h",
     "lead_s": "median lead, s",
+    "rises_per_alert": "rises per alert",
 }
 ABOUT = {
     "leave-one-out": "ETH/UCY, each scene predicted by a network that never saw it, 8 -> 12 steps of 0.4 s.",

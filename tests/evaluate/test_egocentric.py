@@ -184,3 +184,13 @@ def test_of_false_alarms_every_time_that_one_was_told_is_counted() -> None:
     entry.tell(told, judge(far, np.ones_like(raised), raised, RATE)[1])
     assert entry.summary()["told_false_per_hour"] == pytest.approx(2 * 3600 / 8)
     assert (entry.summary()["false_alarms"], entry.true_alerts) == (1, 1)
+
+
+def test_an_alert_that_comes_and_goes_has_more_rises_than_alerts() -> None:
+    raised = np.zeros((90, 2), bool)
+    raised[10:40, 0] = True
+    raised[[10, 13, 16, 60], 1] = True
+    entry = AlertCount()
+    entry.flicker(raised, RATE)
+    assert (entry.rises, entry.stretches) == (5, 3)
+    assert entry.summary()["rises_per_alert"] == pytest.approx(5 / 3)
