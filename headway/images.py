@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.errors import FrameError
+from headway.image_size import PIXEL_LIMIT, announced_size
 
 Image = NDArray[np.uint8]
 
@@ -28,6 +29,7 @@ ENCODINGS: dict[str, tuple[int, int | None]] = {
     "yuyv": (2, cv2.COLOR_YUV2BGR_YUY2),
 }
 JPEG_END, PNG_END = b"\xff\xd9", b"IEND"
+HEAD = 1 << 20  # some cameras put a thumbnail and their settings before a JPEG's size
 TAIL = 4096  # some drivers pad the end of a compressed image: the end mark is looked for this far back
 
 
@@ -55,6 +57,7 @@ def raw_image(message: Any) -> Image:
         raise FrameError(f"image is truncated: {data.size} bytes, {height} rows of {step} need {height * step}")
     if channels == 2 and width % 2:
         raise FrameError(f"image width {width} is odd: {encoding} stores pixels in pairs")
+    _check_pixels(width, height)
     pixels = data[: height * step].reshape(height, step)[:, : width * channels].reshape(height, width, channels)
     if conversion is None:
         pixels.flags.writeable = False
@@ -63,10 +66,14 @@ def raw_image(message: Any) -> Image:
 
 
 def compressed_image(message: Any) -> Image:
-    """sensor_msgs/CompressedImage (whatever cv2 decodes; JPEG and PNG are checked for a cut-off end) -> BGR."""
+    """sensor_msgs/CompressedImage (JPEG, PNG, WebP, BMP; the first two are checked for a cut-off end) -> BGR."""
     data = np.frombuffer(message.data, np.uint8)
     if data.size == 0:
         raise FrameError(f"compressed image ('{message.format}') is empty")
+    size = announced_size(data[:HEAD].tobytes())
+    if size is None:
+        raise FrameError(f"compressed image ('{message.format}', {data.size} bytes) is no JPEG, PNG, WebP or BMP")
+    _check_pixels(*size)
     tail = data[-TAIL:].tobytes()
     # A decoder fills the missing part of a cut-off image with grey and says nothing.
     for start, end in ((b"\xff\xd8\xff", JPEG_END), (b"\x89PNG", PNG_END)):
@@ -79,3 +86,8 @@ def compressed_image(message: Any) -> Image:
     if image is None:
         raise FrameError(f"compressed image ('{message.format}', {data.size} bytes) cannot be decoded")
     return np.asarray(image, np.uint8)
+
+
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > PIXEL_LIMIT:
+        raise FrameError(f"image of {width}x{height} has more than {PIXEL_LIMIT:,} pixels")

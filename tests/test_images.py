@@ -1,5 +1,7 @@
 """Every encoding against pixels computed by hand; every kind of broken image refused with its name."""
 
+import struct
+import zlib
 from types import SimpleNamespace
 
 import cv2
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headway.errors import FrameError
+from headway.image_size import announced_size
 from headway.images import ENCODINGS, decode_image
 
 HEIGHT, WIDTH = 6, 8
@@ -166,3 +169,43 @@ def test_any_compressed_bytes_give_an_image_or_a_frame_error(data, start):
     except FrameError:
         return
     assert image.ndim == 3
+
+
+def claiming(width, height, suffix):
+    """A real image of 8x6 whose header says that it is of another size."""
+    data = bytearray(cv2.imencode(suffix, np.zeros((6, 8, 3), np.uint8))[1].tobytes())
+    if suffix == ".png":
+        data[16:24] = struct.pack(">II", width, height)
+        data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    elif suffix == ".bmp":
+        data[18:26] = struct.pack("<ii", width, -height)
+    else:
+        at = data.index(b"\xff\xc0")
+        data[at + 5 : at + 9] = struct.pack(">HH", height, width)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "width", "height"), [(".png", 60_000, 60_000), (".jpg", 65_500, 65_500), (".bmp", 30_000, 30_000)]
+)
+def test_a_few_bytes_that_announce_gigabytes_are_refused_before_they_are_decoded(monkeypatch, suffix, width, height):
+    data = claiming(width, height, suffix)
+    assert announced_size(data) == (width, height)
+    monkeypatch.setattr(cv2, "imdecode", None)  # decoding would be a TypeError
+    with pytest.raises(FrameError, match=f"{width}x{height} has more than"):
+        decode_image(compressed(data))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".webp"])
+@pytest.mark.parametrize("lossless", [True, False])
+def test_the_size_is_read_from_the_header_of_every_format_that_is_decoded(suffix, lossless):
+    options = [cv2.IMWRITE_WEBP_QUALITY, 101 if lossless else 70] if suffix == ".webp" else []
+    data = cv2.imencode(suffix, np.zeros((24, 37, 3), np.uint8), options)[1].tobytes()
+    assert announced_size(data) == (37, 24)
+    assert all(announced_size(data[:n]) in (None, (37, 24)) for n in range(40))
+
+
+def test_other_formats_are_refused_by_name_of_those_that_are_read():
+    tiff = cv2.imencode(".tiff", np.zeros((4, 4, 3), np.uint8))[1].tobytes()
+    with pytest.raises(FrameError, match="no JPEG, PNG, WebP or BMP"):
+        decode_image(compressed(tiff))
