@@ -1,4 +1,4 @@
-"""Time of the image monitor on the frames of the bundled bag: python tools/monitor_cost.py [threads of OpenCV]."""
+"""Time of the image monitor on the frames of the bundled bag: python tools/monitor_cost.py [OpenCV threads [WxH]]."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ def main() -> None:
     cv2.setNumThreads(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
     with BagReader(sample_dir() / "street-vehicle.mcap") as bag:
         images = [decode_image(m.decode()) for m in bag.messages(bag.of_type(COMPRESSED))]
+    if len(sys.argv) > 2:
+        wide, high = (int(n) for n in sys.argv[2].split("x"))
+        images = [np.asarray(cv2.resize(i, (wide, high), interpolation=cv2.INTER_CUBIC), np.uint8) for i in images]
     monitor, wall, cpu = ImageMonitor(), [], []
     for i, image in enumerate(images * ROUNDS):
         frame = Frame(stamp_ns=(i + 1) * 66_666_667, image=image)

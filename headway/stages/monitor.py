@@ -21,10 +21,12 @@ from numpy.typing import NDArray
 
 from headway.config import Config, parameter
 from headway.errors import FrameError
+from headway.stages.shrink import Shrinker
 from headway.types import Frame
 
 INVALID = "SENSOR_INVALID"
 WORK_WIDTH = 160
+LARGE_CELL = 8  # pixels: of larger cells, as of 1280x720, two rows are looked at
 GRID = 6, 8  # rows, columns of blocks in which cover is looked for
 BLACK_BELOW, DIM_BELOW, LIGHT_ABOVE, CLIPPED_ABOVE = 20, 40, 235, 250  # grey levels
 ALL = 0.99  # share of pixels that makes "everything"
@@ -80,6 +82,7 @@ class ImageMonitor:
         self.config = config or MonitorConfig()
         self._size = (0, 0)
         self._cell = 1
+        self._shrinker = Shrinker()
         self._small = self._before = np.zeros((1, 1, 3), np.uint8)
         self.reset()
 
@@ -149,9 +152,10 @@ class ImageMonitor:
             self._small, self._before = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
         self._small, self._before = self._before, self._small
         rows, columns = self._small.shape[:2]
-        # Whole cells are OpenCV's fast path, and of each cell every second row will do.
-        whole = image[: rows * self._cell : 2 if self._cell % 2 == 0 else 1, : columns * self._cell]
-        cv2.resize(whole, (columns, rows), dst=self._small, interpolation=cv2.INTER_AREA)
+        # Whole cells, halved where that goes, are OpenCV's fast path, and of each cell a few rows will do.
+        step = self._cell // 2 if self._cell >= LARGE_CELL else 1
+        whole = image[: rows * self._cell : step, : columns * self._cell]
+        self._shrinker.average(whole, self._small)
         elapsed_s = 0.0 if stamp_ns is None else (frame.stamp_ns - stamp_ns) * 1e-9
         if stamp_ns is not None and not 0.0 <= elapsed_s <= LONGEST_STEP_S:
             self._swapped = False  # what happened in between is not known

@@ -25,9 +25,11 @@ def recorded(name):
             yield decode_image(message.decode())
 
 
-@pytest.fixture(scope="module")
-def street():
-    return list(islice(recorded("street-vehicle.mcap"), 30))
+@pytest.fixture(scope="module", params=[(640, 480), (1280, 720), (1920, 1080)], ids=lambda size: f"{size[1]}p")
+def street(request):
+    """The bundled recording as it is, and as a camera with more pixels would see it."""
+    pictures = islice(recorded("street-vehicle.mcap"), 30)
+    return [cv2.resize(p, request.param, interpolation=cv2.INTER_CUBIC) for p in pictures]
 
 
 def frame(index, image, speed=None):
@@ -56,7 +58,7 @@ FAULTS = {
     "overexposed": (lambda i: cv2.convertScaleAbs(i, alpha=4.0), "overexposed"),
     "half covered, dark": (half_dark, "covered"),
     "half covered, light": (half_light, "covered"),
-    "blurred": (lambda i: cv2.GaussianBlur(i, (0, 0), 5), "blurred"),
+    "blurred": (lambda i: cv2.GaussianBlur(i, (0, 0), i.shape[1] / 128), "blurred"),
     "noise": (lambda i: np.random.default_rng(int(i[0, 0, 0])).integers(0, 256, i.shape, np.uint8), "noise"),
     "colours swapped": (lambda i: np.ascontiguousarray(i[..., ::-1]), "colour order"),
 }
