@@ -12,7 +12,7 @@ from typing import Any
 import onnx
 
 from headway.bench_frames import real_feeds
-from headway.errors import UsageError
+from headway.errors import ModelError, UsageError
 from headway.export.gate import Row, run_gate, unmeasured, verdict
 from headway.export.graph import cast_first, without_traces
 from headway.export.half import HalfReport, to_half
@@ -38,6 +38,7 @@ class Delivery:
 
     folder: Path
     files: dict[str, int] = field(default_factory=dict)
+    torch_parity: dict[str, float] = field(default_factory=dict)
     parity: dict[str, float] = field(default_factory=dict)
     parity_source: str = ""
     half: HalfReport | None = None
@@ -82,6 +83,8 @@ def deliver(
         say("checking the network")
         names = _copy(source, manifest, folder)
         evaluation = dict(manifest.evaluation)
+        say("comparing with torch on real input")
+        evaluation |= _torch_parity(folder, manifest, names, delivery)
         if precision != "fp32":
             key = f"onnx_{precision}"
             names[key] = f"{manifest.name}.{precision}.onnx"
@@ -133,6 +136,32 @@ def _copy(source: Path, manifest: Manifest, folder: Path) -> dict[str, str]:
         onnx.save(model, str(path))
         check_graph(path)
     return names
+
+
+def _torch_parity(folder: Path, manifest: Manifest, names: Mapping[str, str], delivery: Delivery) -> dict[str, Any]:
+    """Worst difference of the exported graph to its own network in torch, for the manifest; a note where the weights
+    are of another version of the network."""
+    from headway.bench_torch import eager
+
+    _single(folder, manifest, names, "onnx")
+    model = open_model(str(folder.resolve()), manifest.task)
+    feeds, source = real_feeds(model, PARITY_FRAMES)
+    try:
+        network = eager(str(folder.resolve()), 1)
+    except ModelError as error:
+        delivery.notes.append(f"not compared with torch: {error}")
+        return {}
+    finally:
+        model.close()
+    engine = OnnxEngine(folder / names["onnx"])
+    for feed in feeds:
+        found = engine.infer(feed)
+        expected = dict(zip(found, network(feed), strict=True))  # the graph keeps the order of the network's outputs
+        for name, value in worst_difference(expected, found, manifest.outputs).items():
+            delivery.torch_parity[name] = max(value, delivery.torch_parity.get(name, 0.0))
+    engine.close()
+    delivery.parity_source = source
+    return {"parity_torch_onnxruntime": dict(delivery.torch_parity), "parity_torch_onnxruntime_on": source}
 
 
 def _halve(full: Path, half: Path) -> HalfReport:

@@ -9,7 +9,8 @@ import numpy as np
 from headway.errors import EngineError
 from headway.runtime.manifest import TensorSpec
 
-SCORE_COLUMNS = ("score", "objectness")
+SCORE_COLUMNS = (("score",), ("objectness", "class"))
+"""What an output is ranked by: the product of these columns, where it has them."""
 SCORE_TIE = 1e-3
 """Rows whose scores differ by less may change places between two engines without meaning anything."""
 
@@ -31,24 +32,26 @@ def worst_difference(
         a, b = expected[name], found[name]
         if a.shape != b.shape:
             raise EngineError(f"output '{name}' is {list(b.shape)} where {list(a.shape)} is expected")
-        column = next((spec.columns[c][0] for c in SCORE_COLUMNS if c in spec.columns), None)
+        columns = next((c for c in SCORE_COLUMNS if set(c) <= set(spec.columns)), None)
         a, b = a.astype(np.float64), b.astype(np.float64)
-        if column is None or a.ndim != 3:
+        if columns is None or a.ndim != 3:
             worst[name] = float(np.abs(a - b).max(initial=0.0))
         else:
-            worst[name] = max(_ranked(x, y, column, tie) for x, y in zip(a, b, strict=True))
+            scores = [spec.columns[c][0] for c in columns]
+            worst[name] = max(_ranked(x, y, scores, tie) for x, y in zip(a, b, strict=True))
     return worst
 
 
-def _ranked(a: np.ndarray, b: np.ndarray, score: int, tie: float) -> float:
+def _ranked(a: np.ndarray, b: np.ndarray, columns: list[int], tie: float) -> float:
     """(K, C) against (K, C): the worst difference of a row to its counterpart; the tied end of the list is left out."""
-    last = max(a[-1, score], b[-1, score])
-    rows = np.flatnonzero(a[:, score] > last + tie)
+    score_a, score_b = a[:, columns].prod(axis=1), b[:, columns].prod(axis=1)
+    last = max(score_a[-1], score_b[-1])
+    rows = np.flatnonzero(score_a > last + tie)
     if not len(rows):
         rows = np.arange(len(a))  # all tied: every row must still have a counterpart
     worst = 0.0
     for i in rows:
-        near = np.flatnonzero(np.abs(b[:, score] - a[i, score]) <= tie)
+        near = np.flatnonzero(np.abs(score_b - score_a[i]) <= tie)
         if not len(near):
             return float(np.abs(a - b).max())
         worst = max(worst, float(np.abs(b[near] - a[i]).max(axis=1).min()))

@@ -22,7 +22,7 @@ def eager_devices() -> list[str]:
     return ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 
 
-def eager(name: str, threads: int, device: str = "cpu") -> Callable[[Feeds], object]:
+def eager(name: str, threads: int, device: str = "cpu") -> Callable[[Feeds], list[np.ndarray]]:
     """The installed model as its authors wrote it, fp32, weights from safetensors; raises ModelError if it differs."""
     folder = model_folder(name)
     manifest = read_manifest(folder)
@@ -38,7 +38,7 @@ def eager(name: str, threads: int, device: str = "cpu") -> Callable[[Feeds], obj
     module = exported(network).eval().to(device)
     torch.set_num_threads(threads)
 
-    def call(feeds: Feeds) -> object:
+    def call(feeds: Feeds) -> list[np.ndarray]:
         with torch.inference_mode():
             tensors = {k: torch.from_numpy(feeds[k]).to(device) for k in manifest.inputs}
             # By name where there are several: a manifest does not keep the order of the network's arguments.

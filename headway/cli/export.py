@@ -78,11 +78,12 @@ def _tables(delivery: Any) -> list[Any]:
         for name, count in delivery.layers.items():
             table.add_row(name, str(count))
         tables.append(table)
-    if delivery.parity:
-        table = Table("output", "worst difference to fp32", title=f"on {delivery.parity_source}")
-        for name, worst in delivery.parity.items():
-            table.add_row(name, f"{worst:.3g}")
-        tables.append(table)
+    for title, found in (("ONNX against torch", delivery.torch_parity), ("against fp32", delivery.parity)):
+        if found:
+            table = Table("output", "worst difference", title=f"{title}, on {delivery.parity_source}")
+            for name, worst in found.items():
+                table.add_row(name, f"{worst:.3g}")
+            tables.append(table)
     for label, rows in delivery.gates.items():
         tables.append(_gate_table(label, rows, delivery.gate_data, "ALLOWED by --allow-loss"))
     return tables
