@@ -18,9 +18,9 @@ from headway.geometry import (
     OPTICAL_TO_BODY,
     euler_from_rotation,
     quaternion_from_rotation,
-    rotation_from_quaternion,
 )
-from headway.sensors import stamp_of
+from headway.received import heads_from_message as heads_from_message  # both directions under one name
+from headway.received import risks_from_message as risks_from_message
 from headway.types import DriveCommand, Forecast, Heads, Level, Risk, Risks, Trace, Tracks, View
 
 Fields = dict[str, Any]
@@ -225,39 +225,6 @@ def twist_stamped(
 def orientation_of(view: View) -> np.ndarray:
     """(3, 3) camera optical frame -> semi-local axes; a level camera where the orientation is unknown."""
     return OPTICAL_TO_BODY if view.orientation is None else view.orientation
-
-
-def heads_from_message(message: Any) -> Heads:
-    """headway_msgs/HeadArray -> Heads; an empty or invalid message gives no heads."""
-    if not message.valid or not message.heads:
-        return Heads.empty()
-    heads = message.heads
-    q = np.array([[h.orientation.x, h.orientation.y, h.orientation.z, h.orientation.w] for h in heads], float)
-    return Heads(
-        boxes=np.array([[h.x_min, h.y_min, h.x_max, h.y_max] for h in heads], np.float32),
-        scores=np.array([h.score for h in heads], np.float32),
-        rotation=rotation_from_quaternion(q),
-        sigma_deg=np.degrees(np.array([h.sigma for h in heads], float)),
-        attention=np.array([h.attention for h in heads], float),
-    )
-
-
-def risks_from_message(message: Any) -> Risks:
-    """headway_msgs/RiskArray -> Risks. An invalid message is an unsure one."""
-    items = tuple(
-        Risk(
-            track_id=int(r.track_id),
-            level=Level(r.level),
-            time_to_contact_s=float(r.time_to_contact) if r.contact else None,
-            probability=float(r.probability),
-            closest_m=float(r.closest),
-            direction=r.direction,
-            reason=r.reason,
-        )
-        for r in message.risks
-    )
-    unsure = message.reason or "the risk message says unsure" if message.unsure or not message.valid else ""
-    return Risks(stamp_of(message), items, unsure)
 
 
 def vector(xyz: Any) -> Fields:

@@ -20,6 +20,10 @@ from headway.geometry import rotation_from_quaternion
 from headway.gravity import GravityCheck
 from headway.types import Camera, FloatArray, View
 
+PIXELS_LIMIT = 1e6  # focal lengths and centres beyond this are no camera's, and squares of them no numbers
+DISTORTION_LIMIT = 1e3
+DISTORTION_LENGTHS = (4, 5, 8, 12, 14)  # those that OpenCV takes
+
 
 @dataclass(frozen=True)
 class SensorConfig(Config):
@@ -207,6 +211,10 @@ def camera_from_message(message: Any) -> Camera | str:
         return "camera_info holds NaN or infinity"
     if k[0] <= 0 or k[4] <= 0:
         return "camera_info has no focal length: the camera is not calibrated"
+    if np.abs(k).max() > PIXELS_LIMIT or min(k[0], k[4]) < 1.0 or (np.abs(d) > DISTORTION_LIMIT).any():
+        return "camera_info holds numbers that no camera has"
+    if d.any() and len(d) not in DISTORTION_LENGTHS:
+        return f"camera_info has {len(d)} distortion coefficients: {', '.join(map(str, DISTORTION_LENGTHS))} are known"
     if d.any() and message.distortion_model not in ("plumb_bob", "rational_polynomial", ""):
         return f"distortion model '{message.distortion_model}' is none of plumb_bob, rational_polynomial"
     distortion = tuple(float(v) for v in d) if d.any() else ()

@@ -215,3 +215,34 @@ def test_markers_stand_where_the_people_are_in_the_cameras_frame():
     assert {len(m.points) for m in paths} == {13}
     assert len({(m.ns, m.id) for m in found.markers[1:]}) == len(found.markers) - 1
     assert {m.header.frame_id for m in found.markers} == {"cam"}
+
+
+def risk_message(**changes):
+    fields = messages.risk_array(Risks(VIEW.stamp_ns, (Risk(3, Level.NOTICE, 2.0, 0.25, 0.5, "left"),)), VIEW, TRACE)
+    message = through(messages.RISK, fields)
+    for name, value in changes.items():
+        setattr(message.risks[0], name, value)
+    return message
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", ["time_to_contact", "probability", "closest"])
+def test_an_alert_with_a_number_that_is_none_stays_an_alert_at_its_worst(name, bad):
+    risks = messages.risks_from_message(risk_message(level=int(Level.ALERT), **{name: bad}))
+    item = risks.items[0]
+    assert (item.level, item.time_to_contact_s, item.probability, item.closest_m) == (Level.ALERT, 0.0, 1.0, 0.0)
+    assert "NaN" in risks.unsure
+    quiet = messages.risks_from_message(risk_message(level=int(Level.CLEAR), **{name: bad}))
+    assert quiet.items[0].level == Level.UNSURE, "what is nonsense is never clear"
+
+
+def test_an_unknown_level_is_unsure():
+    risks = messages.risks_from_message(risk_message(level=200))
+    assert risks.items[0].level == Level.UNSURE
+    assert "unknown level" in risks.unsure
+
+
+def test_of_a_message_with_thousands_of_heads_the_first_300_are_taken():
+    message = through(messages.HEADS, messages.head_array(some_heads(3), VIEW, 640, 480, TRACE))
+    message.heads = message.heads * 1000
+    assert len(messages.heads_from_message(message)) == 300

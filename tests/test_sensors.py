@@ -163,3 +163,21 @@ def test_bad_depth_is_refused_in_words(message: Message) -> None:
 def test_a_mounting_that_is_no_rotation_is_a_configuration_error(q: tuple[float, ...]) -> None:
     with pytest.raises(ConfigError, match="quaternion"):
         SensorConfig(camera_imu_rotation=q)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"d": [0.1]}, "1 distortion coefficients"),
+        ({"d": [0.1] * 7}, "7 distortion coefficients"),
+        ({"d": [1e300] * 5}, "no camera has"),
+        ({"k": [1e300, 0, 320, 0, 500, 240, 0, 0, 1]}, "no camera has"),
+        ({"k": [1e-300, 0, 320, 0, 500, 240, 0, 0, 1]}, "no camera has"),
+        ({"k": [500, 0, -1e200, 0, 500, 240, 0, 0, 1]}, "no camera has"),
+    ],
+)
+def test_intrinsics_that_no_camera_has_are_refused_where_they_come_in(changes, words) -> None:
+    message = info()
+    for name, value in changes.items():
+        setattr(message, name, value)
+    assert words in str(camera_from_message(message))
