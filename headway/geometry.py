@@ -100,15 +100,27 @@ for _row, _column, _entries in (
 def rotation_from_quaternion(quaternion: Array) -> Array:
     """(..., 4) x, y, z, w, any non-zero length -> (..., 3, 3)."""
     q = np.asarray(quaternion, float)
-    x, y, z, w = np.moveaxis(q / np.linalg.norm(q, axis=-1, keepdims=True), -1, 0)
-    return np.stack(
-        [
-            np.stack([1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)], -1),
-            np.stack([2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)], -1),
-            np.stack([2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)], -1),
-        ],
-        axis=-2,
-    )
+    q = q / _length(q)
+    outer = (q[..., :, None] * q[..., None, :]).reshape(-1, 16)
+    return (outer @ _FROM_OUTER + _NINE_ONES).reshape(*q.shape[:-1], 3, 3)
+
+
+_NINE_ONES = np.eye(3).ravel()
+_FROM_OUTER: Array = np.zeros((16, 9))
+"""(16 entries of q qT, 9 rotation entries less the identity): each entry of R is twice a sum of two products of q."""
+for _row, _column, _terms in (
+    (0, 0, "-yy-zz"),
+    (0, 1, "+xy-zw"),
+    (0, 2, "+xz+yw"),
+    (1, 0, "+xy+zw"),
+    (1, 1, "-xx-zz"),
+    (1, 2, "+yz-xw"),
+    (2, 0, "+xz-yw"),
+    (2, 1, "+yz+xw"),
+    (2, 2, "-xx-yy"),
+):
+    for _sign, _first, _second in zip(_terms[::3], _terms[1::3], _terms[2::3], strict=True):
+        _FROM_OUTER[4 * "xyzw".index(_first) + "xyzw".index(_second), 3 * _row + _column] = float(f"{_sign}2")
 
 
 def slerp(q0: Array, q1: Array, t: float) -> Array:
