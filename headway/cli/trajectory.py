@@ -20,9 +20,11 @@ PROTOCOLS = {
     "leave-one-out": "eth_ucy",
     "egocentric": "eth_ucy",
     "kitti": "kitti_tracking",
+    "memory": "eth_ucy",
     "head-direction": "head_orientation",
 }
 _WHOLE = ("conflicts", "false_per_hour", "told_false_per_hour")
+_MEMORY_WEARERS = 6
 _KEYS = ("ade", "fde", "min_ade20", "min_fde20")
 
 
@@ -50,6 +52,7 @@ def evaluate(
     from headway.evaluate.egocentric_run import egocentric
     from headway.evaluate.head_direction import head_direction
     from headway.evaluate.kitti import kitti
+    from headway.evaluate.memory_effect import memory_effect
     from headway.evaluate.trajectory import leave_one_out
 
     protocol = protocol or next((p for p, d in PROTOCOLS.items() if data in ("", d)), protocol)
@@ -77,6 +80,10 @@ def evaluate(
             )
         elif protocol == "kitti":
             report = kitti(model, nominal, show, cases=cases)
+        elif protocol == "memory":
+            report = memory_effect(
+                _leave_one_out_folders(model), per_scene=wearers or _MEMORY_WEARERS, seed=seed, progress=show
+            )
         elif protocol == "head-direction":
             report = head_direction(_leave_one_out_folders(model), show)
         else:
@@ -92,6 +99,8 @@ def evaluate(
         _print_alerts(report)
     elif protocol == "head-direction":
         _print_heads(report)
+    elif protocol == "memory":
+        _print_memory(report)
     else:
         _print(report, "ETH/UCY, leave one scene out, 8 -> 12 steps of 0.4 s, metres")
     if json_file:
@@ -180,6 +189,16 @@ def _print(report: dict[str, Any], title: str) -> None:
         )
 
 
+def _print_memory(report: dict[str, Any]) -> None:
+    table = Table(title="without and with the memory of earlier forecasts, seen by a walker, 2.8 s ahead, metres")
+    for column in ("noise", "ADE", "FDE", "minADE20", "minFDE20", "flicker"):
+        table.add_column(column, justify="right")
+    for noise, level in report["noise"].items():
+        pairs = [(level["without"][k], level["with"][k], level["change"][k]) for k in (*_KEYS, "flicker_m")]
+        table.add_row(f"{100 * float(noise):g} cm", *(f"{a:.3f} -> {b:.3f} ({c:+.1%})" for a, b, c in pairs))
+    Console().print(table)
+
+
 def _print_heads(report: dict[str, Any]) -> None:
     table = Table(title="with the head's direction minus without, metres, paired; 95 % interval over people")
     for column in ("scene", "windows", "ADE", "FDE", "minADE20", "minFDE20"):
@@ -200,6 +219,7 @@ def _print_alerts(level: dict[str, Any]) -> None:
         "conflicts": "conflicts",
         "recall": "recall",
         "recall_in_time": "1.5 s ahead",
+        "recall_in_time_seen_2s": "seen 2 s",
         "precision": "precision",
         "false_per_hour": "false/h",
         "told_false_per_hour": "told/h",

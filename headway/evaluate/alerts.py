@@ -16,6 +16,7 @@ Mask = NDArray[np.bool_]
 CONFLICT_M = 1.0
 HORIZON_S = 3.0
 WANTED_LEAD_S = 1.5
+IN_SIGHT_S = 2.0
 _APART_S = 1.0
 """Somebody within reach who was so a second ago is the same meeting: companions do not count over and over."""
 _SAME_ALERT_S = 0.5
@@ -25,7 +26,8 @@ _SAME_ALERT_S = 0.5
 class AlertCount:
     """What one model's alerts came to. leads_s: of the conflicts warned of, from the first alert to contact;
     told_false: times that a false alarm was told to the wearer, None where nothing is held back; rises, stretches:
-    how often an alert came on, and the same with breaks of less than half a second closed."""
+    how often an alert came on, and the same with breaks of less than half a second closed; in_sight: conflicts with
+    somebody in sight for 2 s before, who could be warned of 1.5 s ahead after half a second of looking."""
 
     conflicts: int = 0
     warned: int = 0
@@ -37,6 +39,8 @@ class AlertCount:
     told_false: int | None = None
     rises: int = 0
     stretches: int = 0
+    in_sight: int = 0
+    in_sight_in_time: int = 0
 
     def add(self, seconds: float, conflicts: Sequence[Conflict], alarms: Sequence[Alarm]) -> None:
         """One walk of `seconds`."""
@@ -45,6 +49,8 @@ class AlertCount:
         self.warned += sum(c.warning is not None for c in conflicts)
         self.in_time += sum(c.in_time for c in conflicts)
         self.leads_s += [c.lead_s for c in conflicts if c.lead_s is not None]
+        self.in_sight += sum(c.sight_s >= IN_SIGHT_S for c in conflicts)
+        self.in_sight_in_time += sum(c.sight_s >= IN_SIGHT_S and c.in_time for c in conflicts)
         self.alerts += len(alarms)
         self.true_alerts += sum(a.true for a in alarms)
 
@@ -68,6 +74,7 @@ class AlertCount:
             "conflicts": self.conflicts,
             "recall": self.warned / self.conflicts if self.conflicts else None,
             "recall_in_time": self.in_time / self.conflicts if self.conflicts else None,
+            "recall_in_time_seen_2s": self.in_sight_in_time / self.in_sight if self.in_sight else None,
             "precision": self.true_alerts / self.alerts if self.alerts else None,
             "false_alarms": false,
             "false_per_hour": 3600 * false / self.seconds if self.seconds else None,
@@ -96,12 +103,14 @@ def meetings(distance: Array, rate: float) -> list[tuple[int, int]]:
 @dataclass(frozen=True)
 class Conflict:
     """A person who came within reach at frame `contact`. warning: first and last frame of the warning that stood
-    before, None where nobody warned; lead_s: from its first frame to contact."""
+    before, None where nobody warned; lead_s: from its first frame to contact; sight_s: from the first sight of the last
+    three seconds to contact."""
 
     person: int
     contact: int
     warning: tuple[int, int] | None
     lead_s: float | None
+    sight_s: float
 
     @property
     def in_time(self) -> bool:
@@ -137,11 +146,14 @@ def judge(distance: Array, seen: Mask, raised: Mask, rate: float) -> tuple[list[
         found = meetings(distance[:, person], rate)
         warnings = closed(raised[:, person], same)
         for contact, _ in found:
-            if seen[max(0, contact - horizon) : contact, person].sum() < WANTED_LEAD_S * rate:
+            first = max(0, contact - horizon)
+            looked = seen[first:contact, person]
+            if looked.sum() < WANTED_LEAD_S * rate:
                 continue
+            sight = (contact - first - int(np.argmax(looked))) / rate
             before = [w for w in warnings if w[0] <= contact and w[1] >= contact - horizon]
             lead = (contact - before[-1][0]) / rate if before else None
-            conflicts.append(Conflict(person, contact, before[-1] if before else None, lead))
+            conflicts.append(Conflict(person, contact, before[-1] if before else None, lead, sight))
         for first, last in warnings:
             until = min(frames, last + horizon + 1)
             true = bool(near[first:until, person].any())
@@ -180,6 +192,8 @@ def pooled(counts: Iterable[AlertCount]) -> AlertCount:
         total.true_alerts += c.true_alerts
         total.seconds += c.seconds
         total.leads_s += c.leads_s
+        total.in_sight += c.in_sight
+        total.in_sight_in_time += c.in_sight_in_time
         total.rises += c.rises
         total.stretches += c.stretches
         if c.told_false is not None:

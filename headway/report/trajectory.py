@@ -20,6 +20,7 @@ ALERTS = {
     "conflicts": "conflicts",
     "recall": "recall",
     "recall_in_time": "1.5 s ahead",
+    "recall_in_time_seen_2s": "if seen for 2 s",
     "precision": "precision",
     "false_per_hour": "false alarms/h",
     "told_false_per_hour": "times told/h",

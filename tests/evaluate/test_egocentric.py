@@ -194,3 +194,15 @@ def test_an_alert_that_comes_and_goes_has_more_rises_than_alerts() -> None:
     entry.flicker(raised, RATE)
     assert (entry.rises, entry.stretches) == (5, 3)
     assert entry.summary()["rises_per_alert"] == pytest.approx(5 / 3)
+
+
+def test_who_came_into_sight_late_is_counted_apart() -> None:
+    distance = approach(contact_s=4.0)
+    contact = int(np.argmax(distance[:, 0] < 1.0))
+    for seconds, apart in ((1.6, 0), (2.2, 1)):
+        seen = np.zeros(distance.shape, bool)
+        seen[contact - round(seconds * RATE) :] = True
+        raised = np.zeros(distance.shape, bool)
+        raised[contact - round(1.6 * RATE) :] = True
+        entry = counted(distance, raised, seen)
+        assert (entry.conflicts, entry.in_time, entry.in_sight, entry.in_sight_in_time) == (1, 1, apart, apart)
