@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,18 @@ def _message_maker(store: Typestore, msgtype: str) -> Maker:
         get = fields.get
         return cls(*[part(get(name)) for name, part in parts])
 
-    return make
+    kinds: list[Any] = [kind for _, kind in store.fielddefs[msgtype][1]]
+    if not all(node == Nodetype.BASE and detail[0].startswith("float") for node, detail in kinds):
+        return make
+    order = [name for name, _ in parts]
+
+    def make_of_floats(fields: Mapping[str, Any] | None) -> Any:
+        """Points, vectors and quaternions, three for each person in view."""
+        if fields and fields.keys() == names and None not in fields.values():
+            return cls(*map(float, map(fields.__getitem__, order)))
+        return make(fields)
+
+    return make_of_floats
 
 
 def _value_maker(store: Typestore, description: Any) -> Maker:
@@ -116,10 +128,12 @@ def _number_maker(name: str, length: int | None) -> Maker:
     def make(value: Any) -> Any:
         if value is None:
             return np.zeros(length or 0, kind)
-        array = np.ascontiguousarray(_bytes(value), dtype=kind).ravel()
-        if length is not None and len(array) != length:
-            raise ValueError(f"{len(array)} numbers where the definition wants {length}")
-        return array
+        if length is None and isinstance(value, array) and value.typecode == kind.char:
+            return np.frombuffer(value, kind)  # as headway.messages packs paths: four for each person in view
+        numbers = np.ascontiguousarray(_bytes(value), dtype=kind).ravel()
+        if length is not None and len(numbers) != length:
+            raise ValueError(f"{len(numbers)} numbers where the definition wants {length}")
+        return numbers
 
     return make
 
