@@ -21,7 +21,7 @@ from rclpy.serialization import deserialize_message
 
 from headway.errors import AbandonedError, EngineError, FrameError, HeadwayError
 from headway.node_config import NodeConfig
-from headway.nodes import parameters
+from headway.nodes import engine_lines, parameters
 from headway.nodes.inputs import Item, Ledger, Mailbox, Worker, feed, subscribe
 from headway.nodes.memory import give_back
 from headway.nodes.reports import Reports
@@ -138,7 +138,8 @@ class StageNode(Stamps, Reports, LifecycleNode):
         self.config = parameters.read(self, self.config)
         self.watchdog = Watchdog(self)
         start = time.monotonic()
-        self.load()
+        with engine_lines.told_by(self):
+            self.load()
         self.tell_models()
         models = ", ".join(f"{k} {v[:12]}" for k, v in self.models.items()) or "no model"
         self.get_logger().info(f"configured in {time.monotonic() - start:.2f} s: {models}, {self.config.engine}")
