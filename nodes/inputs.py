@@ -26,7 +26,7 @@ except ImportError:  # Humble
 NEWER = "a newer frame arrived while this one waited"
 LOST = "lost in the transport"
 # Room in DDS for frames that come while the executor is kept from running: with room for one, a busy machine lost 8 of
-# 120 frames. It makes no frame older, since the callback empties the queue and the mailbox keeps the newest.
+# 120 frames. It makes no frame older, since the callback empties the queue and hands on the newest only.
 QUEUE = 16
 
 
@@ -112,17 +112,25 @@ class Mailbox:
 
     def put(self, data: bytes, sequence: int | None = None) -> None:
         """Stores a message. `sequence` is the publisher's number where it is known to be the only publisher."""
-        lost = 0
-        if sequence:
-            lost = max(0, sequence - self._sequence - 1) if 0 < self._sequence < sequence else 0
-            self._sequence = sequence
-        item = Item(data, self._ledger.arrive(lost), time.monotonic_ns())
+        item = Item(data, self._arrived(sequence), time.monotonic_ns())
         with self._condition:
             self.last_ns = item.received_ns
             if self._item is not None:
                 self._ledger.drop(NEWER)
             self._item = item
             self._condition.notify()
+
+    def skip(self, sequence: int | None = None) -> None:
+        """Counts a message as dropped: a newer one is at hand already."""
+        self._arrived(sequence)
+        self._ledger.drop(NEWER)
+
+    def _arrived(self, sequence: int | None) -> int:
+        lost = 0
+        if sequence:
+            lost = max(0, sequence - self._sequence - 1) if 0 < self._sequence < sequence else 0
+            self._sequence = sequence
+        return self._ledger.arrive(lost)
 
     def take(self) -> Item | None:
         """Waits for a message; None when the box is closed."""
@@ -216,19 +224,20 @@ def subscribe(
 def feed(node: Any, kind: type, topic: str, mailbox: Mailbox, reliability: str) -> Any:
     """Subscribes `topic` in serialized form into `mailbox`: a frame that is dropped costs no decoding."""
 
-    def put(data: bytes, info: dict[str, Any]) -> None:
-        sequence = info.get("publication_sequence_number") if isinstance(info, dict) else None
+    def number(info: Any) -> int | None:
         # Numbers of several publishers interleave: then a gap proves nothing.
-        mailbox.put(data, sequence if node.count_publishers(subscription.topic_name) <= 1 else None)
+        alone = node.count_publishers(subscription.topic_name) <= 1
+        return info.get("publication_sequence_number") if alone and isinstance(info, dict) else None
 
-    def store(data: bytes, info: dict[str, Any]) -> None:
-        put(data, info)
+    def store(data: bytes, info: Any) -> None:
         for _ in range(QUEUE):  # no more: the node's timers want their turn
             with subscription.handle:
-                taken = subscription.handle.take_message(kind, True)
-            if taken is None:
-                return
-            put(*taken)
+                newer = subscription.handle.take_message(kind, True)
+            if newer is None:
+                break
+            mailbox.skip(number(info))
+            data, info = newer
+        mailbox.put(data, number(info))
 
     subscription = subscribe(node, kind, topic, store, reliability, QUEUE, raw=True)
     return subscription
