@@ -171,6 +171,8 @@ def _print(report: dict[str, Any], title: str) -> None:
             numbers = [f"{values[k]:.3f}" if not (single and k.startswith("min")) else "one path" for k in _KEYS]
             table.add_row(scene if i == 0 else "", f"{windows}" if i == 0 else "", name, *numbers)
         table.add_section()
+    for other in report.get("published", []):
+        table.add_row("", "", f"{other['model']} (published)", "", "", f"{other['min_ade20']}", f"{other['min_fde20']}")
     console = Console()
     console.print(table)
     cover = report["coverage"]

@@ -13,6 +13,7 @@ from headway.evaluate.cases import Cases
 from headway.evaluate.coverage import Scores, coverage
 from headway.evaluate.pedestrians import SCENES, Moment, contiguous_valid, moments, position_noise, read_split
 from headway.evaluate.predictors import BASELINES
+from headway.evaluate.published import PUBLISHED
 from headway.evaluate.window_cases import note
 from headway.runtime.engine import Model, open_model
 from headway.stages.calibration import Calibration
@@ -180,5 +181,6 @@ def leave_one_out(
     keys = ("ade", "fde", "min_ade20", "min_fde20")
     mean = {n: {k: float(np.mean([s["models"][n][k] for s in scenes.values()])) for k in keys} for n in names}
     report: dict[str, Any] = {"protocol": "leave-one-out", "data": "eth_ucy", "scenes": scenes, "mean": mean}
+    report["published"] = PUBLISHED
     report["coverage"] = coverage(scores, calibrations, nominal) if len(scores) == len(SCENES) else None
     return report

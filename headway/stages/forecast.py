@@ -93,7 +93,7 @@ class ForecastStage:
             feeds["noise"][0, :n] = np.minimum(noise, _LARGEST_NOISE_M)
             feeds["relative"][:] = tracks.ego_velocity is None
         if "memory_age" in feeds:
-            self._memory.fill(tracks.stamp_ns, tracks.ids[:n], tracks.ego_velocity, feeds)
+            self._memory.fill(tracks.stamp_ns, tracks.ids[:n], grid[:n, -1], tracks.ego_velocity, feeds)
 
     def _forecast(self, tracks: Tracks, modes: Array, probability: Array) -> Forecast:
         n, nominal = len(modes), self.config.nominal

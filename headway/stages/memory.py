@@ -42,10 +42,16 @@ class ForecastRing:
         self._ego: Array | None = None
 
     def fill(
-        self, stamp_ns: int, ids: NDArray[np.int64], ego: Array | None, feeds: dict[str, NDArray[np.float32]]
+        self,
+        stamp_ns: int,
+        ids: NDArray[np.int64],
+        place: Array,
+        ego: Array | None,
+        feeds: dict[str, NDArray[np.float32]],
     ) -> None:
-        """Writes what is remembered of `ids` (n,) into zeroed `feeds`: memory_modes (1, N, R, K, T, 2) m as seen from
-        the camera now, memory_log_probability (1, N, R, K), memory_age (1, N, R) s, memory_valid (1, N, R) 0/1.
+        """Writes what is remembered of `ids` (n,), who are at `place` (n, 2) m, into zeroed `feeds`: memory_modes
+        (1, N, R, K, T, 2) m as seen from each person now, memory_log_probability (1, N, R, K), memory_age (1, N, R) s,
+        memory_valid (1, N, R) 0/1.
 
         ego (2,) m/s is the camera's velocity where it is known: what is remembered is then people's own motion, and
         the camera's way since is taken off. Where that changes, or time goes back, everything is forgotten.
@@ -63,7 +69,8 @@ class ForecastRing:
             if age > self.longest_s or not pairs:
                 continue
             new, was = (np.array(side) for side in zip(*pairs, strict=True))
-            moved = moved_on(old.modes[was], age / self.step_s) + (old.camera_at - self._camera_at)
+            shift = old.camera_at - self._camera_at - place[new]
+            moved = moved_on(old.modes[was], age / self.step_s) + shift[:, None, None]
             feeds["memory_modes"][0, new, r] = moved
             feeds["memory_log_probability"][0, new, r] = old.log_probability[was]
             feeds["memory_age"][0, new, r] = age

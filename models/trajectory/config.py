@@ -19,7 +19,7 @@ class TrajectoryConfig:
     heads: int = 4  # attention heads over the neighbours
     basis: int = 6  # smooth time functions that a path's offset from constant velocity is made of
     reach_m: float = 10.0  # people further apart do not see each other
-    memory: int = 4  # earlier forecasts that are remembered
+    memory: int = 3  # earlier forecasts that are remembered
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,6 @@ class CameraConfig:
     people: int = 150  # in a batch
     frames: int = 8  # successive frames of a sequence
     frames_apart: tuple[int, ...] = (1, 1, 2, 3)  # camera frames between two of them, drawn with equal chance
-    memory_steps: int = 200  # steps of the second part, in which the memory alone learns
+    memory_steps: int = 120  # steps of the second part, in which the memory alone learns
     memory_rate: float = 2e-3
-    agreement: float = 0.5  # weight of the agreement of successive forecasts beside their accuracy
+    agreement: float = 0.45  # weight of the agreement of successive forecasts beside their accuracy

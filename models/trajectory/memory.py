@@ -17,9 +17,9 @@ from headway.models.trajectory.config import TrajectoryConfig
 
 _HEADS = 2
 """One set of weights for the path, one for the probability."""
-_KEY = 16
+_WIDTH = 16
 _LATE_S = 0.25
-_MOST = 0.6
+_MOST = 0.7
 """Share that the past may have at most: what is remembered was itself mixed with what came before it, and without a
 limit the forecasts of a second ago never die out (measured: the best of 20 doubled its error)."""
 
@@ -38,54 +38,52 @@ class Memory:
 class ModeMemory(nn.Module):
     """Attention of each mode over its own earlier forecasts. One step of work a frame, whatever the past."""
 
+    between: Tensor
+
     def __init__(self, config: TrajectoryConfig) -> None:
         super().__init__()
-        self.config = config
         self.looked_at = [config.future * i // 4 - 1 for i in range(1, 5)]
-        token = 2 * len(self.looked_at) + 3
-        self.token = nn.Sequential(nn.Linear(token, 48), nn.ReLU(), nn.Linear(48, 48), nn.ReLU())
-        self.key = nn.Linear(48, _HEADS * _KEY)
-        self.query = nn.Linear(config.width, _HEADS * _KEY)
-        self.mode = nn.Parameter(torch.zeros(config.modes, _HEADS * _KEY))
+        knots = 2 * len(self.looked_at)
+        self.token = nn.Linear(knots + 2, _WIDTH)
+        self.person = nn.Linear(config.width, _WIDTH)
+        self.mode = nn.Parameter(torch.zeros(config.modes, _WIDTH))
+        self.score = nn.Linear(_WIDTH, _HEADS)
         self.present = nn.Linear(config.width, _HEADS)
-        self.value = nn.Linear(48, 2 * len(self.looked_at) + 1)
+        self.value = nn.Linear(_WIDTH, knots + 1)
         nn.init.zeros_(self.value.weight)
         nn.init.zeros_(self.value.bias)
-        knots = torch.tensor([0.0, *(i + 1.0 for i in self.looked_at)])
-        self.register_buffer("between", interpolation(knots, config.future), persistent=False)
-
-    between: Tensor
+        times = torch.tensor([0.0, *(i + 1.0 for i in self.looked_at)])
+        self.register_buffer("between", interpolation(times, config.future), persistent=False)
 
     def forward(
         self, features: Tensor, local: Tensor, log_probability: Tensor, memory: Memory
     ) -> tuple[Tensor, Tensor]:
         """features (B, N, width), local (B, N, K, T, 2), log_probability (B, N, K) -> the last two, steadied."""
-        b, n, k = local.shape[:3]
-        r = memory.age.shape[2]
+        b, n, k, t, _ = local.shape
         valid = memory.valid[..., None]  # (B, N, R, 1)
-        earlier = torch.where(valid[..., None, None] > 0.5, memory.local, local[:, :, None])
-        certain = torch.where(valid > 0.5, memory.log_probability, log_probability[:, :, None])
-        away = (earlier - local[:, :, None])[..., self.looked_at, :].flatten(-2)  # (B, N, R, K, 8)
+        # Masked at the source: what an empty slot holds must not even reach the arithmetic.
+        away = (memory.local - local[:, :, None]) * valid[..., None, None]  # (B, N, R, K, T, 2)
+        rise = (memory.log_probability - log_probability[:, :, None]) * valid  # (B, N, R, K)
         token = torch.cat(
             [
-                (2 * away).clamp(-6, 6),
-                (certain - log_probability[:, :, None]).clamp(-6, 6)[..., None],
-                certain.clamp(min=-8)[..., None] / 4,
-                (memory.age / _LATE_S)[..., None, None].expand(b, n, r, k, 1),
+                (2 * away[..., self.looked_at, :].flatten(-2)).clamp(-6, 6),
+                rise.clamp(-6, 6)[..., None],
+                (memory.age / _LATE_S)[..., None, None].expand(*rise.shape, 1),
             ],
             dim=-1,
         )
-        hidden = self.token(token)  # (B, N, R, K, 48)
-        key = self.key(hidden).view(b, n, r, k, _HEADS, _KEY)
-        query = (self.query(features)[:, :, None] + self.mode).view(b, n, 1, k, _HEADS, _KEY)
-        score = (key * query).sum(-1) / _KEY**0.5 + 1e4 * (valid[..., None] - 1)  # (B, N, R, K, H)
+        # Additive attention: what a mode asks for is added to what an earlier path offers.
+        asked = self.person(features)[:, :, None] + self.mode  # (B, N, K, W)
+        hidden = torch.relu(self.token(token) + asked[:, :, None])  # (B, N, R, K, W)
+        score = self.score(hidden) + 1e4 * (valid[..., None] - 1)  # (B, N, R, K, H)
         present = self.present(features)[:, :, None, None].expand(b, n, 1, k, _HEADS)
-        weight = _MOST * torch.softmax(torch.cat([score, present], dim=2), dim=2)[:, :, :r]  # (B, N, R, K, H)
-        for_path, for_certain = weight[..., 0:1], weight[..., 1]
+        weight = _MOST * torch.softmax(torch.cat([score, present], dim=2), dim=2)[:, :, :-1]
         value = self.value(hidden)
-        knots = (for_path * value[..., :-1]).sum(2).view(b, n, k, len(self.looked_at), 2)
-        path = local + (for_path[..., None] * (earlier - local[:, :, None])).sum(2) + self.between @ knots
-        logits = log_probability + (for_certain * (certain - log_probability[:, :, None] + value[..., -1])).sum(2)
+        knots = (weight[..., 0:1] * value[..., :-1]).sum(2).view(b, n, k, len(self.looked_at), 2)
+        # (B, N, K, 1, R) @ (B, N, K, R, 2T): the weighted sum of the paths without a temporary for each.
+        drawn = weight[..., 0].movedim(2, -1)[..., None, :] @ away.flatten(-2).movedim(2, -2)
+        path = local + drawn.view(b, n, k, t, 2) + self.between @ knots
+        logits = log_probability + (weight[..., 1] * (rise + value[..., -1])).sum(2)
         return path, torch.log_softmax(logits, dim=-1)
 
 

@@ -52,15 +52,15 @@ class Answer:
         return (local.flatten(2, 3) @ self.frame + self.last[:, :, None]).view(local.shape)
 
     def in_own_axes(self, paths: Tensor) -> Tensor:
-        """(B, N, ..., T, 2) paths in the axes of the scene -> the same in the persons' axes."""
-        flat = paths.flatten(2, -2) - self.last[:, :, None]
-        return rotate(flat, self.frame).view(paths.shape)
+        """(B, N, ..., T, 2) paths seen from each person, axes of the scene -> the same in the persons' axes."""
+        return rotate(paths.flatten(2, -2), self.frame).view(paths.shape)
 
 
 class TrajectoryNetwork(nn.Module):
     """positions (B, N, P, 2) m, valid (B, N, P) 0/1, head_direction (B, N, 2), noise (B, N) m, relative (B, 1) 0/1,
-    memory_modes (B, N, R, K, T, 2) m, memory_log_probability (B, N, R, K), memory_age (B, N, R) s and memory_valid
-    (B, N, R) 0/1 -> modes (B, N, K, T, 2) m and log_probability (B, N, K), both float32, in the axes of `positions`.
+    memory_modes (B, N, R, K, T, 2) m from each person's newest position, memory_log_probability (B, N, R, K),
+    memory_age (B, N, R) s and memory_valid (B, N, R) 0/1 -> modes (B, N, K, T, 2) m and log_probability (B, N, K),
+    both float32, in the axes of `positions`.
 
     A slot counts as a person where its newest step is valid; the valid steps must be an unbroken run up to it. Empty
     slots answer finite numbers without meaning. Remembered paths must lie at the same moments of time as the answer.

@@ -12,40 +12,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 
-from headway import __version__
-from headway.errors import ModelError, UsageError
+from headway.errors import UsageError
 from headway.evaluate.coverage import GROUPS, LEVELS, Scores, coverage, leave_out_tables
 from headway.evaluate.egocentric_run import egocentric
+from headway.evaluate.head_direction import head_direction
 from headway.evaluate.kitti import kitti, sequences
+from headway.evaluate.memory_effect import memory_effect
 from headway.evaluate.pedestrians import SCENES
 from headway.evaluate.trajectory import metrics, run_network
 from headway.evaluate.walk_scores import scene_scores
-from headway.export.package import package_model
 from headway.models.trajectory.card import write_card
 from headway.models.trajectory.config import CameraConfig, TrainingConfig, TrajectoryConfig
-from headway.models.trajectory.data import Batch, SceneSampler, training_recordings
-from headway.models.trajectory.network import TrajectoryNetwork
-from headway.models.trajectory.train import LOG, train
+from headway.models.trajectory.package import CALIBRATION, NAME, export
+from headway.models.trajectory.train import train
 from headway.runtime.engine import open_model
-from headway.runtime.manifest import Manifest, TensorSpec, file_entries, read_manifest, verified_path, write_manifest
+from headway.runtime.manifest import Manifest, file_entries, read_manifest, write_manifest
 from headway.stages.calibration import CONDITIONS, OWN, RECORDED, RELATIVE, Calibration
 
-NAME = "trajectory"
 LEAVE_ONE_OUT = "leave-one-out"
-CALIBRATION = "calibration.json"
 EVALUATION = "evaluation.json"
 FLOOR_M = 0.05
 """Per step of 0.4 s: an error this small is never held against a narrow spread."""
-LICENCE = (
-    "ETH (Pellegrini 2009, BIWI): no licence stated upstream, research data; UCY (Lerner 2007): free for use with "
-    "credit. Splits as in Trajectron++ (github.com/StanfordASL/Trajectron-plus-plus, commit 1031c7b)"
-)
 CALIBRATION_NOISE_M = (0.03, 0.1)
-CALIBRATION_WEARERS, CALIBRATION_SEED = 12, 100
+CALIBRATION_WEARERS, CALIBRATION_SEED = 10, 100
 """Pedestrians of a scene who wear the camera for the calibration, at each noise level."""
 Array = NDArray[np.floating]
 Progress = Callable[[str, int, int], None]
@@ -60,34 +51,42 @@ def produce_leave_one_out(
     """
     for scene in SCENES:
         train_folder(out / scene, scene, training, camera, progress)
-    return calibrate_leave_one_out(out, progress)
+    return calibrate_leave_one_out(out, {scene: judged(out, scene, progress) for scene in SCENES})
 
 
-def calibrate_leave_one_out(out: Path, progress: Progress, nominal: float = 0.9) -> dict[str, Any]:
-    """Evaluates the five networks below `out` and writes their calibration, each from the four other scenes."""
-    scenes: dict[str, Any] = {}
-    scores: dict[str, dict[str, Scores]] = {condition: {} for condition in CONDITIONS}
-    for scene in SCENES:
-        model = open_model(f"{out / scene}", NAME)
-        windows = run_network(model, scene, lambda d, t, s=scene: progress(f"evaluate {s}", d, t))  # type: ignore[misc]
-        scenes[scene] = {"windows": len(windows.track)} | metrics(windows.errors, windows.probability)
-        scores[RECORDED][scene] = windows.scores()
-        for condition in (RELATIVE, OWN):
-            label = f"walk in {scene}, {condition}"
-            scores[condition][scene] = scene_scores(
-                scene,
-                model,
-                CALIBRATION_NOISE_M,
-                CALIBRATION_WEARERS,
-                CALIBRATION_SEED,
-                condition == OWN,
-                lambda d, t, s=label: progress(s, d, t),  # type: ignore[misc]
-            )
-        model.close()
-    tables = {condition: leave_out_tables(found) for condition, found in scores.items()}
+def judged(out: Path, scene: str, progress: Progress) -> tuple[dict[str, Any], dict[str, Scores]]:
+    """Accuracy on `scene` of the network below `out` that never saw it, and its scores in every condition."""
+    model = open_model(f"{out / scene}", NAME)
+    windows = run_network(model, scene, lambda d, t: progress(f"evaluate {scene}", d, t))
+    accuracy = {"windows": len(windows.track)} | metrics(windows.errors, windows.probability)
+    scores = {RECORDED: windows.scores()}
+    for condition in (RELATIVE, OWN):
+        scores[condition] = scene_scores(
+            scene,
+            model,
+            CALIBRATION_NOISE_M,
+            CALIBRATION_WEARERS,
+            CALIBRATION_SEED,
+            condition == OWN,
+            lambda d, t, c=condition: progress(f"walk in {scene}, {c}", d, t),  # type: ignore[misc]
+        )
+    model.close()
+    return accuracy, scores
+
+
+def calibrate_leave_one_out(
+    out: Path, found: Mapping[str, tuple[dict[str, Any], dict[str, Scores]]], nominal: float = 0.9
+) -> dict[str, Any]:
+    """Writes the calibration of the five networks below `out`, each from the four other scenes, and the evaluation.
+
+    found: scene -> what `judged` says of it.
+    """
+    scenes = {scene: accuracy for scene, (accuracy, _) in found.items()}
+    scores = {condition: {scene: s[condition] for scene, (_, s) in found.items()} for condition in CONDITIONS}
+    tables = {condition: leave_out_tables(values) for condition, values in scores.items()}
     report: dict[str, Any] = {"scenes": scenes, "mean": mean_of(scenes)}
     calibrations = {}
-    for scene in SCENES:
+    for scene in found:
         _finish(out / scene, {c: t[scene] for c, t in tables.items()}, {"held_out": scene} | scenes[scene])
         calibrations[scene] = Calibration.parse(out / scene / CALIBRATION)
     report["coverage"] = coverage(scores[RECORDED], calibrations, nominal)
@@ -123,10 +122,11 @@ def finish(out: Path, report: Mapping[str, Any], progress: Progress) -> Manifest
     return finish_moving(out, manifest, progress)
 
 
-def finish_moving(out: Path, manifest: Manifest, progress: Progress, wearers: int = 6) -> Manifest:
-    """Adds to a finished folder what the networks are worth from a moving camera, with the commands that print it."""
+def finish_moving(out: Path, manifest: Manifest, progress: Progress, wearers: int = 6, jobs: int = 1) -> Manifest:
+    """Adds to a finished folder what the networks are worth from a moving camera, what the memory and head directions
+    change, with the commands that print it. Data that are for evaluation only need not be there."""
     folders = {scene: str((out / LEAVE_ONE_OUT / scene).resolve()) for scene in SCENES}
-    walked = egocentric(folders, per_scene=wearers, progress=progress)
+    walked = egocentric(folders, per_scene=wearers, progress=progress, jobs=jobs)
     keys = ("mean", "coverage", "alerts", "flicker_m")
     moving: dict[str, Any] = {
         "egocentric": {
@@ -134,10 +134,22 @@ def finish_moving(out: Path, manifest: Manifest, progress: Progress, wearers: in
             "noise": {noise: {k: level[k] for k in keys} for noise, level in walked["noise"].items()},
         }
     }
-    with suppress(UsageError):  # KITTI need not be there: it is for evaluation only
+    without_scenes = memory_effect(folders, per_scene=wearers, progress=progress)
+    for level in without_scenes["noise"].values():
+        del level["scenes"]
+    moving["memory"] = {
+        "command": f"headway evaluate trajectory --protocol memory --wearers {wearers}",
+        "noise": without_scenes["noise"],
+    }
+    with suppress(UsageError):
+        heads = head_direction(folders, progress)
+        moving["head_direction"] = {"command": "headway evaluate trajectory --data head_orientation"} | {
+            k: heads[k] for k in ("what", "windows", "pooled")
+        }
+    with suppress(UsageError):
         driven = kitti(str(out.resolve()), progress=progress, labels=sequences())
         moving["kitti"] = {"command": "headway evaluate trajectory --protocol kitti"} | {
-            k: driven[k] for k in ("windows", *keys)
+            k: driven[k] for k in ("windows", *keys, "coverage_no_odometry")
         }
     return _finish(out, None, dict(manifest.evaluation) | moving)
 
@@ -163,90 +175,6 @@ def train_folder(
     _write_calibration(folder, dict.fromkeys(CONDITIONS, np.ones((len(GROUPS), len(LEVELS)))))
     name = f"{NAME}-{held_out}" if held_out else NAME
     export(folder, name, network, held_out, seeded, camera, minutes)
-
-
-def export(
-    folder: Path,
-    name: str,
-    network: TrajectoryNetwork,
-    held_out: str | None,
-    training: TrainingConfig,
-    camera: CameraConfig,
-    minutes: float,
-) -> Manifest:
-    """Writes the model folder; the calibration file must lie there already."""
-    c = network.config
-    seed = training.seed - (SCENES.index(held_out) if held_out else 0)
-    batch = next(iter(SceneSampler(training_recordings(held_out, "val"), c, TrainingConfig(), seed=1)))
-    feeds = example_feeds(network, batch)
-    return package_model(
-        folder,
-        name,
-        NAME,
-        network,
-        feeds,
-        {k: TensorSpec(tuple(v.shape), layout="BN...") for k, v in feeds.items()},
-        {
-            "modes": TensorSpec((1, c.slots, c.modes, c.future, 2), columns={"x": (0, 1), "y": (1, 2)}),
-            "log_probability": TensorSpec((1, c.slots, c.modes)),
-        },
-        files={"calibration": CALIBRATION, "training_log": LOG},
-        config={"step_s": c.step_s, "network": asdict(c)},
-        training={
-            "command": f"headway train trajectory --out DIR --steps {training.steps} --seed {seed}",
-            "data": "eth_ucy, train and val parts of "
-            + (f"all scenes but {held_out}" if held_out else "all five scenes"),
-            "settings": asdict(training),
-            "camera": asdict(camera),
-            "held_out": held_out or "",
-            "minutes": round(minutes, 1),
-            "machine": "one CPU thread",
-            "headway": __version__,
-        },
-        evaluation={},
-        data_licence=LICENCE,
-    )
-
-
-def load(folder: Path, held_out: str | None) -> TrajectoryNetwork:
-    """The network of a model folder; ModelError where it may have seen `held_out`."""
-    manifest = read_manifest(folder)
-    if manifest.training.get("held_out") != (held_out or ""):
-        raise ModelError(
-            f"{folder} was trained without '{manifest.training.get('held_out')}', not without '{held_out}'"
-        )
-    network = TrajectoryNetwork(TrajectoryConfig(**manifest.config["network"]))
-    network.load_state_dict(load_file(verified_path(folder, manifest, "weights")))
-    return network.eval()
-
-
-def example_feeds(network: TrajectoryNetwork, batch: Batch) -> dict[str, np.ndarray]:
-    """One real scene in the fixed shapes of the contract, empty slots zero; what the network says of it twice is its
-    memory."""
-    c = network.config
-    n = min(batch.positions.shape[1], c.slots)
-    lead = (1, c.slots)
-    shapes = {
-        "positions": (*lead, c.past, 2),
-        "valid": (*lead, c.past),
-        "head_direction": (*lead, 2),
-        "noise": lead,
-        "relative": (1, 1),
-        "memory_modes": (*lead, c.memory, c.modes, c.future, 2),
-        "memory_log_probability": (*lead, c.memory, c.modes),
-        "memory_age": (*lead, c.memory),
-        "memory_valid": (*lead, c.memory),
-    }
-    feeds = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
-    for name in ("positions", "valid", "head_direction", "noise"):
-        feeds[name][:, :n] = getattr(batch, name)[:1, :n].numpy()
-    with torch.no_grad():
-        modes, log_probability = network.eval()(*(torch.from_numpy(feeds[name]) for name in list(feeds)[:3]))
-    for r in range(2):
-        feeds["memory_modes"][:, :n, r] = modes[:, :n].numpy() + 0.1 * r
-        feeds["memory_log_probability"][:, :n, r] = log_probability[:, :n].numpy()
-        feeds["memory_age"][:, :n, r], feeds["memory_valid"][:, :n, r] = (r + 1) / 15, 1.0
-    return feeds
 
 
 def _finish(folder: Path, scores: Mapping[str, Array] | None, evaluation: Mapping[str, Any]) -> Manifest:

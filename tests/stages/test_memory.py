@@ -3,7 +3,7 @@ import pytest
 
 from headway.stages.memory import ForecastRing, moved_on
 
-STEP_S, START, SLOTS = 0.4, 1_700_000_000_000_000_000, 4
+STEP_S, START, SLOTS = 0.4, 1_700_000_000_000_000_000, 3
 
 
 def straight(now_s: float) -> np.ndarray:
@@ -19,10 +19,12 @@ def empty() -> dict[str, np.ndarray]:
     return feeds | {"memory_valid": np.zeros((1, 8, SLOTS), np.float32)}
 
 
-def frame(ring: ForecastRing, seconds: float, ids=(4, 9), ego=None, modes=None) -> dict[str, np.ndarray]:
+def frame(
+    ring: ForecastRing, seconds: float, ids=(4, 9), ego=None, modes=None, place=((0.0, 0.0), (0.0, 0.0))
+) -> dict[str, np.ndarray]:
     """One frame: what the network would be fed; then its answer is kept."""
     feeds, stamp = empty(), START + round(seconds * 1e9)
-    ring.fill(stamp, np.array(ids), None if ego is None else np.array(ego), feeds)
+    ring.fill(stamp, np.array(ids), np.array(place), None if ego is None else np.array(ego), feeds)
     ring.keep(stamp, np.array(ids), straight(seconds) if modes is None else modes, np.log(np.full((2, 3), 1 / 3)))
     return feeds
 
@@ -52,6 +54,13 @@ def test_rows_follow_the_track_and_a_new_person_has_no_memory() -> None:
     assert feeds["memory_valid"][0, :, 0].tolist() == [1, 0, 0, 0, 0, 0, 0, 0]
 
 
+def test_paths_are_seen_from_where_each_person_is_now() -> None:
+    ring, place = ForecastRing(SLOTS, 0.8, STEP_S), np.array([[3.0, 1.0], [-2.0, 5.0]])
+    frame(ring, 0.0)
+    feeds = frame(ring, 0.1, place=place)
+    np.testing.assert_allclose(feeds["memory_modes"][0, :2, 0], straight(0.1) - place[:, None, None], atol=1e-5)
+
+
 def test_what_is_remembered_stays_where_it_was_while_the_camera_goes_on() -> None:
     """With odometry the network predicts people's own motion, seen from where the camera is."""
     ring, ego = ForecastRing(SLOTS, 0.8, STEP_S), np.array([1.5, -0.5])
@@ -79,5 +88,5 @@ def test_old_forecasts_are_masked_and_no_memory_remembers_nothing() -> None:
     ring, none = ForecastRing(SLOTS, 0.5, STEP_S), ForecastRing(SLOTS, 0.0, STEP_S)
     for i in range(4):
         feeds, nothing = frame(ring, i * 0.3), frame(none, i * 0.3)
-    assert feeds["memory_valid"][0, 0].tolist() == [1, 0, 0, 0]
+    assert feeds["memory_valid"][0, 0].tolist() == [1, 0, 0]
     assert not nothing["memory_valid"].any()

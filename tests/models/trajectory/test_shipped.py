@@ -18,10 +18,10 @@ SHAPES = {
     "head_direction": (1, 32, 2),
     "noise": (1, 32),
     "relative": (1, 1),
-    "memory_modes": (1, 32, 4, 20, 12, 2),
-    "memory_log_probability": (1, 32, 4, 20),
-    "memory_age": (1, 32, 4),
-    "memory_valid": (1, 32, 4),
+    "memory_modes": (1, 32, 3, 20, 12, 2),
+    "memory_log_probability": (1, 32, 3, 20),
+    "memory_age": (1, 32, 3),
+    "memory_valid": (1, 32, 3),
 }
 
 
@@ -40,7 +40,7 @@ def with_memory(model, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     found = model.infer(feeds)
     feeds = {k: v.copy() for k, v in feeds.items()}
     for r in range(2):
-        feeds["memory_modes"][0, :, r] = found["modes"][0] + 0.1 * (r + 1)
+        feeds["memory_modes"][0, :, r] = found["modes"][0] - feeds["positions"][0, :, -1, None, None] + 0.1 * (r + 1)
         feeds["memory_log_probability"][0, :, r] = found["log_probability"][0]
         feeds["memory_age"][0, :, r], feeds["memory_valid"][0, :, r] = (r + 1) / 15, 1.0
     return feeds
@@ -60,7 +60,7 @@ def test_the_contract_and_the_budget_are_kept() -> None:
 @pytest.mark.train
 def test_onnx_and_torch_say_the_same() -> None:
     torch = pytest.importorskip("torch")
-    from headway.models.trajectory.produce import load
+    from headway.models.trajectory.package import load
 
     model = open_model("trajectory", "trajectory")
     network = load(model.folder, None)
@@ -82,7 +82,7 @@ def test_the_memory_draws_the_forecast_towards_what_was_said_before() -> None:
 @pytest.mark.train
 def test_a_network_that_saw_the_scene_is_not_taken_for_one_that_did_not() -> None:
     pytest.importorskip("torch")
-    from headway.models.trajectory.produce import load
+    from headway.models.trajectory.package import load
 
     with pytest.raises(ModelError, match="not without 'eth'"):
         load(weights_dir() / "trajectory", "eth")
