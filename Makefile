@@ -5,11 +5,12 @@ export VENV
 INPUTS := setup.cfg pyproject.toml $(wildcard tools/*.sh headway_msgs/msg/*.msg) headway_msgs/CMakeLists.txt headway_msgs/package.xml
 RUN := set -u; . tools/ros_setup.sh;
 
-.PHONY: demo test lint tables reference soak clean help
+.PHONY: demo test test-nightly lint tables reference soak clean help
 
 help:
 	@echo "make demo    the three nodes on the bundled recording; results in out/demo"
 	@echo "make test    every test, with lint and types"
+	@echo "make test-nightly  1,000 examples and more of every property, and coverage-guided fuzzing; results in out"
 	@echo "make lint    ruff, mypy and the import contract alone"
 	@echo "make soak    the live graph for SECONDS (600), lifecycle cycles, SIGTERMs, frames at 720p; results in out"
 	@echo "make tables  write the generated tables of README.md anew"
@@ -31,6 +32,16 @@ demo: $(VENV)/.demo-ready
 
 test: $(VENV)/.test-ready lint
 	@$(RUN) python -m pytest
+
+# 1,000 examples of every property and every fuzz target, then atheris on what reads bytes; counts in out/fuzz*.json.
+test-nightly: $(VENV)/.test-ready
+	@mkdir -p out
+	@$(RUN) python -m pytest tests/fuzz $$(grep -rl --include='test_*.py' '^from hypothesis' tests | grep -v ^tests/fuzz) \
+	--hypothesis-profile=nightly --fuzz-json out/fuzz.json && \
+	if [ "$$(uname -m)" != x86_64 ]; then echo "atheris has no wheels for $$(uname -m): left out"; exit 0; fi && \
+	pip install --quiet atheris && \
+	python tools/fuzz_bytes.py image --runs 100000 --json out/fuzz-image.json && \
+	python tools/fuzz_bytes.py manifest --runs 20000 --json out/fuzz-manifest.json
 
 lint: $(VENV)/.test-ready
 	@$(RUN) ruff format --check . && ruff check . && mypy && lint-imports

@@ -24,6 +24,10 @@ from headway.errors import ConfigError
 
 C = TypeVar("C", bound="Config")
 
+SIZE_LIMIT = 1 << 18  # bytes of a parameter file
+PARAMETER_LIMIT = 2000
+DEPTH_LIMIT = 20
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -128,10 +132,14 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
 def read_parameter_file(path: Path, node: str) -> dict[str, Any]:
     """Parameters of `node` (or of /**) in a ROS 2 parameter file, as a flat dict of dotted names."""
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(SIZE_LIMIT + 1)
+        if len(content) > SIZE_LIMIT:
+            raise ConfigError(f"parameter file {path} is larger than {SIZE_LIMIT >> 10} KiB")
+        raw = yaml.safe_load(content.decode("utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"parameter file {path} does not exist") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: no UTF-8, no date, no number
         raise ConfigError(f"parameter file {path} cannot be read: {error}") from error
     if not isinstance(raw, Mapping):
         raise ConfigError(f"{path} is not a ROS 2 parameter file: expected '<node>: ros__parameters: ...'")
@@ -142,15 +150,19 @@ def read_parameter_file(path: Path, node: str) -> dict[str, Any]:
             continue
         if not isinstance(section, Mapping) or not isinstance(section.get("ros__parameters"), Mapping):
             raise ConfigError(f"{path}: '{key}' has no 'ros__parameters' mapping")
-        flat.update(_flatten(section["ros__parameters"]))
+        for name, value in _flatten(section["ros__parameters"]):
+            flat[name] = value
+            if len(flat) > PARAMETER_LIMIT:
+                raise ConfigError(f"{path}: '{key}' unfolds to more than {PARAMETER_LIMIT} parameters")
     return flat
 
 
-def _flatten(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def _flatten(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """One at a time: a few lines of aliases of aliases unfold to more than any memory holds."""
+    if prefix.count(".") > DEPTH_LIMIT:  # an alias may also lead back to where it stands
+        raise ConfigError(f"parameters below '{prefix[:40]}' are nested deeper than {DEPTH_LIMIT} levels")
     for key, value in mapping.items():
         if isinstance(value, Mapping):
-            flat.update(_flatten(value, f"{prefix}{key}."))
+            yield from _flatten(value, f"{prefix}{key}.")
         else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+            yield f"{prefix}{key}", value

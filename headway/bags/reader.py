@@ -15,7 +15,7 @@ import yaml
 import zstandard
 from rosbags.typesys.store import Typestore
 
-from headway.bags.mcap import McapSource
+from headway.bags.mcap import RECORD_LIMIT, McapSource
 from headway.bags.source import Damage, Record, Source, Topic
 from headway.bags.sqlite import SqliteSource
 from headway.bags.types import typestore
@@ -23,6 +23,7 @@ from headway.errors import BagError
 
 REORDER_NS = 1_000_000_000
 """Messages are sorted by log time within this window: recorders write nearly in order, and a bag may not fit memory."""
+PART_BYTES = 1 << 18  # what is decompressed at a time
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class BagReader:
                 self.losses.append(str(damage))
 
     def _message(self, record: Record) -> Message:
-        data = zstandard.decompress(record.data) if self._compressed else record.data
+        data = _decompressed(record.data) if self._compressed else record.data
         return Message(record.topic, self.topics[record.topic].msgtype, record.stamp_ns, data, self)
 
     def decode(self, message: Message) -> Any:
@@ -185,6 +186,21 @@ class BagReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _decompressed(data: bytes) -> bytes:
+    """A message that was compressed by itself; b"", which no type decodes, for what is no zstd or over the limit."""
+    parts, size = [], 0
+    try:
+        with zstandard.ZstdDecompressor().stream_reader(data) as stream:
+            while part := stream.read(PART_BYTES):
+                parts.append(part)
+                size += len(part)
+                if size > RECORD_LIMIT:
+                    return b""
+    except zstandard.ZstdError:
+        return b""
+    return b"".join(parts)
 
 
 def _merged(sources: list[Source]) -> dict[str, Topic]:

@@ -105,6 +105,12 @@ def main() -> None:
             raise
         console.print(f"[bold red]error:[/] {_escape(str(error))}", highlight=False)
         raise SystemExit(error.exit_code) from None
+    except OSError as error:  # a disk that is full, a file that is a folder: the system's own words say which
+        if debug:
+            raise
+        text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        console.print(f"[bold red]error:[/] {_escape(text)}", highlight=False)
+        raise SystemExit(1) from None
     except ImportError as error:
         if debug or (error.name or "").startswith("headway."):
             raise
@@ -117,7 +123,8 @@ def main() -> None:
 
 
 def _escape(text: str) -> str:
-    return text.replace("[", "\\[")
+    """For rich's markup; file names may hold bytes that no terminal takes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("[", "\\[")
 
 
 if __name__ == "__main__":
