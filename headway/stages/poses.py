@@ -53,8 +53,10 @@ class PoseFilter:
         if len(seen):
             picked = index[seen]
             sighting = quaternion_from_rotation(np.asarray(axes, float) @ np.asarray(heads.rotation, float)[picked])
-            sigma = np.radians(np.asarray(heads.sigma_deg, float)[picked]) * SIGMA_TO_AXIS
-            self._take_in(seen, sighting, sigma**2)
+            sigma_deg = np.clip(np.asarray(heads.sigma_deg, float)[picked], SMALLEST_SIGMA_DEG, 180.0)
+            # Heads may come from another node's message: one number that is none must not stay in the filter.
+            good = np.isfinite(sighting).all(axis=1) & np.isfinite(sigma_deg)
+            self._take_in(seen[good], sighting[good], (np.radians(sigma_deg[good]) * SIGMA_TO_AXIS) ** 2)
         return self._report(tracks)
 
     def _carry(self, tracks: Tracks) -> None:

@@ -225,3 +225,18 @@ def test_a_person_who_comes_back_under_a_new_identity_starts_anew() -> None:
     back = Rotation.from_euler("Y", 170, degrees=True).as_matrix()
     answer = filtered(tracks_of(3 * 10**9, [4], [0]), heads_of(back, 10.0), np.eye(3))
     assert geodesic_deg(answer.head_rotation[0], back) < 1e-5
+
+
+def test_a_sighting_that_is_no_number_is_left_out_and_does_not_stay() -> None:
+    filtered = PoseFilter()
+    bad, sure = np.full((3, 3), np.nan), Rotation.from_euler("Y", 10, degrees=True).as_matrix()
+    steps = [(bad, 10.0), (sure, 10.0), (bad, 10.0), (sure, float("nan")), (sure, 10.0)]
+    found = [
+        filtered(tracks_of(10**9 + k * STEP_NS, [1], [0]), heads_of(rotation, sigma), np.eye(3))
+        for k, (rotation, sigma) in enumerate(steps)
+    ]
+    assert np.isnan(found[0].head_sigma_deg[0])
+    for tracks in found[1:]:
+        assert geodesic_deg(tracks.head_rotation[0], sure) < 1e-5
+        assert 0.0 <= tracks.attention[0] <= 1.0
+    assert found[1].head_sigma_deg < found[2].head_sigma_deg < found[3].head_sigma_deg
