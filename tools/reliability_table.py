@@ -50,7 +50,7 @@ def transport(content: dict[str, Any]) -> list[str]:
     """One row a node and rate."""
     wide, high = content["size"]
     lines = [
-        *where(content, content["machine"], f"; load {content['load_1min_after']} after"),
+        *where(content, content["machine"], f", {content['load_1min_after']:.1f} after"),
         "",
         f"| {wide}x{high} bgr8 to | Hz | sent | received | answered | replaced by a newer | RSS growth | "
         "age p50 / p99 / max ms | interval p50 ms | max/min | relative sd | broken |",
@@ -113,7 +113,7 @@ def where(content: dict[str, Any], machine: dict[str, Any], more: str = "") -> l
     """Command and machine."""
     return [
         f"Command: `{content['command']}`. Machine: {machine['cpu']}, {machine['cores']} cores, {machine['system']}, "
-        f"load {machine['load_1min']} before{more}."
+        f"load {machine['load_1min']:.1f} before{more}."
     ]
 
 

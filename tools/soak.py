@@ -48,7 +48,7 @@ def live(seconds: float, logs: Path) -> dict[str, Any]:
             camera = graph.camera(plan(vars(topics), {"image": 2, "camera_info": 2, "imu": 1, "odom": 2}, seconds))
             ear.until(lambda: bool(camera.stdout and camera.stdout.readline()), "the camera did not start")
             readings: dict[str, list[Reading]] = {n: [] for n in TASKS}
-            logged: list[tuple[float, int]] = []
+            logged = [(time.monotonic(), 0)]  # what was said at the start counts too
             while camera.poll() is None:
                 logged.append((time.monotonic(), graph.log_bytes()))
                 for name, process in processes.items():
