@@ -63,9 +63,10 @@ def _head_pose(manifest: Manifest, weights: dict[str, Any]) -> tuple[torch.nn.Mo
 
 
 def _trajectory(manifest: Manifest, weights: dict[str, Any]) -> tuple[torch.nn.Module, Callable[[Any], Any]]:
+    from headway.models.trajectory.config import TrajectoryConfig
     from headway.models.trajectory.network import TrajectoryNetwork
 
-    return TrajectoryNetwork(), lambda network: network
+    return TrajectoryNetwork(TrajectoryConfig(**manifest.config.get("network", {}))), lambda network: network
 
 
 def _driving(manifest: Manifest, weights: dict[str, Any]) -> tuple[torch.nn.Module, Callable[[Any], Any]]:
