@@ -53,7 +53,7 @@ def transport(content: dict[str, Any]) -> list[str]:
         *where(content, content["machine"], f", {content['load_1min_after']:.1f} after"),
         "",
         f"| {wide}x{high} bgr8 to | Hz | sent | received | answered | replaced by a newer | RSS growth | "
-        "age p50 / p99 / max ms | interval p50 ms | max/min | relative sd | broken |",
+        "age p50 / p99 / max ms | interval p50 / min / max ms | max/min | relative sd | broken |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in content["rows"]:
@@ -62,7 +62,7 @@ def transport(content: dict[str, Any]) -> list[str]:
         lines.append(
             f"| `{row['node']}` | {row['rate_hz']:g} | {row['sent']:,} | {row['received']:,} | {row['answered']:,} | "
             f"{sum(row['dropped'].values()):,} | {growth} | {age['p50']:.1f} / {age['p99']:.1f} / {age['max']:.1f} | "
-            f"{interval['p50']:.1f} | {interval['max_over_min']:.2f} | {interval['relative_sd']:.2f} | "
+            f"{interval['p50']:.1f} / {interval['min']:.1f} / {interval['max']:.1f} | {interval['max_over_min']:.2f} | {interval['relative_sd']:.2f} | "
             f"{'; '.join(row['broken']) or '-'} |"
         )
     return lines
