@@ -58,11 +58,12 @@ def transport(content: dict[str, Any]) -> list[str]:
     ]
     for row in content["rows"]:
         age, interval = row["age_ms"], row["interval_ms"]
+        spans = " / ".join(f"{interval[key]:.1f}" for key in ("p50", "min", "max"))
         growth = "-" if row["rss_growth"] is None else f"{100 * row['rss_growth']:.1f} %"
         lines.append(
             f"| `{row['node']}` | {row['rate_hz']:g} | {row['sent']:,} | {row['received']:,} | {row['answered']:,} | "
             f"{sum(row['dropped'].values()):,} | {growth} | {age['p50']:.1f} / {age['p99']:.1f} / {age['max']:.1f} | "
-            f"{interval['p50']:.1f} / {interval['min']:.1f} / {interval['max']:.1f} | {interval['max_over_min']:.2f} | {interval['relative_sd']:.2f} | "
+            f"{spans} | {interval['max_over_min']:.2f} | {interval['relative_sd']:.2f} | "
             f"{'; '.join(row['broken']) or '-'} |"
         )
     return lines
