@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from launch.actions import DeclareLaunchArgument, EmitEvent, RegisterEventHandler, SetEnvironmentVariable
+from launch.conditions import IfCondition
 from launch.events import matches_action
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
@@ -40,6 +41,8 @@ def arguments(node: str, topics: Sequence[str], defaults: dict[str, str] | None 
         "use_sim_time": ("false", "true while a bag is played with --clock"),
         "namespace": ("", "namespace of the nodes and of their relative topics"),
         "log_level": ("info", "debug, info, warn, error or fatal"),
+        "security": ("false", "true: SROS2 is enforced, each node in the enclave /headway/<node> of `keystore`"),
+        "keystore": (os.environ.get("ROS_SECURITY_KEYSTORE", ""), "folder made by `ros2 security create_keystore`"),
     }
     for topic in topics:
         declared[topic] = ((defaults or {}).get(topic, topic), TOPICS[topic])
@@ -47,10 +50,17 @@ def arguments(node: str, topics: Sequence[str], defaults: dict[str, str] | None 
 
 
 def environment() -> list[SetEnvironmentVariable]:
-    """The shared-memory profile, where there is room for it and nobody has chosen another."""
+    """SROS2 where it is asked for; the shared-memory profile, where there is room for it and nobody chose another."""
+    asked = IfCondition(LaunchConfiguration("security"))
+    secured = {
+        "ROS_SECURITY_ENABLE": "true",
+        "ROS_SECURITY_STRATEGY": "Enforce",  # without a valid enclave a node does not start
+        "ROS_SECURITY_KEYSTORE": LaunchConfiguration("keystore"),
+    }
+    actions = [SetEnvironmentVariable(name, value, condition=asked) for name, value in secured.items()]
     if shared_memory_free() < 4 * SEGMENT_BYTES or any(name in os.environ for name in PROFILE_VARIABLES):
-        return []
-    return [SetEnvironmentVariable(name, str(profile_file())) for name in PROFILE_VARIABLES]
+        return actions
+    return actions + [SetEnvironmentVariable(name, str(profile_file())) for name in PROFILE_VARIABLES]
 
 
 def running(node: str, executable: str, topics: Sequence[str], condition: Any = None) -> list[Any]:
@@ -69,7 +79,7 @@ def running(node: str, executable: str, topics: Sequence[str], condition: Any = 
             {"use_sim_time": LaunchConfiguration("use_sim_time")},
         ],
         remappings=remappings,
-        arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
+        arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level"), "--enclave", f"/headway/{node}"],
         output="screen",
         condition=condition,
     )

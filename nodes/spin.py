@@ -19,7 +19,11 @@ from headway.ros_environment import prepare
 def run(make: Callable[[], StageNode], args: list[str] | None = None) -> int:
     """Spins one node until SIGINT or SIGTERM; returns the exit code: 1 where `autostart` failed."""
     prepare()
-    rclpy.init(args=args)
+    try:
+        rclpy.init(args=args)
+    except RuntimeError as error:  # RCLError: a keystore that is missing, an argument that ROS does not know
+        print(f"error: {_first_line(error)}", file=sys.stderr)
+        return 1
     node: StageNode | None = None
     systemd = Systemd()
     try:
@@ -33,9 +37,14 @@ def run(make: Callable[[], StageNode], args: list[str] | None = None) -> int:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except RuntimeError:  # RCLError and its kind
-        if rclpy.ok():  # else: a signal took ROS away while the node was being made
+    except RuntimeError as error:  # RCLError and its kind
+        if rclpy.ok() and node is not None:  # else: a signal took ROS away while the node was being made
             raise
+        if (
+            rclpy.ok()
+        ):  # no participant: certificates that do not fit, or a middleware without the security it is to have
+            print(f"error: {_first_line(error)}", file=sys.stderr)
+            return 1
     except HeadwayError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -49,6 +58,10 @@ def run(make: Callable[[], StageNode], args: list[str] | None = None) -> int:
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
 
 
 def _started(node: StageNode) -> bool:
