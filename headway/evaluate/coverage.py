@@ -23,7 +23,7 @@ LEVELS = np.round(np.arange(0.5, 0.995, 0.01), 2)
 GROUPS = (1, 2, 4, 8, 16, 32)
 """Numbers of people in a calibration table."""
 _FEWEST_MOMENTS = 60
-"""A group size seen less often takes the quantiles of the next smaller one."""
+"""For a group size seen less often people are taken to err independently of each other."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,13 @@ def table(scores: Scores) -> Array:
     rows = [weighted_quantile(scores.score, scores.weights(), LEVELS)]
     for size in GROUPS[1:]:
         values, weights = scores.grouped(size)
-        enough = weights.sum() >= _FEWEST_MOMENTS
+        if weights.sum() >= _FEWEST_MOMENTS:
+            row = weighted_quantile(values, weights, LEVELS)
+        else:
+            # People in one scene err together, if anything: independence asks for too much rather than too little.
+            row = weighted_quantile(scores.score, scores.weights(), LEVELS ** (1 / size))
         # More people together are never easier to hold.
-        rows.append(np.maximum(weighted_quantile(values, weights, LEVELS), rows[-1]) if enough else rows[-1])
+        rows.append(np.maximum(row, rows[-1]))
     return np.array(rows)
 
 

@@ -38,7 +38,9 @@ class ForecastConfig(Config):
         True, "the nominal level holds for everybody in view at once; false: for each person by themselves"
     )
     memory_s: float = parameter(0.8, "earlier forecasts up to this age are looked at; 0: no memory, seconds", 0.0, 2.0)
-    use_head_direction: bool = parameter(True, "tell the network where heads look, where that is known")
+    use_head_direction: bool = parameter(
+        False, "tell the network where heads look; off, because measured forecasts were worse with it"
+    )
 
 
 class ForecastStage:

@@ -77,7 +77,6 @@ def _accuracy(e: object) -> list[str]:
         "",
         *head,
         *rows,
-        "",
         *(_published(p) for p in PUBLISHED),
         "",
         "ADE and FDE are of the most likely path, the memory is empty: the protocol shows eight steps. Constant"

@@ -41,6 +41,13 @@ def test_more_people_at_once_need_a_wider_radius_unless_they_err_together() -> N
     assert (np.diff(alone, axis=1) >= 0).all()
 
 
+def test_a_group_size_never_seen_is_taken_as_independent_people() -> None:
+    few, many = table(made(4000, 2, 0)), table(made(4000, 8, 0))
+    level = int(np.argmin(np.abs(LEVELS - 0.9)))
+    for size in (4, 8):
+        assert few[GROUPS.index(size), level] == pytest.approx(many[GROUPS.index(size), level], rel=0.1)
+
+
 def test_a_person_seen_often_has_one_vote() -> None:
     often = Scores(np.array([9.0] * 99 + [1.0]), np.array([0] * 99 + [1]), np.arange(100), np.zeros((100, 2)))
     assert often.weights().sum() == pytest.approx(2)
