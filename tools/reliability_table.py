@@ -2,8 +2,8 @@
 
 Usage: python tools/reliability_table.py FILE docs/reliability.md
 
-FILE is that of `headway replay BAG --out DIR --fault all --json FILE`, `tools/soak.py --json FILE` or
-`tools/transport.py --json FILE`.
+FILE is that of `headway replay BAG --out DIR --fault all --json FILE`, `tools/soak.py --json FILE`,
+`tools/transport.py --json FILE` or `make test-nightly` (out/fuzz.json and the out/fuzz-*.json beside it).
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ def main() -> None:
     content = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     kind, made = ("faults", faults) if "tried" in content else ("transport", transport) if "size" in content else (
         "soak", soak)  # fmt: skip
+    kind += "-quiet" if Path(sys.argv[1]).stem.endswith("-quiet") else ""
+    if "rows" in content and "tried" not in content and "examples" in content["rows"][0]:
+        kind, made = "fuzz", fuzz
+        for more in sorted(Path(sys.argv[1]).parent.glob("fuzz-*.json")):  # what atheris tried
+            content["rows"] += json.loads(more.read_text(encoding="utf-8"))["rows"]
     path = Path(sys.argv[2])
     text = path.read_text(encoding="utf-8")
     begin, end = f"<!-- begin {kind} -->", f"<!-- end {kind} -->"
@@ -27,6 +32,16 @@ def main() -> None:
     before, rest = text.split(begin, 1)
     table = "\n".join(made(content))
     path.write_text(f"{before}{begin}\n{table}\n{end}{rest.split(end, 1)[1]}", encoding="utf-8")
+
+
+def fuzz(content: dict[str, Any]) -> list[str]:
+    """One row a target."""
+    lines = ["| target | examples | what became of them |", "|---|---|---|"]
+    for row in content["rows"]:
+        ends = [(n, what) for what, n in row.items() if what not in ("target", "examples", "peak_mib")]
+        told = ", ".join(f"{n:,} {what}" for n, what in sorted(ends, reverse=True))
+        lines.append(f"| {row['target']} | {row['examples']:,} | {told} |")
+    return lines
 
 
 def faults(content: dict[str, Any]) -> list[str]:
