@@ -97,13 +97,18 @@ def read_output(bag: Path, about: Mapping[str, Any] | None = None) -> Output:
             decoded = message.decode()
             number = len(stamps.setdefault(topic, []))
             stamps[topic].append(stamp_of(decoded))
-            for path, person, value in _walk(decoded, "", -1):
+            for path, person, value in leaves(decoded):
                 if not SKIPPED.search(path):
                     rows.setdefault(f"{topic}/{path}", []).append((number, person, value))
         if reader.loss:
             raise BagError(f"{bag}: {reader.loss}")
     fields = {name: _field(name, entries) for name, entries in rows.items()}
     return Output({k: np.array(v) for k, v in stamps.items()}, fields, dict(about or {}))
+
+
+def leaves(message: Any) -> Iterator[tuple[str, int, Any]]:
+    """(path, person, value) of every field of a message; person: track id, below -1 for who has none, -1 for nobody."""
+    return _walk(message, "", -1)
 
 
 def _walk(thing: Any, path: str, person: int) -> Iterator[tuple[str, int, Any]]:

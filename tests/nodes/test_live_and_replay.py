@@ -1,0 +1,110 @@
+"""Live and replay agree: the node `headway` and `headway replay` say the same of the same messages, to the bit."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.serialization import deserialize_message, serialize_message
+from ros_bench import Bench
+from sensor_msgs.msg import CompressedImage
+
+from headway.bags import BagReader, typestore
+from headway.bags.topics import choose_topics
+from headway.evaluate.reference_output import SKIPPED, leaves
+from headway.node_config import HeadwayNodeConfig, load
+from headway.nodes.headway import HeadwayNode
+from headway.nodes.inputs import Item
+from headway.nodes.outputs import message_class
+from headway.paths import sample_dir
+from headway.replay import TOPICS, replay
+from headway.runtime.engine import installed_models
+from headway.sensors import stamp_of
+
+pytestmark = [
+    pytest.mark.ros,
+    pytest.mark.skipif(
+        not {"head-pose", "trajectory", "driving"} <= set(installed_models()), reason="the shipped weights are missing"
+    ),
+]
+
+BAG = sample_dir() / "street-vehicle.mcap"
+FRAMES = 40
+
+
+def configuration() -> HeadwayNodeConfig:
+    return load(HeadwayNodeConfig(), "headway").replaced({"input.transport": "compressed"})
+
+
+def from_the_node(bench: Bench) -> dict[str, list[Any]]:
+    """type -> messages of the live node, which gets the bag's bytes in the order in which replay takes them."""
+    defaults = {p.name: p.value for p in HeadwayNodeConfig().parameters()}
+    changed = [p for p in configuration().parameters() if p.value != defaults[p.name]]
+    given = [Parameter(p.name, value=list(p.value) if isinstance(p.value, tuple) else p.value) for p in changed]
+    node = HeadwayNode(context=bench.context, parameter_overrides=given)
+    store, said = typestore(), {kind: [] for kind in TOPICS}
+
+    def keep(message: Any) -> None:
+        package, kind = type(message).__module__.split(".")[0], type(message).__name__
+        name = f"{package}/msg/{kind}"
+        if name in said:
+            said[name].append(store.deserialize_cdr(serialize_message(message), name))
+
+    try:
+        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        for publisher in node._publishers_made:
+            publisher.publish = keep
+        sides = {s.topic_name.rpartition("/")[2]: s.callback for s in node._subscriptions_made}
+        play(node, sides)
+    finally:
+        node.stop()
+        node.destroy_node()
+    return said
+
+
+def play(node: Any, sides: dict[str, Any]) -> None:
+    """Feeds the node; an image waits until the IMU has passed it, so that its orientation is interpolated."""
+    waiting: deque[tuple[int, bytes]] = deque()
+    imu_ns = frames = 0
+    with BagReader(BAG) as bag:
+        topics = choose_topics(bag)
+        names = {topics.camera_info: "camera_info", topics.imu: "imu", topics.odom: "odom", topics.depth: "depth"}
+        for message in bag.messages(topics.names):
+            if message.topic == topics.image:
+                waiting.append((stamp_of(message.decode()), message.data))
+            else:
+                decoded = deserialize_message(message.data, message_class(message.msgtype))
+                sides[names[message.topic]](decoded)
+                imu_ns = stamp_of(decoded) if message.topic == topics.imu else imu_ns
+            while waiting and imu_ns >= waiting[0][0]:
+                node._handle(CompressedImage, Item(waiting.popleft()[1], node.ledger.arrive(), 0))
+                frames += 1
+                if frames == FRAMES:
+                    return
+
+
+def values(message: Any) -> dict[tuple[str, int], Any]:
+    """Everything that the message says but how long it took."""
+    return {(p, person): v for p, person, v in leaves(message) if not SKIPPED.search(p)}
+
+
+def test_the_live_node_and_replay_say_the_same_in_every_field_to_the_bit(bench: Bench, tmp_path: Path) -> None:
+    live = from_the_node(bench)
+    replay(BAG, tmp_path / "output.mcap", configuration(), limit=FRAMES)
+    with BagReader(tmp_path / "output.mcap") as reader:
+        for kind, topic in TOPICS.items():
+            again = [m.decode() for m in islice(reader.messages([topic]), FRAMES)]
+            assert len(live[kind]) == len(again) == FRAMES, kind
+            for mine, theirs in zip(live[kind], again, strict=True):
+                assert stamp_of(mine) == stamp_of(theirs)
+                a, b = values(mine), values(theirs)
+                assert a.keys() == b.keys()
+                different = [k for k in a if not np.array_equal(a[k], b[k])]
+                assert not different, f"{kind} at {stamp_of(mine)}: {[(k, a[k], b[k]) for k in different[:3]]}"
