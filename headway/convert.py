@@ -253,6 +253,8 @@ class writing(BagWriter):
     """A writer whose bag appears under its name only when `finish` was called: no half bag is left behind."""
 
     def __init__(self, bag: Path, overwrite: bool) -> None:
+        if bag.name in ("", ".."):
+            raise UsageError(f"'{bag}' is no name for a bag: name a file, drive.mcap say")
         self._bag = bag if bag.suffix == ".mcap" else bag.with_name(bag.name + ".mcap")
         if self._bag.exists() and not overwrite:
             raise UsageError(f"{self._bag} exists: name another file, or add --overwrite")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -97,6 +98,9 @@ def main() -> None:
     if debug:
         # The flag may stand anywhere: whoever sees an error adds it at the end.
         sys.argv = [sys.argv[0], *(a for a in sys.argv[1:] if a != "--debug")]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names may hold bytes that no terminal takes
     console = Console(stderr=True, soft_wrap=True)
     try:
         build()()
@@ -123,8 +127,7 @@ def main() -> None:
 
 
 def _escape(text: str) -> str:
-    """For rich's markup; file names may hold bytes that no terminal takes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("[", "\\[")
+    return text.replace("[", "\\[")
 
 
 if __name__ == "__main__":

@@ -68,8 +68,25 @@ def test_every_command_is_tried() -> None:
 
 
 def test_command_line(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, outcomes: Outcomes) -> None:
+    numbers = st.sampled_from(["0", "1", "-1", "3.5", "nan", "inf", "1e400", "9" * 400])
+    pair = st.one_of(  # an option with something of its kind
+        st.tuples(st.sampled_from(["--limit", "--rate", "--hfov"]), numbers),
+        st.tuples(st.sampled_from(["--json", "--params", "--sign", "--model"]), st.sampled_from(FILES)),
+        st.tuples(st.sampled_from(["--fault", "--image", "--imu"]), WORDS),
+        st.tuples(st.sampled_from(["--no-video", "--overwrite", "--verify", "--graph"])),
+    )
     words = st.lists(st.one_of(st.sampled_from(OPTIONS), WORDS), max_size=6)
-    run = st.tuples(st.sampled_from(RUN), words).map(lambda drawn: [*drawn[0], *drawn[1]])
+    file = st.one_of(st.sampled_from(FILES), WORDS)
+    whole = st.one_of(  # what is required is there, so that the command itself begins
+        st.tuples(st.just("replay"), file, st.just("--out"), st.just("out")),
+        st.tuples(st.just("models"), st.just("--model"), file),
+        st.tuples(st.just("convert"), st.just("video"), file, st.just("out.mcap")),
+        st.tuples(st.just("convert"), st.just("tub"), file, st.just("out.mcap")),
+    )
+    run = st.tuples(
+        st.one_of(whole, whole, st.sampled_from(RUN)), st.lists(pair, max_size=2) | words.map(lambda w: [w])
+    )
+    run = run.map(lambda drawn: [*drawn[0], *(word for part in drawn[1] for word in part)])
     parsed = st.tuples(st.sampled_from(PARSED), words).map(lambda drawn: [*drawn[0], "--no-such-option", *drawn[1]])
     nonsense = words.filter(lambda w: "demo" not in w)
 
@@ -77,8 +94,10 @@ def test_command_line(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, 
     @given(st.one_of(run, parsed, nonsense))
     @example(["replay", "garbage.mcap", "--out", "folder", "--json", "."])
     @example(["models", "--json", "."])
+    @example(["convert", "video", "", ""])
     @example(["models", "--verify", "folder"])
     @example(["models", "--model", "\udcff"])
+    @example(["replay", "garbage.mcap", "--out", "out", "\udcff"])
     def call(words: list[str]) -> None:
         monkeypatch.setattr(sys, "argv", ["headway", *(w for w in words if w != "--debug")])
         code: Any = 0
