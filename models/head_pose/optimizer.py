@@ -1,7 +1,7 @@
 """Muon for the kernels, AdamW for the rest.
 
-Muon (K. Jordan and others, 2024) steps along the orthogonalised momentum of a weight matrix. On this network's crop
-start it was at 40 degrees median after 600 steps where AdamW was at 48 (docs/decisions.md).
+Muon (K. Jordan and others, 2024) steps along the orthogonalised momentum of a weight matrix. What it
+brought here and what a step costs: docs/decisions.md.
 """
 
 from __future__ import annotations
