@@ -25,7 +25,8 @@ def train(
     minutes: Annotated[Optional[float], typer.Option(help="Training time, resumed time included.", min=0.0)] = None,  # noqa: UP045
     steps: Annotated[Optional[int], typer.Option(help="Training steps.", min=1)] = None,  # noqa: UP045
     seed: Annotated[int, typer.Option(help="Seed of weights and pictures.")] = 0,
-    threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
+    threads: Annotated[int, typer.Option(help="CPU threads of each process.", min=1)] = 1,
+    jobs: Annotated[int, typer.Option(help="Processes that train together, one a core.", min=1)] = 1,
     init: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Model folder whose weights the run starts from, instead of a crop start from scratch."),
@@ -50,8 +51,11 @@ def train(
         config = config.continued()
     limit = f"--steps {steps}" if steps else f"--minutes {minutes:g}"
     command = f"headway train head-pose --data {data.name} --val {val.name} --out {out.name} {limit} --seed {seed}"
+    command += f" --jobs {jobs}" if jobs > 1 else ""
     command += f" --init {init.name}" if init else ""
-    order = Order(data, val, out, work or out.with_name(out.name + ".work"), Limit(minutes, steps), config, init=init)
+    order = Order(
+        data, val, out, work or out.with_name(out.name + ".work"), Limit(minutes, steps), config, init=init, jobs=jobs
+    )
     with Progress() as bars:
         task = bars.add_task("training", total=1.0)
 

@@ -46,20 +46,20 @@ class TrainConfig:
     # Crop start: small pictures filled by one head, so that the pose terms see a head in nearly every pixel computed.
     crop_size: int = 64
     crop_batch: int = 48
-    crop_share: float = 0.4
+    crop_share: float = 0.35
     # Until here crops and frames take turns, then frames alone set the statistics of the batch norms.
-    mixed_share: float = 0.6
+    mixed_share: float = 0.5
     frame_size: int = 256
     frame_batch: int = 8
-    learning_rate: float = 2.5e-3  # AdamW: norms, depthwise kernels, first and last layers
-    kernel_learning_rate: float = 0.02  # Muon: all other kernels
+    learning_rate: float = 4e-3  # AdamW: norms, depthwise kernels, first and last layers
+    kernel_learning_rate: float = 0.04  # Muon: all other kernels
     weight_decay: float = 0.02
     warmup_steps: int = 100
     # The raw 6D squared error has a gradient everywhere; the geodesic error takes over after this share of the run.
     raw_pose_share: float = 0.12
     ema: float = 0.998
     minimum_visibility: float = 0.3
-    photo_share: float = 0.12
+    photo_share: float = 0.2
     checkpoint_s: float = 120.0
 
     def continued(self) -> TrainConfig:

@@ -66,9 +66,9 @@ class Sampler:
         size = np.sqrt(np.prod(labels.boxes[:, 2:] - labels.boxes[:, :2], axis=1))
         self._good = np.flatnonzero((labels.visibility >= minimum_visibility) & (size >= CROP_HEAD_PX))
 
-    def reseed(self, seed: int) -> None:
-        """Starts another stream."""
-        self.rng = np.random.default_rng([seed, self.size])
+    def reseed(self, seed: int, rank: int = 0) -> None:
+        """Starts another stream; those of the members of a team differ."""
+        self.rng = np.random.default_rng([seed, self.size, rank])
 
     def whole(self, row: int) -> Sample:
         """Picture `row` as it is; heads too hidden to learn from are marked as ignored."""

@@ -22,6 +22,7 @@ from headway.models.head_pose.data import collate
 from headway.models.head_pose.loss import HeadPoseLoss
 from headway.models.head_pose.network import HeadPoseNet
 from headway.models.head_pose.optimizer import Optimizer
+from headway.models.head_pose.team import Team
 
 LOG_FILE, CHECKPOINT_FILE = "log.csv", "checkpoint.pt"
 LOG_EVERY_S = 15.0
@@ -63,7 +64,7 @@ class Average:
 
 @dataclass
 class Run:
-    """State of one training run; `folder` receives the log and the checkpoints."""
+    """State of one training run; `folder` receives the log and the checkpoints, from the leader of `team`."""
 
     config: TrainConfig
     limit: Limit
@@ -74,6 +75,7 @@ class Run:
     step: int = 0
     elapsed_s: float = 0.0
     pictures: int = 0
+    team: Team = field(default_factory=Team)
 
     def __post_init__(self) -> None:
         torch.manual_seed(self.config.seed)
@@ -96,7 +98,7 @@ class Run:
         self.average.count = self.step
         # The stream of pictures must not start again from its beginning.
         for sampler in (self.crops, self.frames):
-            sampler.reseed(self.config.seed + self.step)
+            sampler.reseed(self.config.seed + self.step, self.team.rank)
         return True
 
     def start_from(self, weights: Path) -> None:
@@ -131,11 +133,13 @@ class Run:
         started, before = time.monotonic(), self.elapsed_s
         saved = logged = started
         terms: dict[str, list[float]] = {}
-        while (progress := self.limit.progress(self.elapsed_s, self.step)) < 1.0:
+        while (progress := self.team.agree(self.limit.progress(self.elapsed_s, self.step))) < 1.0:
             for name, value in self._one_step(progress).items():
                 terms.setdefault(name, []).append(value)
             now = time.monotonic()
             self.elapsed_s = before + now - started
+            if self.team.rank > 0:
+                continue
             if now - logged > LOG_EVERY_S or self.limit.progress(self.elapsed_s, self.step) >= 1.0:
                 means = {name: sum(values) / len(values) for name, values in terms.items()}
                 self._log(means)
@@ -145,7 +149,8 @@ class Run:
             if now - saved > self.config.checkpoint_s:
                 self.save()
                 saved = time.monotonic()
-        self.save()
+        if self.team.rank == 0:
+            self.save()
 
     def _one_step(self, progress: float) -> dict[str, float]:
         c = self.config
@@ -158,12 +163,14 @@ class Run:
         loss, terms = self.losses[sampler.size](self.network(images), targets, raw_pose)
         self.optimizer.zero_grad()
         loss.backward()
+        self.team.average_gradients(self.network.parameters())
         norm: Tensor = nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
         if bool(torch.isfinite(norm)):
             self.optimizer.step()
-            self.average.update(self.network)
+            if self.team.rank == 0:
+                self.average.update(self.network)
         self.step += 1
-        self.pictures += batch
+        self.pictures += batch * self.team.size
         return {("crop_" if crop else "frame_") + k: v for k, v in terms.items()}
 
     def _rate_share(self, progress: float) -> float:

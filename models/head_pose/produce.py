@@ -22,6 +22,7 @@ from headway.models.head_pose.cutouts import Cutout, load_cutouts
 from headway.models.head_pose.data import ImageCache
 from headway.models.head_pose.decode import Exported
 from headway.models.head_pose.fit import LOG_FILE, Limit, Run
+from headway.models.head_pose.team import Team, lead
 from headway.paths import data_dir
 from headway.runtime.engine import open_model
 from headway.runtime.manifest import Manifest, TensorSpec, file_entries, read_manifest, write_manifest
@@ -44,7 +45,8 @@ class Order:
     """One call of `headway train head-pose`.
 
     work: folder of the cache and the checkpoints; a run there is resumed. init: model folder whose weights the run
-    starts from, None for a start from scratch.
+    starts from, None for a start from scratch. jobs: processes that train together (see team.py); each computes
+    batches of the size that the configuration names.
     """
 
     data: Path
@@ -57,20 +59,35 @@ class Order:
     width: int = 512
     command: str = ""
     init: Path | None = None
+    jobs: int = 1
 
 
 def produce(order: Order, report: Report | None = None) -> dict[str, Any]:
     """Trains (or goes on training), writes the model folder, and returns its evaluation."""
     labels = read_labels(order.data)
-    run = prepare(order, labels, load_cutouts() if order.config.photo_share > 0 else [])
-    if not run.resume() and order.init:
-        run.start_from(order.init / f"{NAME}.safetensors")
-    run.fit(report)
+    ImageCache(labels, order.work / "cache")  # made once, before the others look for it
+    with lead(order.jobs, order.work, assist, order) as team:
+        run = begin(order, labels, team)
+        run.fit(report)
     return export(order, run, labels)
 
 
-def prepare(order: Order, labels: HeadLabels, cutouts: list[Cutout]) -> Run:
+def assist(team: Team, order: Order) -> None:
+    """What a process that is not the leader does: the same steps, on other pictures."""
+    begin(order, read_labels(order.data), team).fit()
+
+
+def begin(order: Order, labels: HeadLabels, team: Team) -> Run:
+    """The run as it stood when it was stopped, or at its start."""
+    run = prepare(order, labels, load_cutouts() if order.config.photo_share > 0 else [], team)
+    if not run.resume() and order.init:
+        run.start_from(order.init / f"{NAME}.safetensors")
+    return run
+
+
+def prepare(order: Order, labels: HeadLabels, cutouts: list[Cutout], team: Team | None = None) -> Run:
     """The run with its two streams of pictures."""
+    team = team or Team()
     c, images = order.config, ImageCache(labels, order.work / "cache")
 
     def stream(size: int, around_heads: bool) -> Sampler:
@@ -78,14 +95,14 @@ def prepare(order: Order, labels: HeadLabels, cutouts: list[Cutout]) -> Run:
             images,
             labels,
             size,
-            np.random.default_rng([c.seed, size]),
+            np.random.default_rng([c.seed, size, team.rank]),
             around_heads=around_heads,
             minimum_visibility=c.minimum_visibility,
             cutouts=cutouts,
             cutout_share=c.photo_share,
         )
 
-    return Run(c, order.limit, order.work, stream(c.crop_size, True), stream(c.frame_size, False))
+    return Run(c, order.limit, order.work, stream(c.crop_size, True), stream(c.frame_size, False), team=team)
 
 
 def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
@@ -110,6 +127,7 @@ def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
             "seconds": round(run.elapsed_s),
             "steps": run.step,
             "pictures": run.pictures,
+            "jobs": order.jobs,
             "data": f"{len(labels.images)} rendered images with {len(labels)} heads"
             + ("; head cut-outs of openpeople P001-P007" if order.config.photo_share > 0 else ""),
             "settings": asdict(order.config),

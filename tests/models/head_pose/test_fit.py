@@ -90,6 +90,18 @@ def test_one_command_writes_a_model_that_loads_by_hash_and_answers(folder, monke
     assert evaluation["parity_torch_onnxruntime"]["candidates"] < 0.02
 
 
+def test_two_processes_train_one_network_and_one_of_them_writes(folder, monkeypatch):
+    monkeypatch.setenv("HEADWAY_DATA", str(folder.parent / "nowhere"))
+    together = replace(order(folder, 3), jobs=2)
+    produce(together)
+    manifest = read_manifest(together.out)
+    assert manifest.training["steps"] == 3
+    assert manifest.training["jobs"] == 2
+    # Three steps of crops or frames, of two processes each.
+    assert manifest.training["pictures"] in {2 * (4 * crops + 2 * (3 - crops)) for crops in range(4)}
+    assert not list(together.work.glob("team-*"))
+
+
 def test_an_unreadable_training_image_is_named_and_nothing_is_written(folder):
     (folder / "3.png").write_bytes(b"no image")
     with pytest.raises(UsageError, match=r"3\.png"):
