@@ -19,7 +19,7 @@ def losses(model: TrajectoryNetwork, batch: Batch, t: TrainingConfig, share: flo
     """Loss of one batch at `share` of the run, and what it is made of, for the log."""
     situation = Situation(batch.noise, batch.relative)
     answer = model.answer(batch.positions, batch.valid, batch.head_direction, situation)
-    return path_losses(answer.placed(answer.local), answer.log_probability, batch, t, share)
+    return path_losses(answer.placed(), answer.log_probability, batch, t, share)
 
 
 def path_losses(

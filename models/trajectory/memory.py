@@ -8,16 +8,22 @@ buffer the present answer goes through unchanged, bit by bit.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from headway.models.trajectory.answer import Answer, Drawing
 from headway.models.trajectory.config import TrajectoryConfig
 
+_LARGEST_SCORE = 10.0
+"""Above the present path's own: a weight of 0.99995 of all, and its exponential is still a half-precision number."""
 _HEADS = 2
 """One set of weights for the path, one for the probability."""
 _WIDTH = 16
+_KNOTS = 4
+"""Points of a path, evenly spread to its end, that are compared and bent."""
 _LATE_S = 0.25
 _MOST = 0.7
 """Share that the past may have at most: what is remembered was itself mixed with what came before it, and without a
@@ -26,10 +32,10 @@ limit the forecasts of a second ago never die out (measured: the best of 20 doub
 
 @dataclass(frozen=True)
 class Memory:
-    """Earlier forecasts, newest first. local (B, N, R, K, T, 2) m in the person's present axes at the present moments
-    of time, log_probability (B, N, R, K), age (B, N, R) s, valid (B, N, R) 0/1."""
+    """Earlier forecasts, newest first. modes (B, N, R, K, T, 2) m in the axes of the scene from each person's newest
+    position, at the present moments of time; log_probability (B, N, R, K), age (B, N, R) s, valid (B, N, R) 0/1."""
 
-    local: Tensor
+    modes: Tensor
     log_probability: Tensor
     age: Tensor
     valid: Tensor
@@ -38,53 +44,71 @@ class Memory:
 class ModeMemory(nn.Module):
     """Attention of each mode over its own earlier forecasts. One step of work a frame, whatever the past."""
 
-    between: Tensor
+    at_knots: Tensor
+    turn_knots: Tensor
+    pick: Tensor
+    own_mode: Tensor
 
-    def __init__(self, config: TrajectoryConfig) -> None:
+    def __init__(self, config: TrajectoryConfig, basis: Tensor) -> None:
         super().__init__()
-        self.looked_at = [config.future * i // 4 - 1 for i in range(1, 5)]
-        knots = 2 * len(self.looked_at)
-        self.token = nn.Linear(knots + 2, _WIDTH)
+        looked_at = [config.future * (i + 1) // _KNOTS - 1 for i in range(_KNOTS)]
+        self.token = nn.Linear(2 * _KNOTS + 2, _WIDTH)
         self.person = nn.Linear(config.width, _WIDTH)
         self.mode = nn.Parameter(torch.zeros(config.modes, _WIDTH))
         self.score = nn.Linear(_WIDTH, _HEADS)
         self.present = nn.Linear(config.width, _HEADS)
-        self.value = nn.Linear(_WIDTH, knots + 1)
+        self.value = nn.Linear(_WIDTH, 2 * _KNOTS + 1)
         nn.init.zeros_(self.value.weight)
         nn.init.zeros_(self.value.bias)
-        times = torch.tensor([0.0, *(i + 1.0 for i in self.looked_at)])
-        self.register_buffer("between", interpolation(times, config.future), persistent=False)
+        times = torch.tensor([0.0, *(i + 1.0 for i in looked_at)])
+        between = interpolation(times, config.future).T  # (KNOTS, T)
+        # Coefficients of x, of y, then of the bends: x and y of each knot in turn.
+        none, bends = torch.zeros_like(basis), between.repeat_interleave(2, dim=0)
+        is_x = torch.tensor([1.0, 0.0]).repeat(_KNOTS)[:, None]
+        self.draw = Drawing(torch.cat([basis, none, bends * is_x]), torch.cat([none, basis, bends * (1 - is_x)]))
+        # (2 J, 2 KNOTS): a path's coefficients to its knots, x and y in turn.
+        at_knots = torch.stack([torch.cat([basis, none]), torch.cat([none, basis])], dim=-1)[:, looked_at].flatten(1)
+        self.register_buffer("at_knots", at_knots, persistent=False)
+        pick = torch.kron(torch.eye(config.future)[:, looked_at], torch.eye(2))  # (2 T, 2 KNOTS)
+        self.register_buffer("pick", pick, persistent=False)
+        # (4, (2 KNOTS)^2): a frame to the matrix that turns every knot of a path into it.
+        turn = torch.zeros(2, 2, _KNOTS, 2, _KNOTS, 2)
+        for own, scene in itertools.product(range(2), range(2)):
+            turn[own, scene, :, scene, :, own] = torch.eye(_KNOTS)
+        self.register_buffer("turn_knots", turn.view(4, -1), persistent=False)
+        self.register_buffer("own_mode", torch.eye(config.modes)[:, None], persistent=False)  # (K, 1, K)
 
-    def forward(
-        self, features: Tensor, local: Tensor, log_probability: Tensor, memory: Memory
-    ) -> tuple[Tensor, Tensor]:
-        """features (B, N, width), local (B, N, K, T, 2), log_probability (B, N, K) -> the last two, steadied."""
-        b, n, k, t, _ = local.shape
+    def forward(self, answer: Answer, memory: Memory) -> tuple[Tensor, Tensor]:
+        """The answer steadied: paths (B, N, K, T, 2) in the axes of the scene, log_probability (B, N, K)."""
+        b, n, r, k, t, _ = memory.modes.shape
         valid = memory.valid[..., None]  # (B, N, R, 1)
-        # Masked at the source: what an empty slot holds must not even reach the arithmetic.
-        away = (memory.local - local[:, :, None]) * valid[..., None, None]  # (B, N, R, K, T, 2)
-        rise = (memory.log_probability - log_probability[:, :, None]) * valid  # (B, N, R, K)
-        token = torch.cat(
-            [
-                (2 * away[..., self.looked_at, :].flatten(-2)).clamp(-6, 6),
-                rise.clamp(-6, 6)[..., None],
-                (memory.age / _LATE_S)[..., None, None].expand(*rise.shape, 1),
-            ],
-            dim=-1,
-        )
+        earlier = memory.modes.view(b, n, r * k, 2 * t)
+        # Selecting and turning are written as products: engines do that faster than they gather.
+        turn = (answer.frame.flatten(2) @ self.turn_knots).view(b, n, 2 * _KNOTS, 2 * _KNOTS)
+        knots = earlier @ self.pick @ turn
+        away = (knots.view(b, n, r, k, 2 * _KNOTS) - (answer.coefficients @ self.at_knots)[:, :, None]) * valid[
+            ..., None
+        ]
+        rise = (memory.log_probability - answer.log_probability[:, :, None]) * valid  # (B, N, R, K)
+        age = (memory.age / _LATE_S)[..., None, None].expand(b, n, r, k, 1)
+        token = torch.cat([(2 * away).clamp(-6, 6), rise.clamp(-6, 6)[..., None], age], dim=-1)
         # Additive attention: what a mode asks for is added to what an earlier path offers.
-        asked = self.person(features)[:, :, None] + self.mode  # (B, N, K, W)
-        hidden = torch.relu(self.token(token) + asked[:, :, None])  # (B, N, R, K, W)
-        score = self.score(hidden) + 1e4 * (valid[..., None] - 1)  # (B, N, R, K, H)
-        present = self.present(features)[:, :, None, None].expand(b, n, 1, k, _HEADS)
-        weight = _MOST * torch.softmax(torch.cat([score, present], dim=2), dim=2)[:, :, :-1]
-        value = self.value(hidden)
-        knots = (weight[..., 0:1] * value[..., :-1]).sum(2).view(b, n, k, len(self.looked_at), 2)
-        # (B, N, K, 1, R) @ (B, N, K, R, 2T): the weighted sum of the paths without a temporary for each.
-        drawn = weight[..., 0].movedim(2, -1)[..., None, :] @ away.flatten(-2).movedim(2, -2)
-        path = local + drawn.view(b, n, k, t, 2) + self.between @ knots
-        logits = log_probability + (weight[..., 1] * (rise + value[..., -1])).sum(2)
-        return path, torch.log_softmax(logits, dim=-1)
+        asked = self.person(answer.features).view(b, n, 1, -1) + self.mode  # (B, N, K, W)
+        hidden = self.token(token.flatten(0, 3)).view(b, n, r, k, _WIDTH)
+        hidden = torch.relu(hidden + asked[:, :, None]).flatten(0, 3)  # (B N R K, W)
+        # Softmax over the R earlier paths and the present one, which is the unit the others are measured in.
+        score = self.score(hidden).view(b, n, r, k, _HEADS) - self.present(answer.features).view(b, n, 1, 1, _HEADS)
+        odds = torch.exp(score.clamp(max=_LARGEST_SCORE)) * valid[..., None]
+        weight = _MOST * odds / (1 + odds.sum(2, keepdim=True))
+        value = self.value(hidden).view(b, n, r * k, -1)
+        # The weighted sums over R as one product: row k of (K, R K) holds mode k's weights and zeros elsewhere.
+        mix = (weight[..., 0][:, :, None] * self.own_mode).view(b, n, k, r * k)
+        bend = mix @ value[..., :-1]  # (B, N, K, 2 KNOTS)
+        kept = (1 - mix.sum(-1, keepdim=True)) * answer.coefficients
+        paths = self.draw(torch.cat([kept, bend], dim=-1), answer)
+        remembered = (mix @ earlier).view(b, n, k, t, 2)
+        logits = answer.log_probability + (weight[..., 1] * (rise + value[..., -1].view(rise.shape))).sum(2)
+        return paths + remembered, torch.log_softmax(logits, dim=-1)
 
 
 def interpolation(knots: Tensor, steps: int) -> Tensor:

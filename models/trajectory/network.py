@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from headway.models.trajectory.answer import Answer, Drawing
 from headway.models.trajectory.config import TrajectoryConfig
 from headway.models.trajectory.memory import Memory, ModeMemory
 
@@ -36,26 +37,6 @@ class Situation:
     relative: Tensor
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What the network says before it looks at its memory. local (B, N, K, T, 2) m in each person's own axes,
-    log_probability (B, N, K), features (B, N, width), frame (B, N, 2, 2), last (B, N, 2)."""
-
-    local: Tensor
-    log_probability: Tensor
-    features: Tensor
-    frame: Tensor
-    last: Tensor
-
-    def placed(self, local: Tensor) -> Tensor:
-        """(B, N, K, T, 2) paths in the persons' axes -> the same in the axes of the scene."""
-        return (local.flatten(2, 3) @ self.frame + self.last[:, :, None]).view(local.shape)
-
-    def in_own_axes(self, paths: Tensor) -> Tensor:
-        """(B, N, ..., T, 2) paths seen from each person, axes of the scene -> the same in the persons' axes."""
-        return rotate(paths.flatten(2, -2), self.frame).view(paths.shape)
-
-
 class TrajectoryNetwork(nn.Module):
     """positions (B, N, P, 2) m, valid (B, N, P) 0/1, head_direction (B, N, 2), noise (B, N) m, relative (B, 1) 0/1,
     memory_modes (B, N, R, K, T, 2) m from each person's newest position, memory_log_probability (B, N, R, K),
@@ -67,6 +48,7 @@ class TrajectoryNetwork(nn.Module):
     """
 
     basis: Tensor
+    to_first: Tensor
 
     def __init__(self, config: TrajectoryConfig | None = None) -> None:
         super().__init__()
@@ -78,8 +60,12 @@ class TrajectoryNetwork(nn.Module):
         self.paths = nn.Linear(c.width, c.modes * c.basis * 2)
         self.newest = nn.Linear(c.width, c.modes)
         self.logits = nn.Sequential(nn.Linear(c.width, c.width // 2), nn.ReLU(), nn.Linear(c.width // 2, c.modes))
-        self.memory = ModeMemory(c)
         self.register_buffer("basis", smooth_basis(c.future, c.basis))
+        none = torch.zeros_like(self.basis)
+        self.draw = Drawing(torch.cat([self.basis, none]), torch.cat([none, self.basis]))
+        to_first = torch.kron(torch.eye(2), torch.eye(c.basis)[:1])  # (2, 2 J): x and y to their first coefficients
+        self.register_buffer("to_first", to_first, persistent=False)
+        self.memory = ModeMemory(c, self.basis)
 
     def forward(
         self,
@@ -97,10 +83,8 @@ class TrajectoryNetwork(nn.Module):
         situation = None if noise is None or relative is None else Situation(noise, relative)
         answer = self.answer(positions, valid, head_direction, situation)
         if memory_modes is None or memory_log_probability is None or memory_age is None or memory_valid is None:
-            return answer.placed(answer.local), answer.log_probability
-        memory = Memory(answer.in_own_axes(memory_modes), memory_log_probability, memory_age, memory_valid)
-        local, log_probability = self.memory(answer.features, answer.local, answer.log_probability, memory)
-        return answer.placed(local), log_probability
+            return answer.placed(), answer.log_probability
+        return self.memory(answer, Memory(memory_modes, memory_log_probability, memory_age, memory_valid))
 
     def answer(
         self, positions: Tensor, valid: Tensor, head_direction: Tensor, situation: Situation | None = None
@@ -133,35 +117,39 @@ class TrajectoryNetwork(nn.Module):
             ],
             dim=-1,
         )
-        person = self.own(own)  # (B, N, width)
+        # From here on one row is one person: engines multiply matrices, and would reshape around every layer.
+        person = self.own(own.flatten(0, 1))  # (B N, width)
         social = self.neighbours(person, last, velocity, frame, valid[:, :, -1])
         features = self.trunk(torch.cat([person, social], dim=-1))
 
-        coefficients = self.paths(features).view(b, n, c.modes, 2, c.basis)
-        offsets = (coefficients @ self.basis).transpose(-1, -2)  # (B, N, K, T, 2) in the person's axes
-        ahead = torch.arange(1, c.future + 1, dtype=positions.dtype, device=positions.device)
         # An exact recording says most in its newest step, a noisy one in the mean: each mode takes its own share.
-        share = torch.sigmoid(self.newest(features))[..., None]  # (B, N, K, 1)
+        share = torch.sigmoid(self.newest(features)).view(b, n, c.modes, 1)
         last_step = torch.where(moved[:, :, -1:] > 0.5, steps[:, :, -1], velocity)
-        pair = rotate(torch.stack([velocity, last_step], dim=2), frame)  # (B, N, 2, 2)
-        pace = (1 - share) * pair[:, :, 0:1] + share * pair[:, :, 1:2]  # (B, N, K, 2)
-        straight = pace[..., None, :] * ahead[:, None]
-        log_probability = torch.log_softmax(self.logits(features), dim=-1)
-        return Answer(offsets + straight, log_probability, features, frame, last)
+        # The first time function is 2 t / T: walking on at a pace is T / 2 times the pace of it.
+        pair = rotate(0.5 * c.future * torch.stack([velocity, last_step], dim=2), frame)  # (B, N, 2, 2)
+        straight = torch.cat([1 - share, share], dim=-1) @ pair @ self.to_first  # (B, N, K, 2 J)
+        coefficients = self.paths(features).view(straight.shape) + straight
+        log_probability = torch.log_softmax(self.logits(features), dim=-1).view(b, n, c.modes)
+        return Answer(coefficients, log_probability, features, frame, last, self.draw)
 
 
 class NeighbourAttention(nn.Module):
     """For each person, attention over everybody within reach; nobody there gives zeros (a null neighbour)."""
 
+    of_head: Tensor
+
     def __init__(self, config: TrajectoryConfig) -> None:
         super().__init__()
-        self.heads, self.reach = config.heads, config.reach_m
+        self.reach = config.reach_m
+        # (heads, pair) 0/1: which features belong to which head. With it each head is a row of one matrix product.
+        of_head = torch.eye(config.heads).repeat_interleave(config.pair // config.heads, dim=1)
+        self.register_buffer("of_head", of_head, persistent=False)
         self.query = nn.Linear(config.width, config.pair)
         self.other = nn.Linear(config.width, config.pair)
         self.relation = nn.Sequential(nn.Linear(9, config.pair), nn.ReLU(), nn.Linear(config.pair, config.pair))
 
     def forward(self, person: Tensor, last: Tensor, velocity: Tensor, frame: Tensor, present: Tensor) -> Tensor:
-        """person (B, N, width), last and velocity (B, N, 2), frame (B, N, 2, 2), present (B, N) -> (B, N, pair)."""
+        """person (B N, width), last and velocity (B, N, 2), frame (B, N, 2, 2), present (B, N) -> (B N, pair)."""
         b, n = last.shape[:2]
         away = last[:, None] - last[:, :, None]  # (B, N, N, 2): from person i to person j
         motion = velocity[:, None] - velocity[:, :, None]
@@ -182,16 +170,16 @@ class NeighbourAttention(nn.Module):
             ],
             dim=-1,
         )
-        message = torch.relu(self.relation(relation) + self.other(person)[:, None])  # (B, N, N, pair)
-        message = message.view(b, n, n, self.heads, -1)
-        query = self.query(person).view(b, n, 1, self.heads, -1)
-        score = (query * message).sum(-1) / math.sqrt(message.shape[-1])  # (B, N, N, heads)
+        relation = self.relation(relation.flatten(0, 2)).view(b, n, n, -1)
+        message = torch.relu(relation + self.other(person).view(b, 1, n, -1))  # (B, N, N, pair)
+        query = self.query(person).view(b, n, 1, -1) * self.of_head  # (B, N, heads, pair)
+        score = query @ message.transpose(-1, -2) / math.sqrt(self.of_head.shape[1] / len(self.of_head))
         unseen = 1 - present[:, None] * (1 - torch.eye(n, dtype=last.dtype, device=last.device))
         unseen = torch.maximum(unseen, (distance[..., 0] > self.reach).to(last.dtype))
-        score = score - 1e4 * unseen[..., None]
-        score = torch.cat([score, torch.zeros_like(score[:, :, :1])], dim=2)
-        weight = torch.softmax(score, dim=2)[:, :, :-1]
-        return (weight[..., None] * message).sum(2).flatten(2)
+        score = score - 1e4 * unseen[:, :, None]  # (B, N, heads, N)
+        score = torch.cat([score, torch.zeros_like(score[..., :1])], dim=-1)
+        weight = torch.softmax(score, dim=-1)[..., :-1]
+        return ((weight @ message) * self.of_head).sum(2).flatten(0, 1)
 
 
 class Residual(nn.Module):

@@ -12,15 +12,25 @@ from safetensors.torch import load_file
 from headway import __version__
 from headway.errors import ModelError
 from headway.evaluate.pedestrians import SCENES
-from headway.export.package import package_model
+from headway.export.package import export_onnx, package_model
 from headway.models.trajectory.config import CameraConfig, TrainingConfig, TrajectoryConfig
 from headway.models.trajectory.data import Batch, SceneSampler, training_recordings
 from headway.models.trajectory.network import TrajectoryNetwork
 from headway.models.trajectory.train import LOG
-from headway.runtime.manifest import Manifest, TensorSpec, read_manifest, verified_path, write_manifest
+from headway.runtime.manifest import (
+    Manifest,
+    TensorSpec,
+    file_entries,
+    read_manifest,
+    verified_path,
+    write_manifest,
+)
+from headway.runtime.onnx import OnnxEngine
 
 NAME = "trajectory"
 CALIBRATION = "calibration.json"
+SAME = 1e-3
+"""Metres, or units of log probability: a graph that differs by less says the same."""
 LICENCE = (
     "ETH (Pellegrini 2009, BIWI): no licence stated upstream, research data; UCY (Lerner 2007): free for use with "
     "credit. Splits as in Trajectron++ (github.com/StanfordASL/Trajectron-plus-plus, commit 1031c7b)"
@@ -44,8 +54,7 @@ def export(
     c = network.config
     rounded(network)
     seed = training.seed - (SCENES.index(held_out) if held_out else 0)
-    batch = next(iter(SceneSampler(training_recordings(held_out, "val"), c, TrainingConfig(), seed=1)))
-    feeds = example_feeds(network, batch)
+    feeds = real_feeds(network, held_out)
     manifest = package_model(
         folder,
         name,
@@ -79,6 +88,41 @@ def export(
     manifest = replace(manifest, files={k: v for k, v in manifest.files.items() if k != "weights"})
     write_manifest(folder, manifest)
     return manifest
+
+
+def renew_graph(folder: Path) -> dict[str, float]:
+    """Exports the finished weights in `folder` anew, after a change of the network's code that leaves its answers as
+    they are. Returns the worst difference from the old graph by output; raises ModelError, and changes nothing, where
+    one is above SAME."""
+    manifest = read_manifest(folder)
+    network = load(folder, None)
+    feeds = real_feeds(network, None)
+    old = OnnxEngine(verified_path(folder, manifest, "onnx"))
+    expected = {name: np.array(value) for name, value in old.infer(feeds).items()}
+    old.close()
+    path = folder / manifest.files["onnx"].path
+    fresh = path.with_suffix(".part")
+    try:
+        parity = export_onnx(network, feeds, ("modes", "log_probability"), fresh)
+        engine = OnnxEngine(fresh)
+        found = engine.infer(feeds)
+        differences = {name: float(np.abs(found[name] - value).max()) for name, value in expected.items()}
+        engine.close()
+        if max(differences.values()) > SAME:
+            raise ModelError(f"{folder}: the graph of today's code says something else: {differences}")
+        fresh.rename(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    names = {key: entry.path for key, entry in manifest.files.items()}
+    evaluation = {**manifest.evaluation, "parity_torch_onnxruntime": parity}
+    write_manifest(folder, replace(manifest, files=file_entries(folder, names), evaluation=evaluation))
+    return differences
+
+
+def real_feeds(network: TrajectoryNetwork, held_out: str | None) -> dict[str, np.ndarray]:
+    """`example_feeds` of one validation scene."""
+    recordings = training_recordings(held_out, "val")
+    return example_feeds(network, next(iter(SceneSampler(recordings, network.config, TrainingConfig(), seed=1))))
 
 
 def rounded(network: TrajectoryNetwork) -> None:

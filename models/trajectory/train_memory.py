@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from headway.evaluate.pedestrians import STEP_S
+from headway.models.trajectory.answer import Answer
 from headway.models.trajectory.camera import CameraSampler
 from headway.models.trajectory.config import CameraConfig, TrainingConfig
 from headway.models.trajectory.data import Batch
 from headway.models.trajectory.losses import path_losses
 from headway.models.trajectory.memory import Memory
-from headway.models.trajectory.network import Answer, Situation, TrajectoryNetwork
+from headway.models.trajectory.network import Situation, TrajectoryNetwork
 
 _TURN_M = 0.25
 """What it counts, in metres, when all of the probability moves from one mode to another, halved."""
@@ -73,22 +74,19 @@ def sequence_loss(
     for batch in frames:
         with torch.no_grad():
             answer = picked(model, batch, rows)
-        local, log_probability = answer.local, answer.log_probability
+        paths, log_probability = answer.placed(), answer.log_probability
         if past:
             memory = remembered(answer, past, dt, model.config.memory, random)
-            local, log_probability = model.memory(answer.features, local, log_probability, memory)
-        paths = answer.placed(local)
+            paths, log_probability = model.memory(answer, memory)
         present = batch.valid[rows][None, :, -1] * batch.teaches[rows][None]
         if past:
             seen = present * past[0][2]
             agreement.append(jump(past[0][0], past[0][1], paths, log_probability, dt, seen))
             if bare is not None:
-                flicker_without.append(
-                    float(jump(*bare, answer.placed(answer.local), answer.log_probability, dt, seen))
-                )
+                flicker_without.append(float(jump(*bare, answer.placed(), answer.log_probability, dt, seen)))
             loss, parts = path_losses(paths[0], log_probability[0], only(batch, rows), training, 1.0)
             accuracy.append(loss)
-        bare = answer.placed(answer.local), answer.log_probability
+        bare = answer.placed(), answer.log_probability
         past = [(paths, log_probability, present), *past][: model.config.memory]
     agree = torch.stack(agreement).mean()
     parts = parts | {"jump": float(agree.detach()), "jump_without": float(np.mean(flicker_without))}
@@ -99,8 +97,11 @@ def picked(model: TrajectoryNetwork, batch: Batch, rows: Tensor) -> Answer:
     """What the network says of the people in `rows` (B, N) without memory, as one scene (1, M, ...)."""
     situation = Situation(batch.noise, batch.relative)
     a = model.answer(batch.positions, batch.valid, batch.head_direction, situation)
-    fields = (a.local, a.log_probability, a.features, a.frame, a.last)
-    return Answer(*(f[rows][None] for f in fields))
+    features = a.features[rows.flatten()]
+    coefficients, log_probability, frame, last = (
+        f[rows][None] for f in (a.coefficients, a.log_probability, a.frame, a.last)
+    )
+    return Answer(coefficients, log_probability, features, frame, last, a.draw)
 
 
 def only(batch: Batch, rows: Tensor) -> Batch:
@@ -119,8 +120,7 @@ def remembered(
     valid = torch.stack([v * float(r < len(past)) for r, (_, _, v) in enumerate(filled)], dim=2)
     keep = torch.from_numpy((random.uniform(size=valid.shape) > _MISSED).astype(np.float32))
     age = (torch.arange(1, slots + 1) * dt).expand(valid.shape)
-    seen_from = answer.in_own_axes(paths - answer.last[:, :, None, None, None])
-    return Memory(seen_from, certain, age, valid * keep)
+    return Memory(paths - answer.last[:, :, None, None, None], certain, age, valid * keep)
 
 
 def moved_on(paths: Tensor, steps: float) -> Tensor:

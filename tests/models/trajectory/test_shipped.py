@@ -1,5 +1,8 @@
 """The weights that ship: what the manifest promises holds for the files beside it."""
 
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from walking_people import heads, view
@@ -8,7 +11,7 @@ from headway.errors import ModelError
 from headway.paths import weights_dir
 from headway.pipeline import Trajectory
 from headway.runtime.engine import open_model
-from headway.runtime.manifest import verified_path
+from headway.runtime.manifest import file_entries, read_manifest, verified_path, write_manifest
 from headway.stages.calibration import CONDITIONS, Calibration
 from headway.types import Level, Trace
 
@@ -155,3 +158,29 @@ def test_networks_beat_constant_velocity_on_scenes_they_never_saw_and_the_radius
         alerts = level["alerts"]
         assert alerts["headway"]["false_alarms"] < alerts["heads-up"]["false_alarms"]
         assert alerts["headway"]["recall"] >= 0.95
+
+
+@pytest.mark.train
+def test_a_graph_is_made_anew_only_where_it_says_the_same(shared_data, tmp_path) -> None:
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import load_file, save_file
+
+    from headway.models.trajectory.package import renew_graph
+
+    shared_data("eth_ucy")
+    folder = tmp_path / "trajectory"
+    shutil.copytree(weights_dir() / "trajectory", folder, ignore=shutil.ignore_patterns("leave-one-out"))
+    assert max(renew_graph(folder).values()) < 1e-3
+    open_model(str(folder), "trajectory").close()
+
+    manifest, weights = read_manifest(folder), folder / "trajectory.safetensors"
+    tensors = load_file(weights)
+    tensors["paths.bias"] = tensors["paths.bias"] + torch.tensor(0.5)
+    save_file(tensors, weights)
+    names = {key: entry.path for key, entry in manifest.files.items()}
+    write_manifest(folder, replace(manifest, files=file_entries(folder, names)))
+    before = (folder / "trajectory.onnx").read_bytes()
+    with pytest.raises(ModelError, match="says something else"):
+        renew_graph(folder)
+    assert (folder / "trajectory.onnx").read_bytes() == before
+    assert not list(folder.glob("*.part"))
