@@ -73,8 +73,7 @@ def _driving(manifest: Manifest, weights: dict[str, Any]) -> tuple[torch.nn.Modu
     from headway.models.driving.config import NetworkConfig
     from headway.models.driving.network import DrivingNetwork
 
-    members = 1 + max(int(key.split(".")[1]) for key in weights if key.startswith("members."))
-    return DrivingNetwork(NetworkConfig(members=members)), lambda network: network
+    return DrivingNetwork(NetworkConfig.of(manifest.training["network"])), lambda network: network
 
 
 BUILD: dict[str, Callable[[Manifest, dict[str, Any]], tuple[torch.nn.Module, Callable[[Any], torch.nn.Module]]]] = {

@@ -197,7 +197,8 @@ class DriveState(IntEnum):
 
 @dataclass(frozen=True)
 class Steering:
-    """What the driving network says, before the gate. steering -1..1, + left; interval (low, high); throttle 0..1."""
+    """What the driving network says, before the gate. steering -1..1, + left; interval (low, high); throttle 0..1, the
+    wanted share of the highest speed; brake 0..1, the wanted share of the gate's strongest deceleration."""
 
     steering: float
     throttle: float
@@ -205,6 +206,7 @@ class Steering:
     confidence: float
     state: DriveState = DriveState.DRIVE
     reason: str = ""
+    brake: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,9 @@ def evaluate(
     runs: Annotated[int, typer.Option(help="World: seeded runs for each route and driver.", min=1)] = 10,
     stress: Annotated[str, typer.Option(help="World: disturbances, with commas, or 'all'.")] = "",
     record: Annotated[Optional[Path], typer.Option(help="World: one headway run as a bag (.mcap).")] = None,  # noqa: UP045
+    reference: Annotated[
+        str, typer.Option(help="Folder of the published network (train --network caril): drives beside ours.")
+    ] = "",
     json_file: Annotated[Optional[Path], typer.Option("--json", help="Write the numbers here.")] = None,  # noqa: UP045
 ) -> None:
     """Steering error and confidence on held-out real frames, or whole drives in a closed-loop world."""
@@ -25,6 +28,7 @@ def evaluate(
 
     from headway.runtime.engine import open_model
 
+    published = open_model(reference, "driving") if reference else None
     if world == "tub":
         from headway.evaluate.driving import evaluate as open_loop
 
@@ -32,9 +36,10 @@ def evaluate(
             from headway.errors import UsageError
 
             raise UsageError(f"--part {part}: test or train is wanted")
-        report = open_loop(open_model(model or "driving", "driving"), _data_folder(data), part)
+        report = open_loop(open_model(model or "driving", "driving"), _data_folder(data), part, published)
     else:
-        report = _closed_loop(open_model(model or "driving-roadworld", "driving"), world, routes, runs, stress, record)
+        own = open_model(model or "driving-roadworld", "driving")
+        report = _closed_loop(own, world, routes, runs, stress, record, published)
     report["command"] = " ".join(["headway", *sys.argv[1:]])
     _print(report)
     if json_file is not None:
@@ -54,6 +59,14 @@ def train(
     runs: Annotated[
         int, typer.Option(help="roadworld: runs a route and driver in the closing evaluation.", min=1)
     ] = 10,
+    teacher: Annotated[bool, typer.Option(help="Dual-head distillation from a wider network, with ablation.")] = False,
+    with_tub: Annotated[bool, typer.Option(help="roadworld: learn from the tub's frames too.")] = False,
+    network: Annotated[str, typer.Option(help="headway, or caril: the published network.")] = "headway",
+    frames: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="caril: frames.npz of a headway run (OUT.work), to learn from the same frames."),
+    ] = None,
+    minutes: Annotated[Optional[float], typer.Option(help="caril: training time, resumed time included.")] = None,  # noqa: UP045
 ) -> None:
     """Trains the driving network, calibrates it, exports it, and writes the model folder with its card."""
     from headway.errors import MissingDependencyError, UsageError
@@ -62,10 +75,16 @@ def train(
         import torch  # noqa: F401
     except ImportError:
         raise MissingDependencyError("training needs torch: pip install 'headway[train,export]'") from None
+    if network == "caril":
+        _train_reference(out, frames, epochs, minutes, seed, threads)
+        return
+    if network != "headway":
+        raise UsageError(f"--network {network}: headway or caril is wanted")
+    from headway.evaluate.tub import find_tub
     from headway.models.driving.config import NetworkConfig, TrainConfig
     from headway.models.driving.produce import produce_road, produce_tub
 
-    network = NetworkConfig(members=members)
+    shape = NetworkConfig(members=members, teacher=teacher, brake=world != "tub")
     settings = TrainConfig(seed=seed, epochs=epochs, threads=threads)
     with _bar() as bar:
         task = bar.add_task("recording" if world == "roadworld" else "training", total=None)
@@ -78,15 +97,44 @@ def train(
             bar.update(task, completed=done, total=total, description="recording")
 
         if world == "tub":
-            report = produce_tub(_data_folder(data), out, network, settings, show)
+            report = produce_tub(_data_folder(data), out, shape, settings, show)
         elif world == "roadworld":
-            report = produce_road(out, network, settings, episodes, dagger, runs, show, recorded)
+            tub = find_tub(_data_folder(data)) if with_tub else None
+            report = produce_road(out, shape, settings, episodes, dagger, runs, show, recorded, tub)
         else:
             raise UsageError(f"--world {world}: tub or roadworld is wanted")
     _print(report)
 
 
-def _closed_loop(model: Any, world: str, routes: str, runs: int, stress: str, record: Path | None) -> dict[str, Any]:
+def _train_reference(
+    out: Path, frames: Path | None, epochs: int, minutes: float | None, seed: int, threads: int
+) -> None:
+    import torch
+
+    from headway.errors import UsageError
+    from headway.models.driving.produce import load_frames
+    from headway.models.driving.reference_train import ReferenceConfig, Training, write_folder
+
+    if frames is None:
+        raise UsageError("--network caril needs --frames: frames.npz, which a headway run writes into OUT.work")
+    torch.set_num_threads(threads)
+    drive, facts = load_frames(frames)
+    config = ReferenceConfig(seed=seed, epochs=epochs, minutes=minutes)
+    training = Training(drive, config, out.with_name(out.name + ".work"))
+    training.resume()
+    with _bar() as bar:
+        task = bar.add_task("training", total=1.0)
+        training.fit(lambda share, step, loss: bar.update(task, completed=share, description=f"{step}: {loss:.3f}"))
+    limit = f"--minutes {minutes:g}" if minutes else f"--epochs {epochs}"
+    command = f"headway train driving --network caril --frames {frames.name} --out {out.name} {limit} --seed {seed}"
+    licence = str(facts.pop("licence", ""))
+    manifest = write_folder(training, out, command, facts, licence)
+    typer.echo(f"written: {out}, {manifest.training['epochs']} epochs of {len(drive)} frames")
+
+
+def _closed_loop(
+    model: Any, world: str, routes: str, runs: int, stress: str, record: Path | None, reference: Any
+) -> dict[str, Any]:
     from headway.evaluate.roads import STRESSES, evaluate_world
 
     disturbances = STRESSES if stress == "all" else tuple(filter(None, stress.split(",")))
@@ -97,7 +145,7 @@ def _closed_loop(model: Any, world: str, routes: str, runs: int, stress: str, re
             bar.update(task, completed=done, total=total, description=f"driving, {what}")
 
         chosen = tuple(filter(None, routes.split(",")))
-        return evaluate_world(model, world, chosen, runs, disturbances, show, record)
+        return evaluate_world(model, world, chosen, runs, disturbances, show, record, reference)
 
 
 def _bar() -> Any:
@@ -147,7 +195,9 @@ def _open_loop_table(report: dict[str, Any]) -> Any:
     for column in ("driver", "steering error (mean, -1..1)", "bin accuracy"):
         table.add_column(column)
     table.add_row("headway", f"{mae['headway']:.3f} (95 %: {low:.3f}..{high:.3f})", f"{accuracy['headway']:.3f}")
-    table.add_row("headway-regression", f"{mae['headway-regression']:.3f}", f"{accuracy['headway-regression']:.3f}")
+    for name in ("headway-regression", "caril", "regression"):
+        if name in mae:
+            table.add_row(name, f"{mae[name]:.3f}", f"{accuracy[name]:.3f}")
     table.add_row("mean steering", f"{mae['mean-steering']:.3f}", "")
     return table
 
@@ -161,7 +211,10 @@ def _route_table(title: str, routes: dict[str, Any]) -> Any:
         "DTW": "dtw",
         "area m²": "area",
         "deviation m": "deviation_m",
+        "p95 m": "deviation_p95_m",
         "off-lane s": "off_road_s",
+        "off-lane m": "off_road_m",
+        "jerk": "jerk",
         "completed": "completed",
         "stopped": "stopped",
     }

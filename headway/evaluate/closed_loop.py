@@ -57,8 +57,8 @@ class HeadwayDriver:
         """See Driver."""
         if self._fused:
             return self._stage(Frame(stamp_ns=seen.stamp_ns, image=image))
-        steering, throttle, _, _ = self._stage.infer(image)
-        return Steering(steering, throttle, (-1.0, 1.0), 0.0)
+        said = self._stage.infer(image)
+        return Steering(said.steering, said.throttle, (-1.0, 1.0), 0.0, brake=said.brake)
 
 
 class ExpertDriver:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.evaluate.confidence import auroc, expected_calibration_error, reliability
+from headway.evaluate.reference_drivers import reference_drivers
 from headway.evaluate.tub import FRAME_RATE_HZ, HEIGHT, WIDTH, Drive, blocks, find_tub, read_tub, split_blocks
 from headway.runtime.engine import Model
 from headway.stages.drive import DriveStage, bin_of
@@ -33,8 +34,8 @@ def run(stage: DriveStage, images: NDArray[np.uint8]) -> list[Steering]:
     return [stage(Frame(stamp_ns=START_NS + i * step, image=image)) for i, image in enumerate(images)]
 
 
-def evaluate(model: Model, data: Path, part: str = "test") -> dict[str, Any]:
-    """The report on one part ("test" or "train") of the tub at or below `data`."""
+def evaluate(model: Model, data: Path, part: str = "test", reference: Model | None = None) -> dict[str, Any]:
+    """The report on one part ("test" or "train") of the tub at or below `data`; `reference`: the published network."""
     drive = read_tub(find_tub(data))
     train = drive.at(split_blocks(len(drive))["train"])
     stage = DriveStage(model)
@@ -45,9 +46,14 @@ def evaluate(model: Model, data: Path, part: str = "test") -> dict[str, Any]:
             answers += run(stage, drive.images[block])
             rows.append(block)
     frames = drive.at(np.concatenate(rows))
-    regression = np.array([stage.infer(image)[0] for image in frames.images])
+    regression = np.array([stage.infer(image).steering for image in frames.images])
     report = open_loop(answers, frames, regression, float(train.steering.mean()), stage.calibration.small_error)
     report["confidence"]["nominal"] = stage.calibration.nominal
+    if reference is not None:
+        for name, driver in reference_drivers(reference).items():
+            steered = np.array([driver.steering(image)[0] for image in frames.images])
+            report["steering_mae"][name] = float(np.abs(steered - frames.steering).mean())
+            report["bin_accuracy"][name] = float((bin_of(steered) == bin_of(frames.steering)).mean())
     return {
         "world": "tub",
         "routes": {},

@@ -20,6 +20,7 @@ from headway.evaluate.closed_loop import (
     table_of,
 )
 from headway.evaluate.driving import unfamiliar
+from headway.evaluate.reference_drivers import reference_drivers
 from headway.evaluate.stress import STRESSES, make_stress
 from headway.runtime.engine import Model
 from headway.stages.drive import DriveStage
@@ -37,8 +38,11 @@ def evaluate_world(
     stress: Sequence[str] = (),
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
     record: Path | None = None,
+    reference: Model | None = None,
 ) -> dict[str, Any]:
     """The report: per route and driver the means over `runs` seeds, paired differences, confidence, stress.
+
+    reference: the published network, trained on the same frames; it drives as `regression` and as `caril`.
 
     routes: names of the world's routes, () for the published three, or all of the world's where it lacks them.
     record: an .mcap file that gets the first run of `headway`, for replay and for the nodes.
@@ -49,7 +53,10 @@ def evaluate_world(
         if route not in world.routes:
             raise UsageError(f"world '{world.name}' has no route '{route}'; it has {', '.join(world.routes)}")
     disturbances = {name: make_stress(name) for name in stress}
-    drivers: dict[str, Driver] = {
+    drivers: dict[str, Driver] = {}
+    if reference is not None:
+        drivers |= reference_drivers(reference)
+    drivers |= {
         "headway-regression": HeadwayDriver(model, fused=False),
         "headway": HeadwayDriver(model),
         "expert": ExpertDriver(world),
@@ -63,7 +70,11 @@ def evaluate_world(
     report: dict[str, Any] = {
         "world": world.name,
         "routes": table_of(results),
-        "paired": {"headway - headway-regression": paired(results, "headway", "headway-regression")},
+        "paired": {
+            f"headway - {other}": paired(results, "headway", other)
+            for other in drivers
+            if other not in ("headway", "expert")
+        },
         "confidence": confidence_of_runs(clean, calibration.small_error, calibration.nominal),
         "unfamiliar": unfamiliar(DriveStage(model)),
         "runs": runs,
@@ -71,15 +82,22 @@ def evaluate_world(
         "first_seed": FIRST_SEED,
         "model": {"name": model.name, "hash": model.manifest.hash},
     }
+    if reference is not None:
+        report["reference"] = {"name": reference.name, "hash": reference.manifest.hash, **_training(reference)}
     if disturbances:
         report["stress"] = {}
-        pair = {name: drivers[name] for name in ("headway-regression", "headway")}
+        networks = {name: driver for name, driver in drivers.items() if name != "expert"}
         for name, disturb in disturbances.items():
             few = max(runs // 3, 1)
             shown = partial(progress, name)
-            report["stress"][name] = table_of(compare(world, pair, chosen, few, shown, disturb)[0])
+            report["stress"][name] = table_of(compare(world, networks, chosen, few, shown, disturb)[0])
     world.close()
     return report
+
+
+def _training(reference: Model) -> dict[str, Any]:
+    """How far the reference was trained: a comparison with a network cut short must say so."""
+    return {key: reference.manifest.training.get(key) for key in ("epochs", "steps", "seconds", "frames")}
 
 
 __all__ = ["PUBLISHED_ROUTES", "STRESSES", "evaluate_world"]

@@ -8,7 +8,7 @@ to be frame times: FRAME_RATE_HZ is an assumption, used only for what needs seco
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -28,18 +28,24 @@ the track in its second lap; the track itself is the same in both parts."""
 
 @dataclass(frozen=True)
 class Drive:
-    """images (N, 120, 160, 3) uint8 BGR; steering (N,) -1..1, + left; throttle (N,) 0..1, both float32."""
+    """images (N, 120, 160, 3) uint8 BGR; steering (N,) -1..1, + left; throttle and brake (N,) 0..1, all float32. A
+    recording that knows no brake has zeros."""
 
     images: NDArray[np.uint8]
     steering: NDArray[np.float32]
     throttle: NDArray[np.float32]
+    brake: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+
+    def __post_init__(self) -> None:
+        if len(self.brake) != len(self.steering):
+            object.__setattr__(self, "brake", np.zeros(len(self.steering), np.float32))
 
     def __len__(self) -> int:
         return len(self.steering)
 
     def at(self, rows: NDArray[np.int64]) -> Drive:
         """The frames at `rows`."""
-        return Drive(self.images[rows], self.steering[rows], self.throttle[rows])
+        return Drive(self.images[rows], self.steering[rows], self.throttle[rows], self.brake[rows])
 
 
 def find_tub(data: Path) -> Path:

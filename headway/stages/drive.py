@@ -1,7 +1,7 @@
 """Driving: image -> steering with an interval, a calibrated confidence, and the behaviour that follows from them.
 
-The network gives a regressed steering, a throttle, logits over 11 steering bins and a novelty: how far the image's
-features lie from those of the training images. Everything else happens here, deterministically:
+The network gives a regressed steering, throttle and brake, logits over 11 steering bins and a novelty: how far the
+image's features lie from those of the training images. Everything else happens here, deterministically:
 
 1. the bins are cooled by the calibrated temperature; their mean and variance over the bin centres are a second
    opinion, fused with the regression by precision (the inverse variance of each);
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +86,17 @@ class DriveCalibration:
         if not calibration.slow_width <= calibration.recover_width < calibration.handover_width:
             raise ModelError(f"model '{name}': slow_width <= recover_width < handover_width does not hold")
         return calibration
+
+
+class Said(NamedTuple):
+    """What the network says of one image: regressed steering -1..1, throttle and brake 0..1, (11,) logits of the bins,
+    novelty (about 1 on images like the training images)."""
+
+    steering: float
+    throttle: float
+    brake: float
+    logits: Array
+    novelty: float
 
 
 @dataclass(frozen=True)
@@ -196,6 +207,9 @@ class DriveStage:
         self._model = model
         self._steering = model.manifest.outputs["controls"].column("steering")
         self._throttle = model.manifest.outputs["controls"].column("throttle")
+        # Networks made before there was one, and those whose recordings have none, say nothing of the brake.
+        has_brake = "brake" in model.manifest.outputs["controls"].columns
+        self._brake = model.manifest.outputs["controls"].column("brake") if has_brake else None
         self._has_novelty = "novelty" in model.manifest.outputs
         self._height, self._width = spec.shape[1:3]
         self._input = np.zeros(spec.shape, np.uint8)
@@ -211,8 +225,8 @@ class DriveStage:
         self._stamp_ns = None
         self._frozen_s = 0.0
 
-    def infer(self, image: NDArray[np.uint8]) -> tuple[float, float, Array, float]:
-        """(H, W, 3) uint8 BGR -> regressed steering, throttle, (11,) logits, novelty; no state is touched."""
+    def infer(self, image: NDArray[np.uint8]) -> Said:
+        """What the network says of an (H, W, 3) uint8 BGR image; no state is touched."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
             raise FrameError(f"driving needs an (H, W, 3) uint8 image, got {image.dtype}{list(image.shape)}")
         if image.shape[:2] == (self._height, self._width):
@@ -222,16 +236,19 @@ class DriveStage:
         out = self._model.infer({"image": self._input})
         controls = out["controls"][0]
         novelty = float(out["novelty"][0, 0]) if self._has_novelty else 0.0
-        return float(controls[self._steering][0]), float(controls[self._throttle][0]), out["bin_logits"][0], novelty
+        brake = 0.0 if self._brake is None else float(controls[self._brake][0])
+        return Said(
+            float(controls[self._steering][0]), float(controls[self._throttle][0]), brake, out["bin_logits"][0], novelty
+        )
 
     def __call__(self, frame: Frame) -> Steering:
         """Steering for one frame; raises FrameError for an image that cannot be used."""
         c = self.calibration
-        regression, throttle, logits, novelty = self.infer(frame.image)
-        belief = fuse(np.asarray(regression), logits, c.temperature, c.regression_sigma)
+        said = self.infer(frame.image)
+        belief = fuse(np.asarray(said.steering), said.logits, c.temperature, c.regression_sigma)
         elapsed_s = self._elapsed_s(frame.stamp_ns)
         frozen = self._is_frozen(frame, elapsed_s)
-        familiar = 0.0 if frozen else float(familiarity(np.asarray(novelty), c.novelty_limit))
+        familiar = 0.0 if frozen else float(familiarity(np.asarray(said.novelty), c.novelty_limit))
         steering, spread = float(belief.steering), float(belief.spread)
         half_width = c.conformal_scale * spread
         if familiar < 1.0:
@@ -240,11 +257,12 @@ class DriveStage:
         state, share = self._behaviour.step(half_width, elapsed_s)
         return Steering(
             steering=steering,
-            throttle=min(max(throttle, 0.0), 1.0) * share,
+            throttle=min(max(said.throttle, 0.0), 1.0) * share,
             interval=(max(-1.0, steering - half_width), min(1.0, steering + half_width)),
             confidence=confidence,
             state=state,
             reason=_reason(state, half_width, familiar, frozen),
+            brake=min(max(said.brake, 0.0), 1.0),
         )
 
     def _elapsed_s(self, stamp_ns: int) -> float:

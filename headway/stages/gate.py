@@ -34,6 +34,7 @@ STILL_STEP_S = 0.02  # a stamp that does not advance counts as one step of a 50 
 LONGEST_STEP_S = HEARTBEAT_S  # a longer gap is silence, not time to steer in
 ODOMETRY_MAX_AGE_S = 0.5  # older odometry says nothing of the present speed
 RISK_MAX_AGE_S = 0.5  # older risks say nothing of the present people
+LIGHTEST_BRAKE = 0.1  # a network's sigmoid never says zero: less than this is no wish to brake
 COAST_DECELERATION = 0.3  # slowing less than this is done by the throttle alone
 SPEED_LEAD = 1.0  # m/s that the commanded speed may run ahead of the measured one: no wind-up while the wheels are held
 
@@ -193,6 +194,10 @@ class Gate:
             error = target - self._speed
             wanted = math.copysign(math.sqrt(2.0 * JERK * abs(error)), error)
             wanted = min(wanted, error / dt) if error > 0 else max(wanted, error / dt)
+            brake = self._answer.brake if self._answer else 0.0
+            if brake > LIGHTEST_BRAKE:
+                wanted = min(wanted, -brake * EMERGENCY_DECELERATION)
+                lowest = min(lowest, wanted)
         wanted = min(max(wanted, lowest), interpolated(ACCELERATION, self._speed))
         acceleration = self._acceleration
         if stop and acceleration > 0.0:
@@ -238,7 +243,7 @@ def _usable(steering: Steering | None) -> tuple[Steering | None, str]:
     """The answer brought into range, or None and why it cannot be used."""
     if steering is None:
         return None, ""
-    numbers = (steering.steering, steering.throttle, steering.confidence, *steering.interval)
+    numbers = (steering.steering, steering.throttle, steering.brake, steering.confidence, *steering.interval)
     if not all(math.isfinite(n) for n in numbers):
         return None, "the driving network gave NaN"
     low, high = sorted(min(max(float(n), -1.0), 1.0) for n in steering.interval)
@@ -250,6 +255,7 @@ def _usable(steering: Steering | None) -> tuple[Steering | None, str]:
             confidence=min(max(float(steering.confidence), 0.0), 1.0),
             state=DriveState(steering.state),
             reason=steering.reason,
+            brake=min(max(float(steering.brake), 0.0), 1.0),
         ),
         "",
     )

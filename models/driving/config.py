@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from headway.evaluate.tub import HEIGHT, WIDTH
 from headway.stages.drive import BINS
@@ -19,7 +21,14 @@ class NetworkConfig:
     squeeze: int = 24  # channels kept per cell before the map is flattened: steering depends on where things are
     hidden: int = 96  # features that the heads read
     dropout: float = 0.2
+    brake: bool = True  # a third control beside steering and throttle
+    teacher: bool = False  # a second pair of heads that learns what a larger teacher says; the outputs are mixed
     sky_rows: int = 30  # rows cut off the top of the image: the tub's spectators and lamps say nothing of the lane
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> NetworkConfig:
+        """From a manifest's `training.network`; networks of before had neither brake nor teacher."""
+        return cls(**{"brake": False, "teacher": False, **stored, "channels": tuple(stored["channels"])})
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,8 @@ class TrainConfig:
     weight_decay: float = 1e-2
     regression_weight: float = 4.0  # of the Huber loss on steering, beside the cross-entropy of the bins
     throttle_weight: float = 1.0
+    brake_weight: float = 1.0
+    teacher_weight: float = 1.0  # of what the teacher heads learn, beside what the expert heads learn
     soft_bins: float = 0.6  # width of the soft bin label, in bins: neighbours of the right bin are nearly right
     smooth_frames: float = 3.0  # deviation, in frames, of the smoothing of the training labels over time
     mirror: bool = True  # flips: not where the side of the road matters, a mirrored right lane is a left one

@@ -31,8 +31,9 @@ def flip(images: NDArray[np.uint8], steering: NDArray[np.float32]) -> tuple[NDAr
     return images[:, :, ::-1], -steering
 
 
-def augment(drive: Drive, rng: np.random.Generator, mirror: bool = True) -> Drive:
-    """A changed copy of a batch: flip, light, colour, blur, noise, a covered patch, small vertical shift.
+def augment(drive: Drive, rng: np.random.Generator, mirror: bool = True) -> tuple[Drive, NDArray[np.bool_]]:
+    """A changed copy of a batch: flip, light, colour, blur, noise, a covered patch, small vertical shift; and which
+    frames were flipped.
 
     No horizontal shift: how much steering it is worth depends on the camera, which the tub does not tell.
     """
@@ -52,4 +53,4 @@ def augment(drive: Drive, rng: np.random.Generator, mirror: bool = True) -> Driv
             image[y : y + rng.integers(8, 30), x : x + rng.integers(8, 30)] = rng.uniform(0, 255)
         image = np.roll(image, int(rng.integers(-3, 4)), axis=0)
         images[i] = np.clip(image, 0, 255).astype(np.uint8)
-    return Drive(images, steering, drive.throttle)
+    return Drive(images, steering, drive.throttle, drive.brake), mirrored

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.evaluate.tub import Drive
-from headway.stages.gate import Gate
+from headway.stages.gate import EMERGENCY_DECELERATION, Gate
 from headway.types import Odometry, Steering
 from headway.worlds.roadworld import TRAINING_SEEDS, Roadworld
 
@@ -23,6 +23,7 @@ KEEP_EVERY = 2  # of the world's 10 Hz frames: neighbours are alike
 START_OFFSET_M, START_ASKEW = 1.3, 0.15  # largest sideways and angular error at the start
 PUSH_CHANCE, PUSH_STEPS, PUSH = 0.03, 6, 0.35  # per step; steps a push lasts; its largest steering
 LONGEST_STEPS = 400
+BRAKE_S, SLACK_MPS = 1.0, 0.3
 DAGGER_SHARE = 0.7  # of the steps that the learner steers in a DAgger episode
 
 Policy = Callable[[NDArray[np.uint8]], float]
@@ -44,7 +45,7 @@ def record(world: Roadworld, seed: int, learner: Policy | None = None) -> Episod
     start = (float(rng.uniform(-START_OFFSET_M, START_OFFSET_M)), float(rng.uniform(-START_ASKEW, START_ASKEW)))
     seen = world.reset(ROUTE_TURN[seed % len(ROUTE_TURN)], seed, start)
     gate = Gate(world.vehicle)
-    images, steering, throttle = [], [], []
+    images, steering, throttle, brake = [], [], [], []
     push, left = 0.0, 0
     for i in range(LONGEST_STEPS):
         wanted, gas = world.expert()
@@ -52,6 +53,7 @@ def record(world: Roadworld, seed: int, learner: Policy | None = None) -> Episod
             images.append(seen.image)
             steering.append(wanted)
             throttle.append(gas)
+            brake.append(braking(seen.speed_mps, gas * world.vehicle.max_speed_mps))
         if left == 0 and rng.random() < PUSH_CHANCE:
             push, left = float(rng.uniform(-PUSH, PUSH)), PUSH_STEPS
         own = learner(seen.image) if learner is not None and rng.random() < DAGGER_SHARE else wanted
@@ -61,7 +63,14 @@ def record(world: Roadworld, seed: int, learner: Policy | None = None) -> Episod
         seen = world.step(gate(seen.stamp_ns, Steering(steered, gas, (-1.0, 1.0), 1.0), odometry, None))
         if seen.done:
             break
-    return Episode(seed, Drive(np.stack(images), np.array(steering, np.float32), np.array(throttle, np.float32)))
+    labels = (np.array(column, np.float32) for column in (steering, throttle, brake))
+    return Episode(seed, Drive(np.stack(images), *labels))
+
+
+def braking(speed_mps: float, wanted_mps: float) -> float:
+    """Brake 0..1: the share of the gate's strongest deceleration that brings the speed down to the wanted one within
+    BRAKE_S; a little too fast is a matter of the throttle."""
+    return float(np.clip((speed_mps - wanted_mps - SLACK_MPS) / (BRAKE_S * EMERGENCY_DECELERATION), 0.0, 1.0))
 
 
 def collect(
@@ -83,6 +92,7 @@ def joined(episodes: list[Episode]) -> Drive:
         np.concatenate([d.images for d in drives]),
         np.concatenate([d.steering for d in drives]),
         np.concatenate([d.throttle for d in drives]),
+        np.concatenate([d.brake for d in drives]),
     )
 
 

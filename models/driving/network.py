@@ -1,4 +1,8 @@
-"""The compact driving network: an ensemble of small CNNs with a regression, a throttle and an 11-bin head each."""
+"""The compact driving network: an ensemble of small CNNs with regressed controls and an 11-bin head each.
+
+With `teacher` each has the same two heads once more, which learn what a larger network says (dual-head distillation);
+what comes out is a mixture of both pairs.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,9 @@ from headway.models.driving.config import BINS, HEIGHT, WIDTH, NetworkConfig
 
 
 class Member(nn.Module):
-    """One CNN. Normalised image (B, 3, H, W) -> controls (B, 2), bin logits (B, 11), signature (B, S)."""
+    """One CNN. Normalised image (B, 3, H, W) -> controls (B, C), bin logits (B, 11), signature (B, S)."""
+
+    mix: Tensor
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -30,8 +36,12 @@ class Member(nn.Module):
         with torch.no_grad():
             cells = self.squeeze(self._features(torch.zeros(1, 3, HEIGHT - config.sky_rows, WIDTH))[-1]).numel()
         self.trunk = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(cells, config.hidden), nn.ReLU())
-        self.controls = nn.Linear(config.hidden, 2)
-        self.bins = nn.Linear(config.hidden, BINS)
+        count = 3 if config.brake else 2
+        self.controls, self.bins = nn.Linear(config.hidden, count), nn.Linear(config.hidden, BINS)
+        self.has_teacher = config.teacher
+        if config.teacher:
+            self.taught_controls, self.taught_bins = nn.Linear(config.hidden, count), nn.Linear(config.hidden, BINS)
+            self.register_buffer("mix", torch.tensor(0.5))  # share of the teacher's heads
 
     def _features(self, x: Tensor) -> list[Tensor]:
         maps = []
@@ -40,14 +50,38 @@ class Member(nn.Module):
             maps.append(x)
         return maps
 
+    def hidden(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """What the heads read (B, hidden), and the maps of the stages."""
+        maps = self._features(x)
+        return self.trunk(self.squeeze(maps[-1]).flatten(1)), maps
+
+    def expert_heads(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, hidden) -> controls (B, C), bin logits (B, 11), as the expert taught them."""
+        return _in_range(self.controls(h)), self.bins(h)
+
+    def teacher_heads(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, as the teacher taught them."""
+        return _in_range(self.taught_controls(h)), self.taught_bins(h)
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See the class."""
-        maps = self._features(x)
-        h = self.trunk(self.squeeze(maps[-1]).flatten(1))
-        controls = self.controls(h)
-        # Steering within -1..1, throttle within 0..1: the host clamps too, but the loss should not reward overshoot.
-        controls = torch.cat([torch.tanh(controls[:, :1]), torch.sigmoid(controls[:, 1:])], 1)
-        return controls, self.bins(h), _signature(maps)
+        h, maps = self.hidden(x)
+        said = self.expert_heads(h)
+        if self.has_teacher:
+            said = mixed(said, self.teacher_heads(h), self.mix)
+        return *said, _signature(maps)
+
+
+def _in_range(controls: Tensor) -> Tensor:
+    # Steering within -1..1, the others within 0..1: the host clamps too, but the loss should not reward overshoot.
+    return torch.cat([torch.tanh(controls[:, :1]), torch.sigmoid(controls[:, 1:])], 1)
+
+
+def mixed(own: tuple[Tensor, Tensor], taught: tuple[Tensor, Tensor], share: Tensor | float) -> tuple[Tensor, Tensor]:
+    """Two pairs (controls, logits) as one: controls averaged, and the logarithm of the averaged probabilities. `share`
+    is the second pair's."""
+    p = (1 - share) * torch.softmax(own[1], -1) + share * torch.softmax(taught[1], -1)
+    return (1 - share) * own[0] + share * taught[0], torch.log(p + 1e-6)
 
 
 def _signature(maps: list[Tensor]) -> Tensor:
@@ -60,7 +94,7 @@ def _signature(maps: list[Tensor]) -> Tensor:
 
 
 class DrivingNetwork(nn.Module):
-    """uint8 BGR image (1, 120, 160, 3) -> controls (1, 2), bin_logits (1, 11), novelty (1, 1).
+    """uint8 BGR image (1, 120, 160, 3) -> controls (1, C), bin_logits (1, 11), novelty (1, 1).
 
     Novelty is the Mahalanobis distance of the image's signature to those of the training images, per dimension:
     about 1 on images like them. `fit_novelty` sets its mean and whitening after training.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from headway.errors import UsageError
 from headway.evaluate.driving import evaluate
 from headway.evaluate.roads import evaluate_world
 from headway.evaluate.tub import HEIGHT, SPLIT_PATTERN, WIDTH, Drive, find_tub, fold_blocks, read_tub, split_blocks
@@ -19,17 +21,15 @@ from headway.models.driving.card import road_card, tub_card
 from headway.models.driving.config import BINS, NetworkConfig, TrainConfig
 from headway.models.driving.data import training_frames
 from headway.models.driving.imitation import ROUTE_TURN, balanced, collect, joined
+from headway.models.driving.lesson import TEACHER_SCALE, ablation, lesson_of
 from headway.models.driving.network import DrivingNetwork
 from headway.models.driving.train import Progress, fit, predict, seconds_since, settings_of, write_log
 from headway.runtime.engine import open_model
 from headway.runtime.manifest import Manifest, TensorSpec, read_manifest, write_manifest
 
+FRAMES = "frames.npz"
 INPUTS = {"image": TensorSpec((1, HEIGHT, WIDTH, 3), "uint8", "NHWC", "BGR")}
-OUTPUTS = {
-    "controls": TensorSpec((1, 2), columns={"steering": (0, 1), "throttle": (1, 2)}),
-    "bin_logits": TensorSpec((1, BINS), columns={"bins": (0, BINS)}),
-    "novelty": TensorSpec((1, 1), columns={"novelty": (0, 1)}),
-}
+CONTROLS = ("steering", "throttle", "brake")
 TUB_LICENCE = "donkeycar sample tub, repository autorope/donkeycar, MIT"
 ROAD_LICENCE = "none: every frame was drawn by headway/worlds"
 
@@ -81,19 +81,57 @@ def road_material(
     return Material("driving-roadworld", fits, held, facts, ROAD_LICENCE)
 
 
-def merged(a: Material, b: Material) -> Material:
+def merged(a: Material, b: Material, name: str = "dagger") -> Material:
     """The frames of both, fold by fold: recordings of a DAgger round beside the first ones."""
 
-    def both(x: Drive, y: Drive) -> Drive:
-        return Drive(*(np.concatenate(p) for p in zip(_columns(x), _columns(y), strict=True)))
+    fits = [merged_drives(x, y) for x, y in zip(a.fit, b.fit, strict=True)]
+    held = [merged_drives(x, y) for x, y in zip(a.held, b.held, strict=True)]
+    return replace(a, fit=fits, held=held, facts={**a.facts, name: b.facts})
 
-    fits = [both(x, y) for x, y in zip(a.fit, b.fit, strict=True)]
-    held = [both(x, y) for x, y in zip(a.held, b.held, strict=True)]
-    return replace(a, fit=fits, held=held, facts={**a.facts, "dagger": b.facts})
+
+def with_tub(road: Material, tub: Material) -> Material:
+    """The tub's frames as a second domain to learn from; calibration stays with roadworld, where the network drives."""
+    fits = [merged_drives(x, y) for x, y in zip(road.fit, tub.fit, strict=True)]
+    licence = f"roadworld: {road.licence}; tub: {tub.licence}"
+    return replace(road, fit=fits, facts={**road.facts, "second_domain": tub.facts}, licence=licence)
+
+
+def merged_drives(x: Drive, y: Drive) -> Drive:
+    """The frames of x, then those of y."""
+    return Drive(*(np.concatenate(p) for p in zip(_columns(x), _columns(y), strict=True)))
 
 
 def _columns(drive: Drive) -> tuple[np.ndarray, ...]:
-    return drive.images, drive.steering, drive.throttle
+    return drive.images, drive.steering, drive.throttle, drive.brake
+
+
+def outputs_of(network: DrivingNetwork) -> dict[str, TensorSpec]:
+    """The graph's outputs, with a column for each control that the network gives."""
+    named = CONTROLS[: 3 if network.config.brake else 2]
+    return {
+        "controls": TensorSpec((1, len(named)), columns={name: (i, i + 1) for i, name in enumerate(named)}),
+        "bin_logits": TensorSpec((1, BINS), columns={"bins": (0, BINS)}),
+        "novelty": TensorSpec((1, 1), columns={"novelty": (0, 1)}),
+    }
+
+
+def save_frames(material: Material, folder: Path) -> Path:
+    """All frames that any member learned from, for the reference network to learn from the same."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / FRAMES
+    e = merged_drives(material.fit[0], material.held[0])
+    facts = np.array(json.dumps({**material.facts, "licence": material.licence}))
+    np.savez(path, images=e.images, steering=e.steering, throttle=e.throttle, brake=e.brake, facts=facts)
+    return path
+
+
+def load_frames(path: Path) -> tuple[Drive, dict[str, Any]]:
+    """What `save_frames` wrote; raises UsageError where it is something else."""
+    try:
+        with np.load(path) as stored:
+            return Drive(*(stored[name] for name in ("images", *CONTROLS))), json.loads(str(stored["facts"]))
+    except (OSError, KeyError, ValueError) as error:
+        raise UsageError(f"{path} holds no training frames: {error}") from error
 
 
 def build(
@@ -106,7 +144,11 @@ def build(
 ) -> DrivingNetwork:
     """Trains, calibrates on what each member has not seen, and writes the model folder without evaluation or card."""
     start = time.monotonic()
-    network, log = fit(material.fit, network_config, config, progress)
+    if network_config.teacher:
+        network, log, shown = taught(material, network_config, config, progress)
+        material = replace(material, facts={**material.facts, "distillation": shown})
+    else:
+        network, log = fit(material.fit, network_config, config, progress)
     unseen = [predict(network, held.images, m) for m, held in enumerate(material.held)]
     controls, logits, novelty = (np.concatenate([p[i] for p in unseen]) for i in range(3))
     calibration = calibrate(controls, logits, novelty, np.concatenate([held.steering for held in material.held]))
@@ -125,7 +167,7 @@ def build(
         network,
         {"image": np.ascontiguousarray(material.held[0].images[:1])},
         INPUTS,
-        OUTPUTS,
+        outputs_of(network),
         files={"log": "train.jsonl"},
         config=as_config(calibration),
         training=training,
@@ -133,6 +175,24 @@ def build(
         data_licence=material.licence,
     )
     return network
+
+
+def taught(
+    material: Material, network_config: NetworkConfig, config: TrainConfig, progress: Progress
+) -> tuple[DrivingNetwork, list[dict[str, float]], dict[str, Any]]:
+    """Teacher, the same student without it, and the student with it; the ablation goes into the manifest."""
+    wide = replace(
+        network_config,
+        teacher=False,
+        channels=tuple(TEACHER_SCALE * c for c in network_config.channels),
+        hidden=TEACHER_SCALE * network_config.hidden,
+    )
+    teacher, _ = fit(material.fit, wide, config, progress)
+    lessons = [lesson_of(teacher, m, drive) for m, drive in enumerate(material.fit)]
+    plain, _ = fit(material.fit, replace(network_config, teacher=False), config, progress)
+    network, log = fit(material.fit, network_config, config, progress, lessons)
+    found = ablation(plain, network, teacher, material.held)
+    return network, log, {"teacher": asdict(wide), "held_out": found.rows, "mix": found.mix}
 
 
 def produce_tub(
@@ -166,16 +226,25 @@ def produce_road(
     runs: int,
     progress: Progress,
     recorded: Callable[[int, int], None],
+    tub: Path | None = None,
 ) -> dict[str, Any]:
-    """`headway train driving --world roadworld`: imitation, `dagger` rounds, evaluation on unseen roads."""
+    """`headway train driving --world roadworld`: imitation, `dagger` rounds, evaluation on unseen roads.
+
+    tub: a second domain to learn from. The teacher, where there is one, teaches in the last round only.
+    """
     members = network_config.members
     config = replace(config, mirror=False)
     material = road_material(members, config.seed, episodes, recorded)
+    if tub is not None:
+        material = with_tub(material, tub_material(tub, members, config.smooth_frames))
     command = (
         f"headway train driving --world roadworld --out {out.name} --episodes {episodes} --dagger {dagger} "
         f"--epochs {config.epochs} --members {members} --seed {config.seed}"
+        + (" --with-tub" if tub is not None else "")
+        + (" --teacher" if network_config.teacher else "")
     )
-    network = build(material, out, command, network_config, config, progress)
+    alone = replace(network_config, teacher=False)
+    network = build(material, out, command, network_config if dagger == 0 else alone, config, progress)
     for round_ in range(1, dagger + 1):
 
         def learner(image: np.ndarray, network: DrivingNetwork = network) -> float:
@@ -183,7 +252,8 @@ def produce_road(
 
         more = road_material(members, config.seed, episodes // 2, recorded, learner, first=round_ * 1000)
         material = merged(material, more)
-        network = build(material, out, command, network_config, config, progress)
+        network = build(material, out, command, network_config if round_ == dagger else alone, config, progress)
+    save_frames(material, out.with_name(out.name + ".work"))
     model = open_model(str(out.resolve()), "driving")
     report = evaluate_world(model, "roadworld", runs=runs)
     model.close()

@@ -90,9 +90,9 @@ def keras_parameter_count(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters()) + running
 
 
-def published_label(steering: Tensor) -> tuple[Tensor, Tensor]:
-    """Raw steering (B,) -> (scaled steering (B,), bin index (B,)). Steering beyond STRAIGHT is clamped to ±1."""
-    scaled = torch.clamp(steering * STRAIGHT_GAIN, -1.0, 1.0)
+def published_label(steering: Tensor, gain: float = STRAIGHT_GAIN) -> tuple[Tensor, Tensor]:
+    """Raw steering (B,) -> (scaled steering (B,), bin index (B,)). Steering beyond 1 / gain is clamped to ±1."""
+    scaled = torch.clamp(steering * gain, -1.0, 1.0)
     index = torch.clamp(((scaled + 1.0) / (2.0 / BINS)).floor().long(), 0, BINS - 1)
     return scaled, index
 

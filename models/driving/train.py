@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from headway.evaluate.tub import Drive
 from headway.models.driving.config import BINS, NetworkConfig, TrainConfig
 from headway.models.driving.data import augment
-from headway.models.driving.network import DrivingNetwork
+from headway.models.driving.lesson import Lesson
+from headway.models.driving.network import DrivingNetwork, Member
 from headway.stages.drive import BIN_CENTRES, BIN_WIDTH
 
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -29,22 +30,30 @@ def soft_bin_labels(steering: Tensor, width: float) -> Tensor:
     return torch.softmax(-0.5 * z * z, -1)
 
 
-def losses(controls: Tensor, logits: Tensor, steering: Tensor, throttle: Tensor, config: TrainConfig) -> Tensor:
-    """Huber on steering and throttle, cross-entropy on the soft bins."""
-    regression = F.huber_loss(controls[:, 0], steering, delta=0.2)
-    gas = F.huber_loss(controls[:, 1], throttle, delta=0.1)
-    bins = F.cross_entropy(logits, soft_bin_labels(steering, config.soft_bins))
-    return config.regression_weight * regression + config.throttle_weight * gas + bins
+def losses(said: tuple[Tensor, Tensor], batch: Drive, config: TrainConfig) -> Tensor:
+    """Of controls (B, C) and bin logits (B, 11): Huber on the controls, cross-entropy on the soft bins."""
+    controls, logits = said
+    steering = torch.from_numpy(batch.steering)
+    total = config.regression_weight * F.huber_loss(controls[:, 0], steering, delta=0.2)
+    total = total + config.throttle_weight * F.huber_loss(controls[:, 1], torch.from_numpy(batch.throttle), delta=0.1)
+    if controls.shape[1] > 2:
+        total = total + config.brake_weight * F.huber_loss(controls[:, 2], torch.from_numpy(batch.brake), delta=0.1)
+    return total + F.cross_entropy(logits, soft_bin_labels(steering, config.soft_bins))
 
 
 def train_member(
-    network: DrivingNetwork, index: int, drive: Drive, config: TrainConfig, progress: Progress
+    network: DrivingNetwork,
+    index: int,
+    drive: Drive,
+    config: TrainConfig,
+    progress: Progress,
+    lesson: Lesson | None = None,
 ) -> list[dict[str, float]]:
     """Trains one member from its own seed; one log row an epoch. The last epoch is kept: nothing is selected on
-    the calibration or test blocks."""
+    the calibration or test blocks. lesson: what a teacher says of these frames, for networks with teacher heads."""
     torch.manual_seed(config.seed + index)
     rng = np.random.default_rng(config.seed + index)
-    member = network.members[index]
+    member: Member = network.members[index]  # type: ignore[assignment]  # torch types members as Module
     for module in member.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             module.reset_parameters()
@@ -56,10 +65,11 @@ def train_member(
         member.train()
         total = 0.0
         for rows in np.array_split(rng.permutation(len(drive)), steps):
-            batch = augment(drive.at(rows), rng, config.mirror)
-            controls, logits, _ = member(network.normalised(torch.from_numpy(batch.images)))
-            steering, throttle = torch.from_numpy(batch.steering), torch.from_numpy(batch.throttle)
-            loss = losses(controls, logits, steering, throttle, config)
+            batch, mirrored = augment(drive.at(rows), rng, config.mirror)
+            h, _ = member.hidden(network.normalised(torch.from_numpy(batch.images)))
+            loss = losses(member.expert_heads(h), batch, config)
+            if lesson is not None:
+                loss = loss + config.teacher_weight * lesson.loss(member.teacher_heads(h), rows, mirrored)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(member.parameters(), 5.0)
@@ -77,7 +87,7 @@ def train_member(
 def predict(
     network: DrivingNetwork, images: np.ndarray, member: int | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(N, 120, 160, 3) uint8 -> controls (N, 2), logits (N, 11), novelty (N,) as float64 arrays.
+    """(N, 120, 160, 3) uint8 -> controls (N, C), logits (N, 11), novelty (N,) as float64 arrays.
 
     With `member`, controls and logits are that member's alone.
     """
@@ -102,20 +112,24 @@ def signatures(network: DrivingNetwork, images: np.ndarray) -> Tensor:
 
 
 def fit(
-    folds: Sequence[Drive], network_config: NetworkConfig, config: TrainConfig, progress: Progress
+    folds: Sequence[Drive],
+    network_config: NetworkConfig,
+    config: TrainConfig,
+    progress: Progress,
+    lessons: Sequence[Lesson] | None = None,
 ) -> tuple[DrivingNetwork, list[dict[str, float]]]:
-    """Trains member m on folds[m], and the novelty measure on the frames of the first member."""
+    """Trains member m on folds[m] (and lessons[m]), and the novelty measure on the frames of the first member."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     # The image arrives with its channels last: weights in the same order save a fifth of the time on a CPU.
     network = DrivingNetwork(network_config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch leaves this overload out of its stubs
     log: list[dict[str, float]] = []
     for index in range(network_config.members):
-        log += train_member(network, index, folds[index], config, progress)
+        log += train_member(network, index, folds[index], config, progress, lessons[index] if lessons else None)
     rng = np.random.default_rng(config.seed)
     images = folds[0].images
     mirrored = np.ascontiguousarray(images[:, :, ::-1])
-    varied = augment(folds[0], rng, config.mirror).images
+    varied = augment(folds[0], rng, config.mirror)[0].images
     shown = (images, mirrored, varied) if config.mirror else (images, varied)
     network.fit_novelty(torch.cat([signatures(network, x) for x in shown]))
     return network.to(memory_format=torch.contiguous_format).eval(), log

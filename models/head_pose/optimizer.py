@@ -52,7 +52,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(matrices, {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # torch wants two overloads
         """Moves every matrix that has a gradient."""
         for group in self.param_groups:
             for p in group["params"]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headway.errors import UsageError
+from headway.errors import ModelError, UsageError
 from headway.evaluate.roads import evaluate_world
 from headway.runtime.engine import Model
 from headway.runtime.manifest import FileEntry, Manifest, TensorSpec
@@ -76,3 +76,40 @@ def test_an_unknown_route_and_an_unknown_stress_are_named(model):
         evaluate_world(model, "roadworld", ["moon"], runs=1)
     with pytest.raises(UsageError, match="stress 'flood'"):
         evaluate_world(model, "roadworld", ["straight"], runs=1, stress=["flood"])
+
+
+class Published:
+    """A stand-in for the engine of the reference network: sure of itself, and always a little to the left."""
+
+    name = "published"
+
+    def infer(self, feeds):
+        logits = np.zeros((1, 11), np.float32)
+        logits[0, 5] = 9.0
+        return {"regression": np.array([[0.1]], np.float32), "bin_logits": logits}
+
+    def close(self):
+        pass
+
+
+def reference_model(**config) -> Model:
+    outputs = {"regression": TensorSpec((1, 1)), "bin_logits": TensorSpec((1, 11))}
+    inputs = {"image": TensorSpec((1, 120, 160, 3), "uint8", "NHWC", "BGR")}
+    training = {"epochs": 2.5, "steps": 10, "seconds": 1.0, "frames": 320}
+    files = {"onnx": FileEntry("x", "0")}
+    manifest = Manifest("caril", "driving", files, inputs, outputs, 0, config=config, training=training)
+    return Model(manifest, Published(), Path())
+
+
+def test_the_reference_drives_beside_ours_on_the_same_seeds_and_says_how_far_it_was_trained(model):
+    reference = reference_model(label_gain=2.0)
+    report = evaluate_world(model, "roadworld", ["straight"], runs=1, stress=["delay"], reference=reference)
+    assert list(report["routes"]["straight"]) == ["regression", "caril", "headway-regression", "headway", "expert"]
+    assert set(report["paired"]) == {"headway - regression", "headway - caril", "headway - headway-regression"}
+    assert report["reference"]["epochs"] == 2.5
+    assert set(report["stress"]["delay"]["straight"]) == {"regression", "caril", "headway-regression", "headway"}
+
+
+def test_a_folder_without_the_label_gain_is_no_reference(model):
+    with pytest.raises(ModelError, match="label_gain"):
+        evaluate_world(model, "roadworld", ["straight"], runs=1, reference=reference_model())

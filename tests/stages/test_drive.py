@@ -287,3 +287,19 @@ def test_the_same_frame_twice_gives_the_same_answer(installed):
     first = stage(Frame(stamp_ns=START, image=image))
     stage.reset()
     assert stage(Frame(stamp_ns=START, image=image)) == first
+
+
+def test_a_network_with_a_brake_column_says_it_and_one_without_never_brakes():
+    model = model_with(Scripted())
+    image = np.zeros((120, 160, 3), np.uint8)
+    assert d.DriveStage(model).infer(image).brake == 0.0
+
+    class Braking(Scripted):
+        def infer(self, feeds):
+            said = super().infer(feeds)
+            return {**said, "controls": np.concatenate([said["controls"], [[0.6]]], axis=1)}
+
+    three = TensorSpec((1, 3), columns={"steering": (0, 1), "throttle": (1, 2), "brake": (2, 3)})
+    manifest = replace(model.manifest, outputs={**model.manifest.outputs, "controls": three})
+    stage = d.DriveStage(Model(manifest, Braking(), model.folder))
+    assert stage(Frame(stamp_ns=1, image=image)).brake == pytest.approx(0.6)

@@ -25,6 +25,7 @@ STEERINGS = st.none() | st.builds(
     interval=st.tuples(ANY | st.floats(-1, 1), st.floats(-1, 1)),
     confidence=ANY | st.floats(0, 1),
     state=st.sampled_from(DriveState),
+    brake=ANY | st.floats(0, 1),
 )
 SANE = st.builds(
     Steering,
@@ -33,6 +34,7 @@ SANE = st.builds(
     interval=st.just((-0.1, 0.1)),
     confidence=st.floats(0, 1),
     state=st.sampled_from(DriveState),
+    brake=st.floats(0, 1),
 )
 SPEEDS = st.none() | ANY | st.floats(0, 10)
 
@@ -287,3 +289,22 @@ def test_reset_forgets_everything():
     drive(gate, 4.0, steady(steering=0.5), START, Level.ALERT)
     gate.reset()
     assert gate(START, steady(), None, None) == first
+
+
+@pytest.mark.parametrize("brake", [0.3, 1.0])
+def test_a_network_that_brakes_slows_the_vehicle_as_hard_as_it_says_and_no_harder(brake):
+    gate = Gate(GateConfig(max_speed_mps=8.0))
+    drive(gate, 20.0, steady(), START)
+    braking = replace(steady(), brake=brake)
+    lowest = []
+    for i in range(60):  # three seconds: the jerk is limited
+        stamp = START + int((20.0 + 0.05 * (i + 1)) * 1e9)
+        gate(stamp, braking, odometry_at(stamp, 8.0), None)
+        lowest.append(gate.acceleration)
+    assert min(lowest) == pytest.approx(-brake * g.EMERGENCY_DECELERATION, rel=0.05)
+
+
+def test_a_brake_that_hardly_speaks_changes_nothing():
+    a, b = Gate(GateConfig()), Gate(GateConfig())
+    quiet = replace(steady(), brake=0.9 * g.LIGHTEST_BRAKE)
+    assert [c.speed_mps for c in drive(a, 5.0, steady(), START)] == [c.speed_mps for c in drive(b, 5.0, quiet, START)]

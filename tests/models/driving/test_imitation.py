@@ -7,7 +7,7 @@ import pytest
 
 from headway.evaluate.closed_loop import FIRST_SEED
 from headway.evaluate.tub import Drive
-from headway.models.driving.imitation import balanced, record
+from headway.models.driving.imitation import balanced, braking, record
 from headway.worlds.roadworld import TRAINING_SEEDS, Roadworld
 
 
@@ -33,3 +33,10 @@ def test_balancing_thins_straight_frames_only():
     kept = balanced(drive, np.random.default_rng(0)).steering
     assert (kept == np.float32(0.4)).sum() == 100
     assert 400 < (kept == 0).sum() < 600
+
+
+def test_the_brake_label_is_the_share_of_the_strongest_deceleration():
+    assert braking(5.0, 5.2) == 0.0
+    assert braking(5.2, 5.0) == 0.0  # a matter of the throttle
+    assert braking(6.5, 5.0) == pytest.approx(0.5)
+    assert braking(9.0, 2.0) == 1.0

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.models.driving.reference_corrector import WIDTH, Corrector, throttle
+from headway.stages.caril import WIDTH, Corrector, throttle
 
 FLAT = np.full(11, 1 / 11)
 

@@ -1,0 +1,199 @@
+"""Trains the reference network `caril` on the frames that the headway network learned from, and writes its folder.
+
+What is published is kept: loss, optimizer, schedule, batch of 32; it starts from random weights. The limit is time: the
+network has 24 million parameters, and 50 epochs on two CPU cores take days. How far a run came stands in the manifest,
+and a run in the same work folder goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headway.evaluate.tub import HEIGHT, WIDTH, Drive
+from headway.export.package import package_model
+from headway.models.driving.data import flip
+from headway.models.driving.reference import (
+    BINS,
+    SIZE,
+    CarilNetwork,
+    keras_parameter_count,
+    published_label,
+    published_loss,
+    published_optimizer,
+)
+from headway.runtime.manifest import Manifest, TensorSpec
+
+NAME = "caril"
+CHECKPOINT = "caril.pt"
+SAVE_EVERY_S = 300.0
+FILLED = 0.995
+"""Quantile of |steering| that the label's gain brings to 1: published is 4, for CARLA's steering of up to 0.25."""
+
+Progress = Callable[[float, int, float], None]
+
+
+@dataclass(frozen=True)
+class ReferenceConfig:
+    """One run. Published: 50 epochs. minutes: of training, resumed time included; whichever comes first ends it."""
+
+    seed: int = 0
+    batch: int = 32
+    epochs: int = 50
+    minutes: float | None = None
+    mirror: bool = False  # half of the frames, with their bin: the released loader forgets the bin
+
+
+class ReferenceGraph(nn.Module):
+    """What is exported: uint8 BGR frames of the data's size -> regression (1, 1) and bin_logits (1, 11), both in units
+    of the label (steering times the gain)."""
+
+    def __init__(self, network: CarilNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """(1, 120, 160, 3) -> see the class."""
+        return self.network(published_input(image))
+
+
+def published_input(image: Tensor) -> Tensor:
+    """(B, H, W, 3) uint8 BGR -> (B, 3, 160, 160) RGB 0..1; the picture is stretched, as published."""
+    rgb = image.permute(0, 3, 1, 2).flip(1).float() / 255.0
+    return F.interpolate(rgb, (SIZE, SIZE), mode="bilinear", align_corners=False)
+
+
+def label_gain(steering: np.ndarray) -> float:
+    """The gain with which a data set's steering fills the bins."""
+    return float(1.0 / max(float(np.quantile(np.abs(steering), FILLED)), 1e-3))
+
+
+@dataclass
+class Training:
+    """State of a run that can stop and go on."""
+
+    drive: Drive
+    config: ReferenceConfig
+    folder: Path
+    step: int = 0
+    elapsed_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        torch.manual_seed(self.config.seed)
+        self.network = CarilNetwork().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer, self.schedule = published_optimizer(self.network)
+        self.gain = label_gain(self.drive.steering)
+        self.log: list[dict[str, float]] = []
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """Batches in one pass over the frames."""
+        return -(-len(self.drive) // self.config.batch)
+
+    def resume(self) -> bool:
+        """Goes on from the checkpoint in the folder, if there is one."""
+        path = self.folder / CHECKPOINT
+        if not path.is_file():
+            return False
+        state = torch.load(path, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.step, self.elapsed_s, self.log = state["step"], state["elapsed_s"], state["log"]
+        return True
+
+    def save(self) -> None:
+        """Writes the checkpoint by rename."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        parts = {"network": self.network, "optimizer": self.optimizer, "schedule": self.schedule}
+        state: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}
+        part = self.folder / (CHECKPOINT + ".part")
+        torch.save({**state, "step": self.step, "elapsed_s": self.elapsed_s, "log": self.log}, part)
+        part.rename(self.folder / CHECKPOINT)
+
+    def fit(self, progress: Progress = lambda share, step, loss: None) -> None:
+        """Trains to the limit."""
+        total = self.steps_an_epoch * self.config.epochs
+        started, before = time.monotonic(), self.elapsed_s
+        saved, losses = started, []
+        self.network.train()
+        while (share := self._progress(total)) < 1.0:
+            loss = self._one_step()
+            losses.append(loss)
+            self.step += 1
+            now = time.monotonic()
+            self.elapsed_s = before + now - started
+            progress(share, self.step, loss)
+            if self.step % 50 == 0 or self._progress(total) >= 1.0:
+                self.log.append(
+                    {"step": self.step, "seconds": round(self.elapsed_s, 1), "loss": float(np.mean(losses))}
+                )
+                losses = []
+            if now - saved > SAVE_EVERY_S:
+                self.save()
+                saved = now
+        self.save()
+        self.network.eval()
+
+    def _progress(self, total: int) -> float:
+        by_time = self.elapsed_s / (60 * self.config.minutes) if self.config.minutes else 0.0
+        return min(1.0, max(self.step / total, by_time))
+
+    def _one_step(self) -> float:
+        epoch, at = divmod(self.step, self.steps_an_epoch)
+        # The order of an epoch follows from its number alone, so that a resumed run goes on in the same order.
+        rng = np.random.default_rng([self.config.seed, epoch])
+        rows = np.array_split(rng.permutation(len(self.drive)), self.steps_an_epoch)[at]
+        images, steering = self.drive.images[rows], self.drive.steering[rows]
+        if self.config.mirror:
+            turned = np.random.default_rng([self.config.seed, epoch, at]).random(len(rows)) < 0.5
+            images, steering = images.copy(), steering.copy()
+            images[turned], steering[turned] = flip(images[turned], steering[turned])
+        wanted, index = published_label(torch.from_numpy(steering), self.gain)
+        x = published_input(torch.from_numpy(np.ascontiguousarray(images)))
+        regression, logits = self.network(x.contiguous(memory_format=torch.channels_last))
+        loss = published_loss(self.network, regression, logits, wanted, index)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.schedule.step()
+        return loss.item()
+
+
+def write_folder(training: Training, out: Path, command: str, data: dict[str, Any], licence: str) -> Manifest:
+    """The model folder that `--reference` of the evaluation takes. Over 90 MB: it is not meant for the repository."""
+    frames, config = training.drive.images[:1], training.config
+    return package_model(
+        out,
+        NAME,
+        "driving",
+        training.network,
+        {"image": np.ascontiguousarray(frames)},
+        {"image": TensorSpec((1, HEIGHT, WIDTH, 3), "uint8", "NHWC", "BGR")},
+        {
+            "regression": TensorSpec((1, 1), columns={"steering": (0, 1)}),
+            "bin_logits": TensorSpec((1, BINS), columns={"bins": (0, BINS)}),
+        },
+        exported=ReferenceGraph(training.network),
+        config={"label_gain": training.gain, "parameters_keras": keras_parameter_count(training.network)},
+        training={
+            "command": command,
+            **data,
+            "settings": asdict(config),
+            "seconds": round(training.elapsed_s, 1),
+            "steps": training.step,
+            "epochs": round(training.step / training.steps_an_epoch, 2),
+            "frames": len(training.drive),
+            "log": training.log,
+        },
+        evaluation={},
+        data_licence=licence,
+    )

@@ -1,0 +1,88 @@
+"""The reference network is trained as published, on given frames, can go on, and drives from its folder."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from toy_drives import drive_of  # noqa: E402
+
+from headway.errors import ModelError, UsageError  # noqa: E402
+from headway.evaluate.reference_drivers import reference_drivers  # noqa: E402
+from headway.models.driving.produce import Material, load_frames, save_frames  # noqa: E402
+from headway.models.driving.reference_train import (  # noqa: E402
+    ReferenceConfig,
+    Training,
+    label_gain,
+    published_input,
+    write_folder,
+)
+from headway.runtime.engine import open_model  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+
+def test_the_input_is_rgb_in_0_to_1_at_160_pixels():
+    image = torch.zeros(1, 120, 160, 3, dtype=torch.uint8)
+    image[..., 2] = 255  # red in BGR
+    x = published_input(image)
+    assert x.shape == (1, 3, 160, 160)
+    assert x[0, 0].min() == 1.0
+    assert x[0, 1:].max() == 0.0
+
+
+def test_the_gain_fills_the_bins():
+    steering = np.linspace(-0.4, 0.4, 2001)
+    assert label_gain(steering) == pytest.approx(2.5, rel=0.02)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_as_if_it_had_not_stopped_and_its_folder_drives(tmp_path):
+    drive = drive_of(12)
+    whole = Training(drive, ReferenceConfig(batch=4, epochs=1), tmp_path / "whole")
+    whole.fit()
+    assert whole.step == 3
+    first = Training(drive, ReferenceConfig(batch=4, epochs=1), tmp_path / "parts")
+    first.network.train()
+    first._one_step()
+    first.step = 1
+    first.save()
+    second = Training(drive, ReferenceConfig(batch=4, epochs=1), tmp_path / "parts")
+    assert second.resume()
+    assert second.step == 1
+    for a, b in zip(first.network.state_dict().values(), second.network.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+    manifest = write_folder(whole, tmp_path / "caril", "test", {"data": "toy"}, "none")
+    assert manifest.config["parameters_keras"] == 24_162_444
+    assert manifest.training["epochs"] == 1.0
+    model = open_model(str(tmp_path / "caril"), "driving")
+    drivers = reference_drivers(model)
+    plain, confidence = drivers["regression"].steering(drive.images[0])
+    assert -1.0 <= plain <= 1.0
+    assert 1 / 11 <= confidence <= 1.0
+    # The corrector draws: two fresh starts draw the same.
+    caril = drivers["caril"]
+    caril.reset()
+    once = [caril.steering(image)[0] for image in drive.images[:3]]
+    caril.reset()
+    assert once == [caril.steering(image)[0] for image in drive.images[:3]]
+
+
+def test_another_network_is_no_reference(tmp_path):
+    with pytest.raises(ModelError, match="no reference network"):
+        reference_drivers(open_model("driving", "driving"))
+
+
+def test_frames_are_kept_for_the_reference_and_other_files_are_refused(tmp_path):
+    fold, held = drive_of(6), drive_of(2, seed=1)
+    path = save_frames(Material("toy", [fold], [held], {"data": "toy"}, "none"), tmp_path)
+    drive, facts = load_frames(path)
+    assert len(drive) == 8
+    assert (drive.steering == np.concatenate([fold.steering, held.steering])).all()
+    assert facts == {"data": "toy", "licence": "none"}
+    (tmp_path / "other.npz").write_bytes(b"nothing")
+    with pytest.raises(UsageError, match="no training frames"):
+        load_frames(tmp_path / "other.npz")
