@@ -7,6 +7,8 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from headway.cli.driving_table import print_driving_report
+
 
 def evaluate(
     world: Annotated[str, typer.Option(help="tub (recorded frames), roadworld, or module:Class of your own.")] = "tub",
@@ -21,6 +23,7 @@ def evaluate(
         str, typer.Option(help="Folder of the published network (train --network caril): drives beside ours.")
     ] = "",
     json_file: Annotated[Optional[Path], typer.Option("--json", help="Write the numbers here.")] = None,  # noqa: UP045
+    html: Annotated[Optional[Path], typer.Option(help="Write a report with plots and the worst drives here.")] = None,  # noqa: UP045
 ) -> None:
     """Steering error and confidence on held-out real frames, or whole drives in a closed-loop world."""
     import json
@@ -28,6 +31,7 @@ def evaluate(
 
     from headway.runtime.engine import open_model
 
+    runs_kept: dict[str, Any] = {}
     published = open_model(reference, "driving") if reference else None
     if world == "tub":
         from headway.evaluate.driving import evaluate as open_loop
@@ -39,9 +43,13 @@ def evaluate(
         report = open_loop(open_model(model or "driving", "driving"), _data_folder(data), part, published)
     else:
         own = open_model(model or "driving-roadworld", "driving")
-        report = _closed_loop(own, world, routes, runs, stress, record, published)
+        report = _closed_loop(own, world, routes, runs, stress, record, published, runs_kept.update)
     report["command"] = " ".join(["headway", *sys.argv[1:]])
-    _print(report)
+    print_driving_report(report)
+    if html is not None:
+        from headway.report.driving import write_driving_report
+
+        write_driving_report(report, runs_kept, html)
     if json_file is not None:
         json_file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
@@ -103,7 +111,7 @@ def train(
             report = produce_road(out, shape, settings, episodes, dagger, runs, show, recorded, tub)
         else:
             raise UsageError(f"--world {world}: tub or roadworld is wanted")
-    _print(report)
+    print_driving_report(report)
 
 
 def _train_reference(
@@ -133,7 +141,7 @@ def _train_reference(
 
 
 def _closed_loop(
-    model: Any, world: str, routes: str, runs: int, stress: str, record: Path | None, reference: Any
+    model: Any, world: str, routes: str, runs: int, stress: str, record: Path | None, reference: Any, keep: Any
 ) -> dict[str, Any]:
     from headway.evaluate.roads import STRESSES, evaluate_world
 
@@ -145,7 +153,7 @@ def _closed_loop(
             bar.update(task, completed=done, total=total, description=f"driving, {what}")
 
         chosen = tuple(filter(None, routes.split(",")))
-        return evaluate_world(model, world, chosen, runs, disturbances, show, record, reference)
+        return evaluate_world(model, world, chosen, runs, disturbances, show, record, reference, keep)
 
 
 def _bar() -> Any:
@@ -164,79 +172,3 @@ def _data_folder(name: str) -> Path:
     if root is not None and (root / name).is_dir():
         return root / name
     raise UsageError(f"no folder {given} and none below {root or '../shared/data'}: give --data, or set HEADWAY_DATA")
-
-
-def _print(report: dict[str, Any]) -> None:
-    from rich.console import Console
-
-    console = Console()
-    if not console.is_terminal:
-        console.width = 120  # a file has no width: tables would be cut to 80
-    if report["world"] == "tub":
-        console.print(_open_loop_table(report))
-    else:
-        console.print(_route_table(f"{report['world']}: means over {report['runs']} runs", report["routes"]))
-        for name, routes in report.get("stress", {}).items():
-            console.print(_route_table(f"{report['world']} under {name}", routes))
-        for name, row in report["paired"].items():
-            console.print(
-                f"Fréchet, {name}, paired: {row['mean']:+.3f} m (95 %: {row['low']:+.3f}..{row['high']:+.3f}), "
-                f"ratio of means {row['ratio']:.2f}"
-            )
-    console.print(_confidence_table(report))
-
-
-def _open_loop_table(report: dict[str, Any]) -> Any:
-    from rich.table import Table
-
-    mae, accuracy = report["steering_mae"], report["bin_accuracy"]
-    low, high = report["steering_mae_95"]
-    table = Table(title=f"{report['world']}: {report['frames']} {report['part']} frames, open loop")
-    for column in ("driver", "steering error (mean, -1..1)", "bin accuracy"):
-        table.add_column(column)
-    table.add_row("headway", f"{mae['headway']:.3f} (95 %: {low:.3f}..{high:.3f})", f"{accuracy['headway']:.3f}")
-    for name in ("headway-regression", "caril", "regression"):
-        if name in mae:
-            table.add_row(name, f"{mae[name]:.3f}", f"{accuracy[name]:.3f}")
-    table.add_row("mean steering", f"{mae['mean-steering']:.3f}", "")
-    return table
-
-
-def _route_table(title: str, routes: dict[str, Any]) -> Any:
-    from rich.table import Table
-
-    table = Table(title=title)
-    columns = {
-        "Fréchet m": "frechet_m",
-        "DTW": "dtw",
-        "area m²": "area",
-        "deviation m": "deviation_m",
-        "p95 m": "deviation_p95_m",
-        "off-lane s": "off_road_s",
-        "off-lane m": "off_road_m",
-        "jerk": "jerk",
-        "completed": "completed",
-        "stopped": "stopped",
-    }
-    for column in ("route", "driver", *columns):
-        table.add_column(column)
-    for route, drivers in routes.items():
-        for driver, row in drivers.items():
-            table.add_row(route, driver, *(f"{row[key]:.2f}" if key in row else "" for key in columns.values()))
-    return table
-
-
-def _confidence_table(report: dict[str, Any]) -> Any:
-    from rich.table import Table
-
-    confidence = report["confidence"]
-    table = Table(title="confidence")
-    for column in ("what", "value"):
-        table.add_column(column)
-    table.add_row(f"coverage of the {confidence['nominal']:.0%} interval", f"{confidence['coverage']:.3f}")
-    table.add_row("calibration error (ECE)", f"{confidence['ece']:.3f}")
-    table.add_row("AUROC of confidence against error", f"{confidence['auroc']:.3f}")
-    table.add_row(f"share of errors below {confidence['small_error']:.3f}", f"{confidence['share_small']:.3f}")
-    for kind, row in report["unfamiliar"].items():
-        table.add_row(f"highest confidence on {kind}", f"{row['confidence']:.3f}, ends in {row['state'].upper()}")
-    return table

@@ -13,6 +13,7 @@ from headway.evaluate.closed_loop import (
     Driver,
     ExpertDriver,
     HeadwayDriver,
+    Run,
     compare,
     confidence_of_runs,
     drive,
@@ -39,10 +40,12 @@ def evaluate_world(
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
     record: Path | None = None,
     reference: Model | None = None,
+    keep: Callable[[dict[str, dict[str, list[Run]]]], None] = lambda results: None,
 ) -> dict[str, Any]:
     """The report: per route and driver the means over `runs` seeds, paired differences, confidence, stress.
 
     reference: the published network, trained on the same frames; it drives as `regression` and as `caril`.
+    keep: is given the clean runs, route -> driver -> runs, for pictures.
 
     routes: names of the world's routes, () for the published three, or all of the world's where it lacks them.
     record: an .mcap file that gets the first run of `headway`, for replay and for the nodes.
@@ -66,6 +69,7 @@ def evaluate_world(
             drive(world, drivers["headway"], chosen[0], FIRST_SEED, watch=recorder.step)
     calibration = DriveStage(model).calibration
     results, failed = compare(world, drivers, chosen, runs, partial(progress, "clean"))
+    keep(results)
     clean = [run for by_driver in results.values() for run in by_driver["headway"] if not run.failed]
     report: dict[str, Any] = {
         "world": world.name,
