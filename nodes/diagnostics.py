@@ -83,6 +83,13 @@ def alert_status(name: str, said: Announcement) -> DiagnosticStatus:
     )
 
 
+def rival_status(name: str, said: str) -> DiagnosticStatus:
+    """Two nodes command one vehicle."""
+    return DiagnosticStatus(
+        level=DiagnosticStatus.ERROR, name=f"{name}: command", message=said, hardware_id="headway", values=[]
+    )
+
+
 def diagnostic_array(stamp: Any, statuses: list[DiagnosticStatus]) -> DiagnosticArray:
     """The message with its stamp; diagnostics are about the node, so this stamp is the node's now."""
     array = DiagnosticArray(status=statuses)

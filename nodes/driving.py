@@ -69,6 +69,10 @@ class DrivingNode(ImageNode):
     def _on_risk(self, message: Any) -> None:
         self._heartbeat.risks = risks_from_message(message)
 
+    def more_statuses(self) -> list[Any]:
+        """See Reports.more_statuses."""
+        return self._command.statuses() if self._task else []
+
     def at_rest(self) -> bool:
         """See StageNode.at_rest."""
         return self._heartbeat.at_rest

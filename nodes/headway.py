@@ -107,6 +107,10 @@ class HeadwayNode(ImageNode):
         """The risk as it stands, beside what the sensors sent."""
         return super().extra_diagnostics() | (self._motion.summary() if self._motion else {})
 
+    def more_statuses(self) -> list[Any]:
+        """See Reports.more_statuses."""
+        return self._command.statuses() if self._command and self._pipeline else []
+
     def restart(self) -> None:
         """See StageNode.restart."""
         if self._pipeline:

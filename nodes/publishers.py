@@ -100,6 +100,7 @@ class CommandPublisher:
     """~/command and ~/twist."""
 
     def __init__(self, node: StageNode, gate: GateConfig) -> None:
+        self._node = node
         self._command = node.advertise(DriveCommand, "~/command")
         self._twist = node.advertise(TwistStamped, "~/twist")
         self.speed_mps = 0.0  # of the last command
@@ -120,6 +121,30 @@ class CommandPublisher:
         self._command.publish(fill(DriveCommand(), _restamped(fields, request)))
         twist = messages.twist_stamped(command, view, self._curvature)
         self._twist.publish(fill(TwistStamped(), _restamped(twist, request)))
+
+    def rivals(self) -> dict[str, list[str]]:
+        """Topic -> names of other nodes that publish it too; empty where this node alone commands the vehicle."""
+        found = {}
+        for publisher in (self._command, self._twist):
+            topic = publisher.topic_name
+            names = [
+                i.node_namespace.rstrip("/") + "/" + i.node_name for i in self._node.get_publishers_info_by_topic(topic)
+            ]
+            own = self._node.get_fully_qualified_name()
+            if own in names:
+                names.remove(own)  # once: a second node of the same name is a rival
+            if names:
+                found[topic] = sorted(names)
+        return found
+
+    def statuses(self) -> list[diagnostics.DiagnosticStatus]:
+        """An ERROR while somebody else commands the vehicle too: which of the two it obeys is then chance."""
+        rivals = self.rivals()
+        if not rivals:
+            return []
+        said = "; ".join(f"{topic} is published by {', '.join(names)} too" for topic, names in rivals.items())
+        self._node.warn_once(said, f"{said}: stop one of them, or let a multiplexer choose")
+        return [diagnostics.rival_status(self._node.get_name(), said)]
 
 
 class PicturePublisher:

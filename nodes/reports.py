@@ -84,6 +84,10 @@ class Reports:
         """More lines for the diagnostics of this node."""
         return {}
 
+    def more_statuses(self) -> list[Any]:
+        """Further DiagnosticStatus of this node, for what is no matter of its stream."""
+        return []
+
     def status(self) -> str:
         """One line on how the node is."""
         return self.watchdog.trouble or self._state
@@ -102,4 +106,5 @@ class Reports:
         status = diagnostics.status(
             self.get_name(), self.ledger, self.models, self.config.engine, self._state, self.watchdog.trouble, extra
         )
-        self._diagnostics.publish(diagnostics.diagnostic_array(self.get_clock().now().to_msg(), [status]))
+        statuses = [status, *self.more_statuses()]
+        self._diagnostics.publish(diagnostics.diagnostic_array(self.get_clock().now().to_msg(), statuses))
