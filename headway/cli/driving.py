@@ -120,7 +120,7 @@ def _train_reference(
     import torch
 
     from headway.errors import UsageError
-    from headway.models.driving.produce import load_frames
+    from headway.models.driving.material import load_frames
     from headway.models.driving.reference_train import ReferenceConfig, Training, write_folder
 
     if frames is None:

@@ -21,6 +21,7 @@ from headway.evaluate.closed_loop import (
     table_of,
 )
 from headway.evaluate.driving import unfamiliar
+from headway.evaluate.held_out import held_out_runs
 from headway.evaluate.reference_drivers import reference_drivers
 from headway.evaluate.stress import STRESSES, make_stress
 from headway.runtime.engine import Model
@@ -43,6 +44,8 @@ def evaluate_world(
     keep: Callable[[dict[str, dict[str, list[Run]]]], None] = lambda results: None,
 ) -> dict[str, Any]:
     """The report: per route and driver the means over `runs` seeds, paired differences, confidence, stress.
+
+    confidence is measured on held-out drives with pushes (see held_out.py), confidence_clean on headway's own.
 
     reference: the published network, trained on the same frames; it drives as `regression` and as `caril`.
     keep: is given the clean runs, route -> driver -> runs, for pictures.
@@ -71,6 +74,7 @@ def evaluate_world(
     results, failed = compare(world, drivers, chosen, runs, partial(progress, "clean"))
     keep(results)
     clean = [run for by_driver in results.values() for run in by_driver["headway"] if not run.failed]
+    pushed = held_out_runs(world, HeadwayDriver(model), chosen, runs, partial(progress, "pushed"))
     report: dict[str, Any] = {
         "world": world.name,
         "routes": table_of(results),
@@ -79,7 +83,8 @@ def evaluate_world(
             for other in drivers
             if other not in ("headway", "expert")
         },
-        "confidence": confidence_of_runs(clean, calibration.small_error, calibration.nominal),
+        "confidence": confidence_of_runs(pushed, calibration.small_error, calibration.nominal),
+        "confidence_clean": confidence_of_runs(clean, calibration.small_error, calibration.nominal),
         "unfamiliar": unfamiliar(DriveStage(model)),
         "runs": runs,
         "failed": failed,

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from headway.evaluate.tub import Drive
 from headway.stages.gate import EMERGENCY_DECELERATION, Gate
 from headway.types import Odometry, Steering
+from headway.worlds.pushes import Pushes
 from headway.worlds.roadworld import TRAINING_SEEDS, Roadworld
 
 ROUTE_TURN = ("random", "one-turn", "random", "two-turn", "random", "straight")
 """Episodes take these routes in turn: mostly winding ones, since straight frames all look alike."""
 KEEP_EVERY = 2  # of the world's 10 Hz frames: neighbours are alike
 START_OFFSET_M, START_ASKEW = 1.3, 0.15  # largest sideways and angular error at the start
-PUSH_CHANCE, PUSH_STEPS, PUSH = 0.03, 6, 0.35  # per step; steps a push lasts; its largest steering
 LONGEST_STEPS = 400
 BRAKE_S, SLACK_MPS = 1.0, 0.3
 DAGGER_SHARE = 0.7  # of the steps that the learner steers in a DAgger episode
@@ -46,7 +46,7 @@ def record(world: Roadworld, seed: int, learner: Policy | None = None) -> Episod
     seen = world.reset(ROUTE_TURN[seed % len(ROUTE_TURN)], seed, start)
     gate = Gate(world.vehicle)
     images, steering, throttle, brake = [], [], [], []
-    push, left = 0.0, 0
+    pushes = Pushes(rng)
     for i in range(LONGEST_STEPS):
         wanted, gas = world.expert()
         if i % KEEP_EVERY == 0:
@@ -54,11 +54,9 @@ def record(world: Roadworld, seed: int, learner: Policy | None = None) -> Episod
             steering.append(wanted)
             throttle.append(gas)
             brake.append(braking(seen.speed_mps, gas * world.vehicle.max_speed_mps))
-        if left == 0 and rng.random() < PUSH_CHANCE:
-            push, left = float(rng.uniform(-PUSH, PUSH)), PUSH_STEPS
+        pushes.begin_step()
         own = learner(seen.image) if learner is not None and rng.random() < DAGGER_SHARE else wanted
-        steered = own + (push if left > 0 else 0.0)
-        left = max(left - 1, 0)
+        steered = own + pushes.steering()
         odometry = Odometry(seen.stamp_ns, np.array([seen.speed_mps, 0.0, 0.0]), seen.yaw_rate)
         seen = world.step(gate(seen.stamp_ns, Steering(steered, gas, (-1.0, 1.0), 1.0), odometry, None))
         if seen.done:

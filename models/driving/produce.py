@@ -2,107 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from headway.errors import UsageError
 from headway.evaluate.driving import evaluate
 from headway.evaluate.roads import evaluate_world
-from headway.evaluate.tub import HEIGHT, SPLIT_PATTERN, WIDTH, Drive, find_tub, fold_blocks, read_tub, split_blocks
+from headway.evaluate.tub import HEIGHT, WIDTH, find_tub
 from headway.export.package import package_model
 from headway.models.driving.calibrate import as_config, calibrate
 from headway.models.driving.card import road_card, tub_card
 from headway.models.driving.config import BINS, NetworkConfig, TrainConfig
-from headway.models.driving.data import training_frames
-from headway.models.driving.imitation import ROUTE_TURN, balanced, collect, joined
 from headway.models.driving.lesson import TEACHER_SCALE, ablation, lesson_of
+from headway.models.driving.material import (
+    CONTROLS,
+    Material,
+    merged,
+    road_material,
+    save_frames,
+    tub_material,
+    with_tub,
+)
 from headway.models.driving.network import DrivingNetwork
 from headway.models.driving.train import Progress, fit, predict, seconds_since, settings_of, write_log
 from headway.runtime.engine import open_model
 from headway.runtime.manifest import Manifest, TensorSpec, read_manifest, write_manifest
 
-FRAMES = "frames.npz"
 INPUTS = {"image": TensorSpec((1, HEIGHT, WIDTH, 3), "uint8", "NHWC", "BGR")}
-CONTROLS = ("steering", "throttle", "brake")
-TUB_LICENCE = "donkeycar sample tub, repository autorope/donkeycar, MIT"
-ROAD_LICENCE = "none: every frame was drawn by headway/worlds"
-
-
-@dataclass(frozen=True)
-class Material:
-    """fit[m]: what member m learns from; held[m]: what it has not seen, with the controls as they were; facts: for
-    the manifest."""
-
-    name: str
-    fit: Sequence[Drive]
-    held: Sequence[Drive]
-    facts: dict[str, Any]
-    licence: str
-
-
-def tub_material(tub: Path, members: int, smooth_frames: float) -> Material:
-    """Folds of the tub's training blocks."""
-    drive = read_tub(tub)
-    rows = [fold_blocks(len(drive), m, members) for m in range(members)]
-    facts = {
-        "data": "donkeycar_tub",
-        "frames": {part: len(r) for part, r in split_blocks(len(drive)).items()},
-        "split": f"blocks in turn: {', '.join(SPLIT_PATTERN)} (headway/evaluate/tub.py); member m leaves out "
-        "the training blocks m, m + members, ...",
-    }
-    fits = [training_frames(drive, fit_rows, smooth_frames) for fit_rows, _ in rows]
-    return Material("driving", fits, [drive.at(held) for _, held in rows], facts, TUB_LICENCE)
-
-
-def road_material(
-    members: int, seed: int, count: int, progress: Callable[[int, int], None], learner: Any = None, first: int = 0
-) -> Material:
-    """Folds of `count` recorded episodes of roadworld from seed `first` on: member m leaves out m, m + members, ..."""
-    episodes = collect(range(first, first + count), progress, learner)
-    rng = np.random.default_rng(seed)
-    fits, held = [], []
-    for m in range(members):
-        own = set(range(m, count, members))
-        fits.append(balanced(joined([e for i, e in enumerate(episodes) if i not in own]), rng))
-        held.append(joined([episodes[i] for i in sorted(own)]))
-    facts = {
-        "data": "roadworld",
-        "frames": {"recorded": sum(len(e.drive) for e in episodes), "fit": [len(f) for f in fits]},
-        "episodes": [first, first + count - 1],
-        "routes": list(ROUTE_TURN),
-        "split": "by episode; member m leaves out episodes m, m + members, ...",
-    }
-    return Material("driving-roadworld", fits, held, facts, ROAD_LICENCE)
-
-
-def merged(a: Material, b: Material, name: str = "dagger") -> Material:
-    """The frames of both, fold by fold: recordings of a DAgger round beside the first ones."""
-
-    fits = [merged_drives(x, y) for x, y in zip(a.fit, b.fit, strict=True)]
-    held = [merged_drives(x, y) for x, y in zip(a.held, b.held, strict=True)]
-    return replace(a, fit=fits, held=held, facts={**a.facts, name: b.facts})
-
-
-def with_tub(road: Material, tub: Material) -> Material:
-    """The tub's frames as a second domain to learn from; calibration stays with roadworld, where the network drives."""
-    fits = [merged_drives(x, y) for x, y in zip(road.fit, tub.fit, strict=True)]
-    licence = f"roadworld: {road.licence}; tub: {tub.licence}"
-    return replace(road, fit=fits, facts={**road.facts, "second_domain": tub.facts}, licence=licence)
-
-
-def merged_drives(x: Drive, y: Drive) -> Drive:
-    """The frames of x, then those of y."""
-    return Drive(*(np.concatenate(p) for p in zip(_columns(x), _columns(y), strict=True)))
-
-
-def _columns(drive: Drive) -> tuple[np.ndarray, ...]:
-    return drive.images, drive.steering, drive.throttle, drive.brake
 
 
 def outputs_of(network: DrivingNetwork) -> dict[str, TensorSpec]:
@@ -113,25 +43,6 @@ def outputs_of(network: DrivingNetwork) -> dict[str, TensorSpec]:
         "bin_logits": TensorSpec((1, BINS), columns={"bins": (0, BINS)}),
         "novelty": TensorSpec((1, 1), columns={"novelty": (0, 1)}),
     }
-
-
-def save_frames(material: Material, folder: Path) -> Path:
-    """All frames that any member learned from, for the reference network to learn from the same."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / FRAMES
-    e = merged_drives(material.fit[0], material.held[0])
-    facts = np.array(json.dumps({**material.facts, "licence": material.licence}))
-    np.savez(path, images=e.images, steering=e.steering, throttle=e.throttle, brake=e.brake, facts=facts)
-    return path
-
-
-def load_frames(path: Path) -> tuple[Drive, dict[str, Any]]:
-    """What `save_frames` wrote; raises UsageError where it is something else."""
-    try:
-        with np.load(path) as stored:
-            return Drive(*(stored[name] for name in ("images", *CONTROLS))), json.loads(str(stored["facts"]))
-    except (OSError, KeyError, ValueError) as error:
-        raise UsageError(f"{path} holds no training frames: {error}") from error
 
 
 def build(

@@ -11,7 +11,7 @@ from toy_drives import drive_of  # noqa: E402
 
 from headway.errors import ModelError, UsageError  # noqa: E402
 from headway.evaluate.reference_drivers import reference_drivers  # noqa: E402
-from headway.models.driving.produce import Material, load_frames, save_frames  # noqa: E402
+from headway.models.driving.material import Material, load_frames, save_frames  # noqa: E402
 from headway.models.driving.reference_train import (  # noqa: E402
     ReferenceConfig,
     Training,

@@ -1,0 +1,40 @@
+"""Held-out drives: the expert is pushed as in training, and what the network said is judged in every state."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from headway.evaluate.held_out import held_out_runs
+from headway.types import Steering
+from headway.worlds.pushes import CHANCE, LARGEST, STEPS, Pushes
+from headway.worlds.roadworld import Roadworld
+
+
+class Straight:
+    """Says 0.1 to the left whatever it sees, give or take 0.2."""
+
+    def reset(self):
+        pass
+
+    def __call__(self, image, seen):
+        return Steering(0.1, 0.5, (-0.1, 0.3), 0.7)
+
+
+def test_pushes_last_their_steps_stay_within_their_limit_and_come_as_often_as_said():
+    pushes, steps = Pushes(np.random.default_rng(0)), []
+    for _ in range(20_000):
+        pushes.begin_step()
+        steps.append(pushes.steering())
+    pushed = np.array(steps) != 0.0
+    assert np.abs(steps).max() <= LARGEST
+    assert abs(pushed.mean() - STEPS * CHANCE / (1 + (STEPS - 1) * CHANCE)) < 0.02
+
+
+def test_the_network_is_judged_in_states_that_the_expert_was_pushed_into():
+    (run,) = held_out_runs(Roadworld(), Straight(), ["straight"], 1)
+    assert run.completed
+    assert np.abs(run.lateral).max() > 0.2
+    assert (run.confidence == 0.7).all()
+    # The expert steers between -0.1 and 0.3 where and only where the interval covers.
+    assert (run.covered == (run.error <= 0.2 + 1e-9)).all()
+    assert 0.0 < run.covered.mean() <= 1.0
