@@ -49,7 +49,7 @@ def held_out_runs(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Run]:
     """Pushed drives on the evaluation's seeds, with error, confidence and coverage of what `driver` said."""
-    found = []
+    found: list[Run] = []
     for route in routes:
         for seed in range(FIRST_SEED, FIRST_SEED + runs):
             pushed = Pushed(world, driver, seed)
