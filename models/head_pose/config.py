@@ -48,7 +48,7 @@ class TrainConfig:
     crop_batch: int = 48
     crop_share: float = 0.35
     # Until here crops and frames take turns, then frames alone set the statistics of the batch norms.
-    mixed_share: float = 0.5
+    mixed_share: float = 0.85
     frame_size: int = 256
     frame_batch: int = 8
     learning_rate: float = 4e-3  # AdamW: norms, depthwise kernels, first and last layers
