@@ -200,7 +200,7 @@ class DriveStage:
         self._height, self._width = spec.shape[1:3]
         self._input = np.zeros(spec.shape, np.uint8)
         self._before = np.zeros(spec.shape, np.uint8)
-        self._shrinker = Shrinker()
+        self.shrinker = Shrinker()
         self._behaviour = Behaviour(self.calibration, config or DriveConfig())
         self._stamp_ns: int | None = None
         self._frozen_s = 0.0
@@ -218,7 +218,7 @@ class DriveStage:
         if image.shape[:2] == (self._height, self._width):
             self._input[0] = image
         else:
-            self._shrinker.average(image, self._input[0])
+            self.shrinker.average(image, self._input[0])
         out = self._model.infer({"image": self._input})
         controls = out["controls"][0]
         novelty = float(out["novelty"][0, 0]) if self._has_novelty else 0.0
