@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -215,12 +216,21 @@ def blocks(gray: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.flo
     return first, np.sqrt(np.maximum(second - first * first, 0.0))
 
 
-def roughness(rows: NDArray[np.float32]) -> tuple[float, float]:
-    """Mean square of the second difference, and of the difference at distance 4, along the rows of (h, w)."""
-    first = rows[:, 1:] - rows[:, :-1]
-    second = first[:, 1:] - first[:, :-1]
-    far = rows[:, 4:] - rows[:, :-4]
-    return float(np.vdot(second, second)) / second.size, float(np.vdot(far, far)) / far.size
+def roughness(pixels: NDArray[np.uint8], along_rows: bool) -> tuple[float, float]:
+    """Mean square of the second difference, and of the difference at distance 4, along the rows or down the columns."""
+
+    def apart(values: NDArray[Any], distance: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        if along_rows:
+            return values[:, distance:], values[:, :-distance]
+        return values[distance:], values[:-distance]
+
+    # OpenCV subtracts bytes: exact, and three times as fast as numpy's floats.
+    first = np.asarray(cv2.subtract(*apart(pixels, 1), dtype=cv2.CV_16S))
+    return _mean_square(*apart(first, 1)), _mean_square(*apart(pixels, 4))
+
+
+def _mean_square(a: NDArray[Any], b: NDArray[Any]) -> float:
+    return float(cv2.norm(a, b, cv2.NORM_L2SQR)) / a.size
 
 
 def blur(gray: NDArray[np.uint8]) -> str:
@@ -228,16 +238,16 @@ def blur(gray: NDArray[np.uint8]) -> str:
     if min(gray.shape) < 8:
         return ""
     # Every second row and every second column are enough of a sample.
-    along, down = roughness(gray[::2].astype(np.float32)), roughness(gray[:, ::2].T.astype(np.float32, order="C"))
+    along, down = roughness(gray[::2], True), roughness(np.ascontiguousarray(gray[:, ::2]), False)
     return "blurred" if along[0] + down[0] < SHARP_BELOW * (along[1] + down[1] + 1.0) else ""
 
 
 def noise(image: NDArray[np.uint8], cell: int) -> str:
     """Looks along some rows of the full image (H, W, 3): averaging would hide it."""
-    rows = image[cell // 2 :: 4 * cell, :, 1].astype(np.float32)
+    rows = np.ascontiguousarray(image[cell // 2 :: 4 * cell, :, 1])
     if min(rows.shape) < 5:
         return ""
-    near, far = roughness(rows)
+    near, far = roughness(rows, True)
     return "noise" if near > NOISE_ENERGY and near > NOISE_ABOVE * far else ""
 
 
