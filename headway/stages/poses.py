@@ -88,6 +88,13 @@ class PoseFilter:
         fresh = np.isnan(prior)
         with np.errstate(invalid="ignore"):
             far = (off**2).sum(1) > GATE * (prior + noise)
+        if not (far | fresh).any():  # nearly always: the plain step, without a choice for each head
+            gain = prior / (prior + noise)
+            self._quaternion[rows] = multiply(self._quaternion[rows], quaternion_of(gain[:, None] * off))
+            self._variance[rows] = (1.0 - gain) * prior
+            self._common[rows] += gain * (common - self._common[rows])
+            self._doubted[rows] = np.nan
+            return
         restart = fresh
         if far.any():
             again = rotation_vector(multiply(conjugate(self._doubted[rows]), sighting))
@@ -142,14 +149,15 @@ _INVERSE = np.array([-1.0, -1.0, -1.0, 1.0])
 
 def multiply(a: Array, b: Array) -> Array:
     """Product of quaternions (n, 4) x, y, z, w: the rotation b, then a."""
-    (ax, ay, az, aw), (bx, by, bz, bw) = a.T, b.T
-    # Column by column: np.cross costs as much as everything else here together.
-    product = np.empty_like(a)
-    product[..., 0] = aw * bx + ax * bw + ay * bz - az * by
-    product[..., 1] = aw * by - ax * bz + ay * bw + az * bx
-    product[..., 2] = aw * bz + ax * by - ay * bx + az * bw
-    product[..., 3] = aw * bw - ax * bx - ay * by - az * bz
-    return product
+    # As matrices of the first: two products cost a third of numpy's sums column by column.
+    return np.asarray(((a @ _LEFT).reshape(-1, 4, 4) @ b[:, :, None])[..., 0])
+
+
+_LEFT: Array = np.zeros((4, 16))
+"""(4, 16): x, y, z, w of a quaternion -> the matrix (4, 4) that multiplies another one from the left."""
+for _row, _terms in enumerate(("+w-z+y+x", "+z+w-x+y", "-y+x+w+z", "-x-y-z+w")):
+    for _column, (_sign, _part) in enumerate(zip(_terms[::2], _terms[1::2], strict=True)):
+        _LEFT["xyzw".index(_part), 4 * _row + _column] = float(f"{_sign}1")
 
 
 def conjugate(q: Array) -> Array:
