@@ -135,6 +135,8 @@ def _sequence_maker(store: Typestore, element: Any, length: int | None) -> Maker
     node, detail = element
     if node == Nodetype.BASE and detail[0] not in ("string", "wstring"):
         return _number_maker({"byte": "uint8", "char": "uint8"}.get(detail[0], detail[0]), length)
+    if node == Nodetype.BASE and length is None:
+        return lambda value: ["" if item is None else str(item) for item in value or ()]
     part = _value_maker(store, element)
     return lambda value: [part(item) for item in ([None] * (length or 0) if value is None else value)]
 
