@@ -29,7 +29,7 @@ class _Remembered:
 
     def rows_of(self, ids: list[int]) -> tuple[Rows, Rows]:
         """Places in `ids` of those who are remembered, and their rows here; nobody's are empty."""
-        if ids == self.ids:  # nearly always
+        if ids == self.ids:  # mostly, except in a crowd, whose order by distance changes
             return slice(len(ids)), slice(len(ids))
         rows = {identity: row for row, identity in enumerate(self.ids)}
         new = [place for place, identity in enumerate(ids) if identity in rows]
