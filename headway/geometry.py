@@ -34,12 +34,18 @@ def rotation_from_6d(six: Array) -> Array:
 
     Degenerate input (a zero or parallel pair) gives a rotation all the same, never NaN.
     """
-    a, b = np.asarray(six, float)[..., :3], np.asarray(six, float)[..., 3:]
-    x = _unit(a, np.array([1.0, 0.0, 0.0]))
+    six = np.asarray(six, float)
+    a, b = six[..., :3], six[..., 3:]
+    x = _unit(a, _X)
     b = b - (x * b).sum(-1, keepdims=True) * x
-    spare = np.eye(3)[np.argmin(np.abs(x), axis=-1)]
-    y = _unit(b, _unit(spare - (x * spare).sum(-1, keepdims=True) * x, spare))
-    return np.stack([x, y, _cross(x, y)], axis=-1)
+    if (_length(b) > 1e-9).all():
+        y = b / _length(b)
+    else:
+        spare = np.eye(3)[np.argmin(np.abs(x), axis=-1)]
+        y = _unit(b, _unit(spare - (x * spare).sum(-1, keepdims=True) * x, spare))
+    rotation = np.empty((*x.shape, 3))
+    rotation[..., 0], rotation[..., 1], rotation[..., 2] = x, y, _cross(x, y)
+    return rotation
 
 
 def rotation_to_6d(rotation: Array) -> Array:
@@ -59,11 +65,14 @@ def _cross(a: Array, b: Array) -> Array:
 
 
 _NEXT, _LAST = np.array([1, 2, 0]), np.array([2, 0, 1])
+_X: Array = np.array([1.0, 0.0, 0.0])
 
 
 def _unit(v: Array, fallback: Array) -> Array:
     norm = _length(v)
     good = norm > 1e-9
+    if good.all():
+        return v / norm
     return np.where(good, v / np.where(good, norm, 1.0), fallback)
 
 
@@ -148,18 +157,26 @@ def euler_from_rotation(rotation: Array) -> tuple[Array, Array, Array]:
 
     So yaw spans ±180°: the published data sets write a head seen from behind as |yaw| > 90°, not as a flipped pitch.
     """
+    degrees = np.degrees(euler_radians(rotation))
+    return degrees[..., 0], degrees[..., 1], degrees[..., 2]
+
+
+def euler_radians(rotation: Array) -> Array:
+    """The same as (..., 3) pitch, yaw, roll in radians."""
     m = np.asarray(rotation, float)
     cos_yaw = np.hypot(m[..., 0, 0], m[..., 1, 0])
     # The second solution of the same rotation has yaw' = 180° - yaw and pitch, roll turned by 180°.
     sign = np.where(m[..., 2, 2] < 0, -1.0, 1.0)
-    yaw = np.arctan2(-m[..., 2, 0], sign * cos_yaw)
-    pitch = -np.arctan2(sign * m[..., 2, 1], sign * m[..., 2, 2])
-    roll = np.arctan2(sign * m[..., 1, 0], sign * m[..., 0, 0])
+    found = np.empty(m.shape[:-1])
+    found[..., 0] = -np.arctan2(sign * m[..., 2, 1], sign * m[..., 2, 2])
+    found[..., 1] = np.arctan2(-m[..., 2, 0], sign * cos_yaw)
+    found[..., 2] = np.arctan2(sign * m[..., 1, 0], sign * m[..., 0, 0])
     # At yaw ±90° pitch and roll turn about one axis: all of it is given to pitch.
     singular = cos_yaw < 1e-9
-    pitch = np.where(singular, -np.arctan2(-m[..., 1, 2], m[..., 1, 1]), pitch)
-    roll = np.where(singular, 0.0, roll)
-    return np.degrees(pitch), np.degrees(yaw), np.degrees(roll)
+    if singular.any():
+        found[..., 0] = np.where(singular, -np.arctan2(-m[..., 1, 2], m[..., 1, 1]), found[..., 0])
+        found[..., 2] = np.where(singular, 0.0, found[..., 2])
+    return found
 
 
 def _about(axis: str, angle: Array) -> Array:
@@ -202,18 +219,26 @@ def project(points: Array, camera: Camera) -> Array:
     return points[..., :2] / z * [camera.fx, camera.fy] + [camera.cx, camera.cy]
 
 
-def viewing_ray(pixels: Array, camera: Camera) -> Array:
-    """(..., 2) pixels -> (..., 3) unit viewing rays, camera optical frame; lens distortion is undone where given."""
+def on_image_plane(pixels: Array, camera: Camera) -> Array:
+    """(..., 2) pixels -> (..., 3) points at z = 1, camera optical frame; lens distortion is undone where given."""
     pixels = np.asarray(pixels, float)
+    points = np.ones((*pixels.shape[:-1], 3))
     if camera.distortion:
         import cv2
 
         flat = pixels.reshape(-1, 1, 2)
         xy = cv2.undistortPoints(flat, camera.matrix, np.array(camera.distortion)).reshape(pixels.shape)
+        points[..., :2] = xy
     else:
-        xy = (pixels - [camera.cx, camera.cy]) / [camera.fx, camera.fy]
-    ray = np.concatenate([xy, np.ones_like(xy[..., :1])], axis=-1)
-    return ray / _length(ray)
+        points[..., 0] = (pixels[..., 0] - camera.cx) / camera.fx
+        points[..., 1] = (pixels[..., 1] - camera.cy) / camera.fy
+    return points
+
+
+def viewing_ray(pixels: Array, camera: Camera) -> Array:
+    """(..., 2) pixels -> (..., 3) unit viewing rays, camera optical frame; lens distortion is undone where given."""
+    points = on_image_plane(pixels, camera)
+    return points / _length(points)
 
 
 def ray_basis(ray: Array) -> Array:
@@ -223,9 +248,12 @@ def ray_basis(ray: Array) -> Array:
     """
     z = np.asarray(ray, float)
     z = z / _length(z)
-    across = np.stack([z[..., 2], np.zeros_like(z[..., 0]), -z[..., 0]], axis=-1)  # (0, 1, 0) x z
-    x = _unit(across, np.array([1.0, 0.0, 0.0]))
-    return np.stack([x, _cross(z, x), z], axis=-1)
+    across = np.zeros_like(z)  # (0, 1, 0) x z
+    across[..., 0], across[..., 2] = z[..., 2], -z[..., 0]
+    x = _unit(across, _X)
+    basis = np.empty((*z.shape, 3))
+    basis[..., 0], basis[..., 1], basis[..., 2] = x, _cross(z, x), z
+    return basis
 
 
 def to_semi_local(points: Array, orientation: Array) -> Array:

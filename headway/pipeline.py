@@ -28,6 +28,7 @@ from headway.stages.lift import lift
 from headway.stages.monitor import ImageMonitor
 from headway.stages.poses import with_track_poses
 from headway.stages.risk import RiskConfig, RiskStage
+from headway.stages.shrink import Halves
 from headway.stages.tracks import TrackConfig, TrackStage, camera_axes, usable_camera
 from headway.types import DriveCommand, FloatArray, Forecast, Frame, Heads, Risks, Steering, Trace, Tracks, View
 
@@ -51,6 +52,7 @@ class HeadPose:
     def __init__(self, model: Model, config: HeadConfig) -> None:
         self.model = model
         self._heads = HeadStage(model, config)
+        self.shrinker = self._heads.shrinker
 
     @classmethod
     def open(
@@ -153,6 +155,7 @@ class Driving:
     def __init__(self, model: Model, drive: DriveConfig, gate: GateConfig) -> None:
         self.model = model
         self._drive = DriveStage(model, drive)
+        self.shrinker = self._drive.shrinker
         self._gate = Gate(gate)
         # A node's heartbeat asks the gate from its own thread while the network is still working, or hangs.
         self._gate_lock = threading.Lock()
@@ -220,10 +223,20 @@ class Pipeline:
         monitor: ImageMonitor | None = None,
     ) -> None:
         self.head_pose, self.trajectory, self.driving, self.monitor = head_pose, trajectory, driving, monitor
+        self._halves = Halves()
+        for stage in (head_pose, driving, monitor):
+            if stage:
+                stage.shrinker.halves = self._halves
 
     def step(self, frame: Frame, trace: Trace | None = None) -> Answer:
         """Runs every task on one frame; never raises for what is wrong with a frame or an engine."""
-        trace = trace or Trace()
+        self._halves.of(frame.image)
+        try:
+            return self._step(frame, trace or Trace())
+        finally:
+            self._halves.of(None)
+
+    def _step(self, frame: Frame, trace: Trace) -> Answer:
         suspect = ""
         if self.monitor:
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -79,8 +80,9 @@ def _maker(store: Typestore, msgtype: str) -> Maker:
 
 
 def _message_maker(store: Typestore, msgtype: str) -> Maker:
-    parts = [(name, _value_maker(store, kind)) for name, kind in store.fielddefs[msgtype][1]]
-    names, cls = {name for name, _ in parts}, store.types[msgtype]
+    kinds, cls = store.fielddefs[msgtype][1], store.types[msgtype]
+    parts = [(name, _value_maker(store, kind)) for name, kind in kinds]
+    names = {name for name, _ in parts}
 
     def make(fields: Mapping[str, Any] | None) -> Any:
         fields = fields or {}
@@ -89,18 +91,33 @@ def _message_maker(store: Typestore, msgtype: str) -> Maker:
         get = fields.get
         return cls(*[part(get(name)) for name, part in parts])
 
-    kinds: list[Any] = [kind for _, kind in store.fielddefs[msgtype][1]]
-    if not all(node == Nodetype.BASE and detail[0].startswith("float") for node, detail in kinds):
+    if len(parts) < 2:
         return make
-    order = [name for name, _ in parts]
+    pick, count = itemgetter(*(name for name, _ in parts)), len(parts)
+    # Python's own types convert what is given without a call of ours for each number: dozens for each person in view.
+    direct = [_python_type(kind) or part for (_, part), (_, kind) in zip(parts, kinds, strict=True)]
+    floats = all(part is float for part in direct)
 
-    def make_of_floats(fields: Mapping[str, Any] | None) -> Any:
-        """Points, vectors and quaternions, three for each person in view."""
-        if fields and fields.keys() == names and None not in fields.values():
-            return cls(*map(float, map(fields.__getitem__, order)))
+    def make_whole(fields: Mapping[str, Any] | None) -> Any:
+        if fields is not None and len(fields) == count:
+            try:
+                values = pick(fields)
+                return cls(
+                    *(map(float, values) if floats else [part(v) for part, v in zip(direct, values, strict=True)])
+                )
+            except (KeyError, TypeError):  # something is missing, misspelt or None
+                pass
         return make(fields)
 
-    return make_of_floats
+    return make_whole
+
+
+def _python_type(description: Any) -> type | None:
+    """int, float or bool where a field is one number, else None."""
+    node, detail = description
+    if node != Nodetype.BASE or detail[0] in ("string", "wstring"):
+        return None
+    return bool if detail[0] == "bool" else float if detail[0].startswith("float") else int
 
 
 def _value_maker(store: Typestore, description: Any) -> Maker:
@@ -118,6 +135,8 @@ def _sequence_maker(store: Typestore, element: Any, length: int | None) -> Maker
     node, detail = element
     if node == Nodetype.BASE and detail[0] not in ("string", "wstring"):
         return _number_maker({"byte": "uint8", "char": "uint8"}.get(detail[0], detail[0]), length)
+    if node == Nodetype.BASE and length is None:
+        return lambda value: ["" if item is None else str(item) for item in value or ()]
     part = _value_maker(store, element)
     return lambda value: [part(item) for item in ([None] * (length or 0) if value is None else value)]
 
@@ -128,8 +147,11 @@ def _number_maker(name: str, length: int | None) -> Maker:
     def make(value: Any) -> Any:
         if value is None:
             return np.zeros(length or 0, kind)
+        # As headway.messages packs paths and covariances, five for each person in view.
         if length is None and isinstance(value, array) and value.typecode == kind.char:
-            return np.frombuffer(value, kind)  # as headway.messages packs paths: four for each person in view
+            return np.frombuffer(value, kind)
+        if isinstance(value, np.ndarray) and value.shape == (length,) and value.dtype == kind:
+            return np.ascontiguousarray(value)
         numbers = np.ascontiguousarray(_bytes(value), dtype=kind).ravel()
         if length is not None and len(numbers) != length:
             raise ValueError(f"{len(numbers)} numbers where the definition wants {length}")

@@ -19,4 +19,7 @@ def associate(cost: NDArray[np.floating], gate: float) -> list[tuple[int, int]]:
     # One forbidden pair must outweigh every allowed cost together, so that it is used only where nothing else is left.
     forbidden = (1.0 + gate) * (min(cost.shape) + 1)
     rows, columns = linear_sum_assignment(np.where(allowed, cost, forbidden))
-    return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if allowed[r, c]]
+    good = allowed[rows, columns].tolist()
+    return [
+        pair for pair, matched in zip(zip(rows.tolist(), columns.tolist(), strict=True), good, strict=True) if matched
+    ]

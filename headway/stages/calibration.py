@@ -76,6 +76,6 @@ def spread(modes: Array, probability: Array) -> Array:
     """(n, K, T, 2), (n, K) -> (n, T) root mean square distance of the modes from the most likely one."""
     if not len(modes):
         return np.zeros((0, modes.shape[2]))
-    best = np.take_along_axis(modes, probability.argmax(axis=1)[:, None, None, None], axis=1)
-    away = ((modes - best) ** 2).sum(axis=-1)
-    return np.asarray(np.sqrt((probability[:, :, None] * away).sum(axis=1)))
+    best = modes[np.arange(len(modes)), probability.argmax(axis=1), None]
+    away = (modes - best) ** 2
+    return np.asarray(np.sqrt((probability[:, None] @ (away[..., 0] + away[..., 1]))[:, 0]))

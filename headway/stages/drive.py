@@ -127,7 +127,7 @@ def fuse(regression: Array, logits: Array, temperature: float, regression_sigma:
     The spread is not the fused variance: the heads share a backbone, so their errors are not independent. It is the
     bins' own variance plus the squared disagreement, which grows when either head doubts.
     """
-    regression = np.clip(np.asarray(regression, np.float64), -1.0, 1.0)
+    regression = np.minimum(np.maximum(np.asarray(regression, np.float64), -1.0), 1.0)
     p = bin_probability(logits, temperature)
     expectation = p @ BIN_CENTRES
     variance = (p * (BIN_CENTRES - expectation[..., None]) ** 2).sum(-1) + WITHIN_BIN_VARIANCE
@@ -144,7 +144,8 @@ def confidence_of(spread: Array, intercept: float, slope: float) -> Array:
 
 def familiarity(novelty: Array, limit: float) -> Array:
     """1 up to the limit, falling to 0 at UNFAMILIAR_AT times the limit."""
-    return np.clip((UNFAMILIAR_AT - np.asarray(novelty, np.float64) / limit) / (UNFAMILIAR_AT - 1.0), 0.0, 1.0)
+    share = (UNFAMILIAR_AT - np.asarray(novelty, np.float64) / limit) / (UNFAMILIAR_AT - 1.0)
+    return np.minimum(np.maximum(share, 0.0), 1.0)
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ class DriveStage:
         self._height, self._width = spec.shape[1:3]
         self._input = np.zeros(spec.shape, np.uint8)
         self._before = np.zeros(spec.shape, np.uint8)
-        self._shrinker = Shrinker()
+        self.shrinker = Shrinker()
         self._behaviour = Behaviour(self.calibration, config or DriveConfig())
         self._stamp_ns: int | None = None
         self._frozen_s = 0.0
@@ -232,7 +233,7 @@ class DriveStage:
         if image.shape[:2] == (self._height, self._width):
             self._input[0] = image
         else:
-            self._shrinker.average(image, self._input[0])
+            self.shrinker.average(image, self._input[0])
         out = self._model.infer({"image": self._input})
         controls = out["controls"][0]
         novelty = float(out["novelty"][0, 0]) if self._has_novelty else 0.0

@@ -57,6 +57,9 @@ class ForecastStage:
         self.calibration = Calibration.read(model)
         shape = inputs["memory_age"].shape if "memory_age" in inputs else (1, 0, 1)
         self._memory = ForecastRing(shape[2], self.config.memory_s if shape[1] else 0.0, self.step_s)
+        self._ahead = self.step_s * np.arange(1, self.future + 1)
+        self._filled = 0  # rows of the feeds that are not zero
+        self._quantiles: dict[tuple[int, str], float] = {}
 
     def reset(self) -> None:
         """Forgets earlier forecasts."""
@@ -75,8 +78,7 @@ class ForecastStage:
         modes, logarithm = (np.array(outputs[name][0, :n], float) for name in ("modes", "log_probability"))
         self._memory.keep(tracks.stamp_ns, tracks.ids[:n], modes, logarithm)
         if tracks.ego_velocity is not None:
-            ahead = self.step_s * np.arange(1, self.future + 1)
-            modes = modes - ahead[:, None] * tracks.ego_velocity
+            modes = modes - self._ahead[:, None] * tracks.ego_velocity
         probability = np.exp(logarithm)
         probability /= probability.sum(axis=1, keepdims=True)
         return self._forecast(tracks, modes, probability)
@@ -86,12 +88,13 @@ class ForecastStage:
         feeds = self._feeds
         grid, valid = resample(tracks, self.past, self.step_s)
         for feed in feeds.values():
-            feed[:] = 0
+            feed[:, : self._filled] = 0
+        self._filled = n
         feeds["positions"][0, :n], feeds["valid"][0, :n] = grid[:n], valid[:n]
         if self.config.use_head_direction:
             feeds["head_direction"][0, :n] = np.nan_to_num(tracks.head_direction[:n])
         if "noise" in feeds:
-            noise = np.sqrt(np.trace(tracks.covariance[:n, :2, :2], axis1=1, axis2=2) / 2)
+            noise = np.sqrt((tracks.covariance[:n, 0, 0] + tracks.covariance[:n, 1, 1]) / 2)
             feeds["noise"][0, :n] = np.minimum(noise, _LARGEST_NOISE_M)
             feeds["relative"][:] = tracks.ego_velocity is None
         if "memory_age" in feeds:
@@ -106,15 +109,16 @@ class ForecastStage:
         """What the radius is made with: the calibrated score for these people and this camera."""
         condition = RELATIVE if tracks.ego_velocity is None else OWN
         people = min(len(tracks), self.slots) if self.config.together else 1
-        return self.calibration.quantile(self.config.nominal, people, condition)
+        if (people, condition) not in self._quantiles:
+            self._quantiles[people, condition] = self.calibration.quantile(self.config.nominal, people, condition)
+        return self._quantiles[people, condition]
 
     def _doubt(self, tracks: Tracks, n: int) -> Array:
         """(n, T) m²: what the filter itself does not know of where people are and, while new, how they move."""
-        place = np.trace(tracks.covariance[:n, :2, :2], axis1=1, axis2=2) / 2
-        speed = np.trace(tracks.covariance[:n, 2:, 2:], axis1=1, axis2=2) / 2
-        young = np.clip(1 - tracks.age_s[:n] / _YOUNG_S, 0, 1)
-        ahead = self.step_s * np.arange(1, self.future + 1)
-        return np.asarray(place[:, None] + (young * speed)[:, None] * ahead**2)
+        variance = tracks.covariance[:n].diagonal(axis1=1, axis2=2) / 2
+        young = (1 - tracks.age_s[:n] / _YOUNG_S).clip(0, 1)
+        speed = young * (variance[:, 2] + variance[:, 3])
+        return np.asarray((variance[:, 0] + variance[:, 1])[:, None] + speed[:, None] * self._ahead**2)
 
 
 def resample(tracks: Tracks, past: int, step_s: float) -> tuple[Array, NDArray[np.bool_]]:
@@ -125,29 +129,47 @@ def resample(tracks: Tracks, past: int, step_s: float) -> tuple[Array, NDArray[n
     """
     n = len(tracks)
     rows = np.arange(n)[:, None]
-    wanted = -step_s * np.arange(past - 1, -1, -1)
-    own = tracks.velocity[:, :2] + (0.0 if tracks.ego_velocity is None else tracks.ego_velocity)
-    # Empty entries lie infinitely long ago, like everything before the last long gap.
-    age = tracks.history_age_s
-    times = np.where(np.isfinite(age) & (age > 1e-6), -np.nan_to_num(age), -np.inf)
-    times = np.column_stack([times, np.zeros(n)])
-    places = np.concatenate([np.nan_to_num(tracks.history), tracks.position[:, None, :2]], axis=1)
-    order = np.argsort(times, axis=1, kind="stable")
-    times, places = times[rows, order], places[rows, order]
-    with np.errstate(invalid="ignore"):
-        gap = np.diff(times, axis=1) > _LONGEST_GAP_S
-    lost = np.flip(np.logical_or.accumulate(np.flip(gap, axis=1), axis=1), axis=1)
-    times[:, :-1][lost] = -np.inf
-
-    first = np.isinf(times).sum(axis=1)[:, None]
-    right = np.clip((times[:, :, None] < wanted).sum(axis=1), first, times.shape[1] - 1)
+    wanted = -step_s * np.arange(past - 1.0, -1.0, -1.0)
+    times, places = _timeline(tracks)
+    first = np.isneginf(times).sum(axis=1)[:, None]
+    # Counted in bytes: there are fewer than 256 entries, and wider sums cost three times as much.
+    before = np.add.reduce((times[:, :, None] < wanted).view(np.uint8), axis=1, dtype=np.uint8)
+    right = np.minimum(np.maximum(before, first), times.shape[1] - 1)
     left = np.maximum(right - 1, first)
-    span = times[rows, right] - times[rows, left]
-    share = np.clip((wanted - times[rows, left]) / np.where(span > 0, span, 1.0), 0, 1)[..., None]
+    start = times[rows, left]
+    span = times[rows, right] - start
+    share = ((wanted - start) / np.where(span > 0, span, 1.0)).clip(0, 1)[..., None]
     positions = (1 - share) * places[rows, left] + share * places[rows, right]
     valid = wanted >= times[rows, first] - 0.1 * step_s
-    short = ~valid[:, -2]
-    positions[short, -2] = tracks.position[short, :2] - step_s * own[short]
-    valid[:, -2] = True
+    short = (~valid[:, -2]).nonzero()[0]
+    if len(short):
+        own = tracks.velocity[short, :2] + (0.0 if tracks.ego_velocity is None else tracks.ego_velocity)
+        positions[short, -2] = tracks.position[short, :2] - step_s * own
+        valid[:, -2] = True
     positions[~valid] = 0
     return positions, valid
+
+
+def _timeline(tracks: Tracks) -> tuple[Array, Array]:
+    """Times (n, H + 1), seconds before now, negative and rising to 0, and places (n, H + 1, 2): the history and now.
+
+    Empty entries lie infinitely long ago, like everything before the last long gap.
+    """
+    n, age = len(tracks), tracks.history_age_s
+    times, places = np.empty((n, age.shape[1] + 1)), np.empty((n, age.shape[1] + 1, 2))
+    times[:, :-1], times[:, -1] = np.where((age > 1e-6) & (age < np.inf), -age, -np.inf), 0.0
+    places[:, :-1], places[:, -1] = tracks.history, tracks.position[:, :2]
+    # Seen in this very frame: that entry of the history is the present place, and the rest is in order already.
+    now = (age[:, -1] <= 1e-6).nonzero()[0]
+    times[now, -2], places[now, -2] = 0.0, places[now, -1]
+    if (times[:, 1:] < times[:, :-1]).any():
+        rows, order = np.arange(n)[:, None], np.argsort(times, axis=1, kind="stable")
+        times, places = times[rows, order], places[rows, order]
+    known = times > -np.inf
+    with np.errstate(invalid="ignore"):
+        gap = (times[:, 1:] - times[:, :-1] > _LONGEST_GAP_S) & known[:, :-1]
+    if gap.any():
+        lost = np.flip(np.logical_or.accumulate(np.flip(gap, axis=1), axis=1), axis=1)
+        times[:, :-1][lost] = -np.inf
+    places[np.isneginf(times)] = 0.0
+    return times, places

@@ -13,6 +13,7 @@ from headway.runtime.engine import Model
 from headway.stages.head_columns import SMALLEST_SIGMA_DEG, columns_of
 from headway.stages.letterbox import ImageInput
 from headway.stages.nms import suppress
+from headway.stages.shrink import Shrinker
 from headway.types import Camera, Frame, Heads
 
 TASK = "head-pose"
@@ -80,14 +81,21 @@ class HeadStage:
         inside = columns.boxes(rows)
         kept = suppress(inside, config.nms_iou if nms_iou is None else nms_iou)
         rows, boxes = rows[kept], self._input.letterbox.boxes_to_source(inside[kept])
-        large = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= max(config.minimum_px, 1e-3)
-        rows, boxes = rows[large], boxes[large]
+        least = max(config.minimum_px, 1e-3)
+        large = (boxes[:, 2] - boxes[:, 0] >= least) & (boxes[:, 3] - boxes[:, 1] >= least)
+        if not large.all():
+            rows, boxes = rows[large], boxes[large]
         if not len(rows):
             return Heads.empty()
         rotation, sigma_deg = columns.poses(rows)
         from_ray, rotation = _both_frames(rotation, boxes, frame, columns.ray_relative)
         attention = attention_probability(from_ray, sigma_deg)
         return Heads(boxes.astype(np.float32), columns.scores(rows).copy(), rotation, sigma_deg, attention)
+
+    @property
+    def shrinker(self) -> Shrinker:
+        """What halves the images."""
+        return self._input.letterbox.shrinker
 
     @property
     def ray_relative(self) -> bool:
@@ -130,6 +138,8 @@ def looking_probability(angle_deg: Array, sigma_deg: Array) -> Array:
     angle = np.asarray(angle_deg, float)
     s = np.maximum(np.asarray(sigma_deg, float), SMALLEST_SIGMA_DEG) * SIGMA_TO_AXIS
     probability = chndtr((ATTENTION_DEG / s) ** 2, 2.0, (angle / s) ** 2)
+    if np.isfinite(probability).all():
+        return np.asarray(probability).clip(0.0, 1.0)
     # Far out in the tail the series gives up with NaN; there the answer is 0 or 1 to machine precision.
     return np.where(np.isfinite(probability), probability, (angle < ATTENTION_DEG).astype(float)).clip(0.0, 1.0)
 
@@ -146,5 +156,7 @@ def _both_frames(rotation: Array, boxes: Array, frame: Frame, ray_relative: bool
 def _basis_at(boxes: Array, camera: Camera, height: int, width: int) -> Array:
     """(N, 3, 3) ray bases at the box centres; the intrinsics may be for another size of the same picture."""
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
-    scale = [camera.width / width if camera.width else 1.0, camera.height / height if camera.height else 1.0]
-    return ray_basis(viewing_ray(centre * scale, camera))
+    if (camera.width, camera.height) != (width, height):
+        scale = [camera.width / width if camera.width else 1.0, camera.height / height if camera.height else 1.0]
+        centre = centre * scale
+    return ray_basis(viewing_ray(centre, camera))

@@ -31,7 +31,7 @@ class Letterbox:
         self._source = (0, 0)
         self._place = (0, 0, width, height)
         self._scale = np.ones(2)
-        self._shrinker = Shrinker()
+        self.shrinker = Shrinker()
 
     def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(h, w, 3) uint8 -> (1, H, W, 3) uint8: a view on the buffer, valid until the next call."""
@@ -46,7 +46,7 @@ class Letterbox:
         else:
             # Networks that want every shrunk image averaged (area_below 1) get what they were evaluated with.
             if max(self._scale) <= HALVED_FROM and self._area_below < 1.0:
-                image = self._shrinker.halve(image, h, w)
+                image = self.shrinker.halve(image, h, w)
             area = min(h / image.shape[0], w / image.shape[1]) < self._area_below
             cv2.resize(image, (w, h), dst=inside, interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR)
         return self._buffer
@@ -54,9 +54,11 @@ class Letterbox:
     def boxes_to_source(self, boxes: Array) -> Array:
         """(N, 4) xyxy pixels of the network's input -> (N, 4) xyxy pixels of the last image, clipped to it."""
         x, y, _, _ = self._place
-        corners = (np.asarray(boxes, float).reshape(-1, 2, 2) - [x, y]) / self._scale
         height, width = self._source
-        return corners.clip(0.0, [width, height]).reshape(-1, 4)
+        scale_x, scale_y = self._scale.tolist()
+        found = np.asarray(boxes, float).reshape(-1, 4) - np.array((x, y, x, y), float)
+        found /= np.array((scale_x, scale_y, scale_x, scale_y))
+        return np.minimum(np.maximum(found, 0.0), np.array((width, height, width, height), float))
 
     def _fit(self, height: int, width: int) -> None:
         scale = min(self.width / width, self.height / height)

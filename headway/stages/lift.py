@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headway.geometry import gaze, to_semi_local, viewing_ray
+from headway.geometry import gaze, on_image_plane, to_semi_local
 from headway.types import Camera, Heads
 
 Array = NDArray[np.floating]
@@ -54,15 +54,15 @@ def lift(
     """
     boxes = np.asarray(heads.boxes, float).reshape(-1, 4)
     size = boxes[:, 2:] - boxes[:, :2]
-    index = np.flatnonzero(np.isfinite(boxes).all(axis=1) & (size > 1.0).all(axis=1))
-    boxes, size = boxes[index], size[index]
-    height = size[:, 1].copy()
-    cut = (boxes[:, :2] <= 1).any(axis=1) | (boxes[:, 2] >= camera.width - 1) | (boxes[:, 3] >= camera.height - 1)
-    height[cut] = size[cut].max(axis=1)
+    index = (np.isfinite(boxes).all(axis=1) & (size > 1.0).all(axis=1)).nonzero()[0]
+    if len(index) < len(boxes):
+        boxes, size = boxes[index], size[index]
+    x0, y0, x1, y1 = boxes.T
+    cut = (x0 <= 1) | (y0 <= 1) | (x1 >= camera.width - 1) | (y1 >= camera.height - 1)
+    height = np.where(cut, np.maximum(size[:, 0], size[:, 1]), size[:, 1])
 
-    ray = viewing_ray(0.5 * (boxes[:, :2] + boxes[:, 2:]), camera)
     away = camera.fy * head_size_m / height
-    jitter = np.where(cut, 3.0, 1.0) * _PIXEL_SIGMA * away / height
+    jitter = np.where(cut, 3.0 * _PIXEL_SIGMA, _PIXEL_SIGMA) * away / height
     bias = size_sigma * away
     if depth is not None:
         measured = np.array([_box_depth(depth, box, camera) for box in boxes], float).reshape(-1)
@@ -72,30 +72,36 @@ def lift(
         jitter = np.where(seen, 0.02 + 0.01 * measured**2, jitter)
         bias = np.where(seen, 0.0, bias)
 
-    camera_point = ray * (away / ray[:, 2])[:, None]
-    position = to_semi_local(camera_point, rotation)
+    position = to_semi_local(on_image_plane(0.5 * (boxes[:, :2] + boxes[:, 2:]), camera) * away[:, None], rotation)
     across = _PIXEL_SIGMA * away / camera.fx + 0.02
-    ground = position[:, :2] / np.maximum(np.linalg.norm(position[:, :2], axis=1, keepdims=True), 1e-6)
+    x, y = position[:, 0], position[:, 1]
+    ground = position[:, :2] / np.maximum(np.sqrt(x * x + y * y), 1e-6)[:, None]
     along = ground[:, :, None] * ground[:, None, :]
-    sideways = np.eye(2) - along
-    noise = along * (jitter**2)[:, None, None] + sideways * (across**2)[:, None, None]
-    good = np.isfinite(position).all(axis=1)
-    index = index[good]
-    return Sightings(
-        position[good],
-        noise[good],
-        (along * (bias**2)[:, None, None])[good],
+    noise = along * (jitter**2)[:, None, None] + (_EYE - along) * (across**2)[:, None, None]
+    found = Sightings(
+        position,
+        noise,
+        along * (bias**2)[:, None, None],
         index,
         np.asarray(heads.scores, float)[index],
         head_direction(heads, rotation, max_sigma_deg)[index],
     )
+    good = np.asarray(np.isfinite(position).all(axis=1))
+    return found if good.all() else _picked(found, good)
+
+
+_EYE = np.eye(2)
+
+
+def _picked(s: Sightings, rows: NDArray[np.bool_]) -> Sightings:
+    return Sightings(s.position[rows], s.noise[rows], s.bias[rows], s.index[rows], s.score[rows], s.direction[rows])
 
 
 def head_direction(heads: Heads, rotation: Array, max_sigma_deg: float) -> Array:
     """(N, 2) where each head looks to on the ground, unit length; NaN where it looks up or down, or is uncertain."""
     towards = gaze(np.asarray(heads.rotation, float).reshape(-1, 3, 3)) @ rotation.T
-    ground = towards[:, :2]
-    size = np.linalg.norm(ground, axis=1)
+    ground, x, y = towards[:, :2], towards[:, 0], towards[:, 1]
+    size = np.sqrt(x * x + y * y)
     with np.errstate(invalid="ignore"):
         known = (size > 0.4) & (np.asarray(heads.sigma_deg, float) <= max_sigma_deg)
     return np.where(known[:, None], ground / np.where(known, size, 1.0)[:, None], np.nan)

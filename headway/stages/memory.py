@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.floating]
+Rows = NDArray[np.int64] | slice
 
 _MOST_STEPS = 3.0
 """A forecast older than this many steps of the time grid says too little of what is still ahead."""
@@ -21,10 +22,18 @@ _MOST_STEPS = 3.0
 @dataclass(frozen=True)
 class _Remembered:
     stamp_ns: int
-    rows: dict[int, int]
+    ids: list[int]
     modes: Array
     log_probability: Array
     camera_at: Array
+
+    def rows_of(self, ids: list[int]) -> tuple[Rows, Rows]:
+        """Places in `ids` of those who are remembered, and their rows here; nobody's are empty."""
+        if ids == self.ids:  # mostly, except in a crowd, whose order by distance changes
+            return slice(len(ids)), slice(len(ids))
+        rows = {identity: row for row, identity in enumerate(self.ids)}
+        new = [place for place, identity in enumerate(ids) if identity in rows]
+        return np.array(new, int), np.array([rows[ids[place]] for place in new], int)
 
 
 class ForecastRing:
@@ -62,13 +71,12 @@ class ForecastRing:
                 self.reset()
             elif ego is not None and self._ego is not None:
                 self._camera_at = self._camera_at + 0.5 * dt * (ego + self._ego)
-        self._ego = ego
+        self._ego, now = ego, ids.tolist()
         for r, old in enumerate(self._newest_first):
             age = (stamp_ns - old.stamp_ns) * 1e-9
-            pairs = [(row, old.rows[int(i)]) for row, i in enumerate(ids) if int(i) in old.rows]
-            if age > self.longest_s or not pairs:
+            if age > self.longest_s:
                 continue
-            new, was = (np.array(side) for side in zip(*pairs, strict=True))
+            new, was = old.rows_of(now)
             shift = old.camera_at - self._camera_at - place[new]
             moved = moved_on(old.modes[was], age / self.step_s) + shift[:, None, None]
             feeds["memory_modes"][0, new, r] = moved
@@ -80,16 +88,15 @@ class ForecastRing:
         """Remembers this frame's answer, modes (n, K, T, 2) as the network gave them, and drops the oldest."""
         if self.longest_s <= 0:
             return
-        rows = {int(i): row for row, i in enumerate(ids)}
-        newest = _Remembered(stamp_ns, rows, modes, log_probability, self._camera_at)
+        newest = _Remembered(stamp_ns, ids.tolist(), modes, log_probability, self._camera_at)
         self._newest_first = [newest, *self._newest_first][: self.slots]
 
 
 def moved_on(modes: Array, steps: float) -> Array:
     """(..., T, 2) -> the same paths `steps` (0 to 3) of the time grid later; beyond the end they go straight on."""
-    last, speed = modes[..., -1:, :], modes[..., -1:, :] - modes[..., -2:-1, :]
-    further = np.concatenate([modes, *(last + i * speed for i in range(1, 5))], axis=-2)
     whole, share, t = int(steps), steps - int(steps), modes.shape[-2]
-    return np.asarray(
-        (1 - share) * further[..., whole : whole + t, :] + share * further[..., whole + 1 : whole + 1 + t, :]
-    )
+    further = np.empty((*modes.shape[:-2], t + whole + 1, 2))
+    further[..., :t, :] = modes
+    last = modes[..., -1:, :]
+    further[..., t:, :] = last + np.arange(1.0, whole + 2)[:, None] * (last - modes[..., -2:-1, :])
+    return np.asarray((1 - share) * further[..., whole:-1, :] + share * further[..., whole + 1 :, :])

@@ -10,23 +10,61 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 
 
-class Shrinker:
-    """Halves images as often as their target allows. Buffers are made once for each pair of sizes."""
+class Halves:
+    """One image halved again and again, each half made when it is first asked for: several stages want the same ones.
+
+    Whoever owns it says which image is looked at (`of`), anew for each frame: a camera may fill one buffer again.
+    """
 
     def __init__(self) -> None:
+        self.image: Image | None = None
+        self._size = (0, 0)
+        self._buffers: list[Image] = []
+        self._made = 0
+
+    def of(self, image: Image | None) -> None:
+        """From now on `image` is meant; None: nothing is."""
+        self.image, self._made = image, 0
+        if image is not None and image.shape[:2] != self._size:
+            self._size, self._buffers = image.shape[:2], []
+
+    def down_to(self, image: Image, height: int, width: int) -> Image:
+        """See Shrinker.halve; `image` is the one that is meant."""
+        times = _halvings(image.shape[0], image.shape[1], height, width)
+        while self._made < times:
+            source = self._buffers[self._made - 1] if self._made else image
+            if self._made == len(self._buffers):
+                self._buffers.append(np.zeros((source.shape[0] // 2, source.shape[1] // 2, 3), np.uint8))
+            _halve(source, self._buffers[self._made])
+            self._made += 1
+        return self._buffers[times - 1] if times else image
+
+
+class Shrinker:
+    """Halves images as often as their target allows. Buffers are made once for each pair of sizes.
+
+    halves: those of an image at which other stages look too, where there are any.
+    """
+
+    def __init__(self) -> None:
+        self.halves = Halves()
         self._pair = ((0, 0), (0, 0))
-        self._halves: list[Image] = []
+        self._buffers: list[Image] = []
 
     def halve(self, image: Image, height: int, width: int) -> Image:
         """(h, w, 3) uint8 -> the same picture halved while both sides are even and at least twice the target's.
 
-        The result is `image` itself or a buffer of this object, valid until the next call.
+        The result is `image` itself or a buffer of this object or of `halves`, valid until the next call or image.
         """
+        if image is self.halves.image:
+            return self.halves.down_to(image, height, width)
         pair = (image.shape[:2], (height, width))
         if pair != self._pair:
-            self._pair, self._halves = pair, _buffers(image.shape[0], image.shape[1], height, width)
-        for half in self._halves:
-            cv2.resize(image, (half.shape[1], half.shape[0]), dst=half, interpolation=cv2.INTER_AREA)
+            times = _halvings(image.shape[0], image.shape[1], height, width)
+            sizes = [(image.shape[0] >> i, image.shape[1] >> i, 3) for i in range(1, times + 1)]
+            self._pair, self._buffers = pair, [np.zeros(size, np.uint8) for size in sizes]
+        for half in self._buffers:
+            _halve(image, half)
             image = half
         return image
 
@@ -40,9 +78,12 @@ class Shrinker:
             cv2.resize(image, (width, height), dst=target, interpolation=cv2.INTER_AREA)
 
 
-def _buffers(h: int, w: int, height: int, width: int) -> list[Image]:
-    found = []
+def _halve(image: Image, half: Image) -> None:
+    cv2.resize(image, (half.shape[1], half.shape[0]), dst=half, interpolation=cv2.INTER_AREA)
+
+
+def _halvings(h: int, w: int, height: int, width: int) -> int:
+    times = 0
     while h % 2 == 0 and w % 2 == 0 and h >= 2 * height and w >= 2 * width:
-        h, w = h // 2, w // 2
-        found.append(np.zeros((h, w, 3), np.uint8))
-    return found
+        h, w, times = h // 2, w // 2, times + 1
+    return times

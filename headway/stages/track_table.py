@@ -86,17 +86,22 @@ class TrackTable:
         )
         direction = sightings.direction[columns]
         known = np.isfinite(direction).all(axis=1)
-        self.head[rows[known]], self.head_ns[rows[known]] = direction[known], stamp_ns
+        if not known.all():
+            rows, direction = rows[known], direction[known]
+        self.head[rows], self.head_ns[rows] = direction, stamp_ns
 
     def remember(self, stamp_ns: int) -> None:
         """Writes where everybody seen in this frame is into their history; nobody hidden gets an invented position.
 
         The newest entry is overwritten until it is HISTORY_STEP_S younger than the one before it.
         """
-        seen = np.flatnonzero(self.rows >= 0)
+        seen = (self.rows >= 0).nonzero()[0]
+        if not len(seen):
+            return
         newest = self.history_ns[seen, -1]
         full = seen[(newest > 0) & (newest - self.history_ns[seen, -2] >= 0.95e9 * HISTORY_STEP_S)]
-        self.history[full, :-1], self.history_ns[full, :-1] = self.history[full, 1:], self.history_ns[full, 1:]
+        if len(full):
+            self.history[full, :-1], self.history_ns[full, :-1] = self.history[full, 1:], self.history_ns[full, 1:]
         self.history[seen, -1], self.history_ns[seen, -1] = self.state[seen, :2], stamp_ns
 
     def forget_history(self) -> None:

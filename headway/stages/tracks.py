@@ -9,6 +9,7 @@ everything is shifted to the camera's place now, and velocities are relative to 
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,12 +99,15 @@ class TrackStage:
         ego = _ego_velocity(view)
         self._move(dt, ego)
         table = self._table
-        table.state, table.covariance = kalman.predict(table.state, table.covariance, dt, self.config.acceleration)
-        table.rows[:] = -1
+        if len(table):
+            table.state, table.covariance = kalman.predict(table.state, table.covariance, dt, self.config.acceleration)
+            table.rows[:] = -1
         if sightings is not None:
             self._take_in(sightings, view.stamp_ns)
         table.remember(view.stamp_ns)
-        table.keep((view.stamp_ns - table.seen_ns) * 1e-9 <= self.config.max_unseen_s)
+        recent = (view.stamp_ns - table.seen_ns) * 1e-9 <= self.config.max_unseen_s
+        if not recent.all():
+            table.keep(recent)
         if len(table) > _MOST_TRACKS:
             table.keep(np.argsort(np.linalg.norm(table.state[:, :2] - self._camera_at, axis=1))[:_MOST_TRACKS])
         return self._report(view, ego, "; ".join(filter(None, (view.unsure, reason))))
@@ -132,7 +136,7 @@ class TrackStage:
         self._oriented = oriented
         if not oriented:
             return "no orientation: tracks are in the camera frame, turning the camera moves them"
-        tilt = float(np.degrees(np.arccos(np.clip(-camera_axes(view)[2, 1], -1, 1))))
+        tilt = math.degrees(math.acos(min(max(-float(camera_axes(view)[2, 1]), -1.0), 1.0)))
         if tilt > _MOST_TILT_DEG:
             return f"the camera would be tilted by {tilt:.0f} degrees: camera_imu_rotation is probably wrong"
         return ""
@@ -154,8 +158,7 @@ class TrackStage:
         seen = sightings.position[:, :2] + self._camera_at
         spread = sightings.noise + _BIAS_SHARE * sightings.bias
         pairs = associate(kalman.distance_squared(table.state, table.covariance, seen, spread), c.gate)
-        rows = np.array([p[0] for p in pairs], int)
-        columns = np.array([p[1] for p in pairs], int)
+        rows, columns = np.array(pairs, int).reshape(-1, 2).T
         if len(rows):
             table.state[rows], table.covariance[rows] = kalman.correct(
                 table.state[rows], table.covariance[rows], seen[columns], sightings.noise[columns]
@@ -164,7 +167,7 @@ class TrackStage:
             table.mark(rows, sightings, columns, stamp_ns)
         starts = sightings.score >= c.birth_score
         starts[columns] = False
-        fresh = np.flatnonzero(starts)
+        fresh = starts.nonzero()[0]
         if len(fresh):
             ids = np.arange(self._next_id, self._next_id + len(fresh))
             self._next_id += len(fresh)
@@ -175,33 +178,39 @@ class TrackStage:
     def _report(self, view: View, ego: Array | None, unsure: str) -> Tracks:
         t, now = self._table, view.stamp_ns
         here = t.state[:, :2] - self._camera_at
-        order = np.argsort(np.linalg.norm(here, axis=1), kind="stable")[: self.config.max_people]
-        covariance = t.covariance[order].copy()
+        x, y = here[:, 0], here[:, 1]
+        order = np.sqrt(x * x + y * y).argsort(kind="stable")[: self.config.max_people]
+        n = len(order)
+        covariance = t.covariance[order]
         covariance[:, :2, :2] += t.bias[order]
-        velocity = t.state[order, 2:] - (0.0 if ego is None else ego)
-        head = np.where(((now - t.head_ns[order]) * 1e-9 <= _HEAD_MEMORY_S)[:, None], t.head[order], np.nan)
+        position, velocity = np.zeros((n, 3)), np.zeros((n, 3))
+        position[:, :2], position[:, 2] = here[order], t.height[order]
+        velocity[:, :2] = t.state[order, 2:] if ego is None else t.state[order, 2:] - ego
+        history_ns = t.history_ns[order]
         return Tracks(
             stamp_ns=now,
             ids=t.ids[order],
-            position=np.column_stack([here[order], t.height[order]]),
-            velocity=np.column_stack([velocity, np.zeros(len(order))]),
+            position=position,
+            velocity=velocity,
             covariance=covariance,
             history=t.history[order] - self._camera_at,
-            history_age_s=np.where(t.history_ns[order] > 0, (now - t.history_ns[order]) * 1e-9, np.nan),
+            history_age_s=np.where(history_ns > 0, (now - history_ns) * 1e-9, np.nan),
             age_s=(now - t.born_ns[order]) * 1e-9,
-            head_direction=head,
+            head_direction=np.where(
+                ((now - t.head_ns[order]) * 1e-9 <= _HEAD_MEMORY_S)[:, None], t.head[order], np.nan
+            ),
             head_index=t.rows[order],
             unsure=unsure,
             ego_velocity=ego,
             heading_rad=_heading(camera_axes(view)),
-            left_out=len(t) - len(order),
+            left_out=len(t) - n,
         )
 
 
 def usable_camera(view: View) -> Camera | None:
     """The view's intrinsics where they are finite and positive."""
     c = view.camera
-    if c is None or not np.isfinite([c.fx, c.fy, c.cx, c.cy]).all():
+    if c is None or not all(map(math.isfinite, (c.fx, c.fy, c.cx, c.cy))):
         return None
     return c if min(c.fx, c.fy, c.width, c.height) > 0 else None
 
@@ -229,5 +238,4 @@ def _ego_velocity(view: View) -> Array | None:
 
 
 def _heading(rotation: Array) -> float:
-    forward = rotation[:2, 2]
-    return float(np.arctan2(forward[1], forward[0]))
+    return math.atan2(rotation[1, 2], rotation[0, 2])
