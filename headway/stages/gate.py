@@ -196,8 +196,8 @@ class Gate:
             wanted = min(wanted, error / dt) if error > 0 else max(wanted, error / dt)
             brake = self._answer.brake if self._answer else 0.0
             if brake > LIGHTEST_BRAKE:
-                wanted = min(wanted, -brake * EMERGENCY_DECELERATION)
-                lowest = min(lowest, wanted)
+                asked = -brake * EMERGENCY_DECELERATION
+                wanted, lowest = min(wanted, asked), min(lowest, asked)
         wanted = min(max(wanted, lowest), interpolated(ACCELERATION, self._speed))
         acceleration = self._acceleration
         if stop and acceleration > 0.0:
