@@ -7,6 +7,7 @@ The pose is that of the chassis' origin, between the axles, not of the rear axle
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,11 @@ class Metadrive:
         self._steps = 0
 
     def reset(self, route: str, seed: int) -> Observation:
-        """See World.reset. Repeats to the bit on one machine; another renderer or CPU may round differently."""
+        """See World.reset, but only the path repeats to the bit, for the same commands; the images do not.
+
+        Of two runs of one seed a fifth of the pixels differ, by 0.3 of 255 in the mean, single ones at edges by 160.
+        So a driver that looks at them may drive a slightly different path the second time.
+        """
         if route not in BLOCKS:
             raise UsageError(f"route '{route}' is none of {', '.join(BLOCKS)}")
         from metadrive.policy.idm_policy import IDMPolicy
@@ -87,7 +92,7 @@ class Metadrive:
         graph, nodes = navigation.map.road_network.graph, navigation.checkpoints
         self._lanes, points = [], []
         number, start = self._car.lane.index[-1], SPAWN_M
-        for road in zip(nodes, nodes[1:], strict=False):
+        for road in pairwise(nodes):
             lane = graph[road[0]][road[1]][number]
             along = np.arange(start, lane.length, SPACING_M)
             points += [lane.position(s, 0.0) for s in along]

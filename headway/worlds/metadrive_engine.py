@@ -74,8 +74,8 @@ def _config() -> dict[str, Any]:
         "random_spawn_lane_index": False,
         "traffic_density": 0.0,
         "on_continuous_line_done": False,
-        "multi_thread_render": False,  # the thread draws a frame late, and not the same one every time
-        "force_destroy": True,  # a used car keeps its springs' state into the next run
+        "multi_thread_render": False,  # so that an image is of its own step
+        "force_destroy": True,  # a fresh car and map for every run
         "disable_model_compression": True,  # a software renderer has to compress each texture first
         "show_skybox": False,  # it costs 0.4 s of a frame in a software renderer
         "show_interface": False,
