@@ -11,7 +11,9 @@ from headway.cli.driving_table import print_driving_report
 
 
 def evaluate(
-    world: Annotated[str, typer.Option(help="tub (recorded frames), roadworld, or module:Class of your own.")] = "tub",
+    world: Annotated[
+        str, typer.Option(help="tub (recorded frames), roadworld, metadrive, or module:Class of your own.")
+    ] = "tub",
     data: Annotated[str, typer.Option(help="tub: its folder, or its name below the data folder.")] = "donkeycar_tub",
     model: Annotated[str, typer.Option(help="Installed model, or a model folder (a path with a /).")] = "",
     part: Annotated[str, typer.Option(help="tub: test or train blocks.")] = "test",

@@ -1,6 +1,7 @@
 """Closed-loop worlds behind one small protocol, so that a user's own simulator joins with one file.
 
     headway evaluate driving --world roadworld
+    headway evaluate driving --world metadrive
     headway evaluate driving --world my_package.my_simulator:MyWorld
 
 A world is a class with the attributes and methods of `World`, made without arguments. `my_simulator.py` needs no
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 from headway.errors import UsageError
 from headway.stages.gate import GateConfig
 from headway.types import DriveCommand
+
+KNOWN = {"roadworld": "headway.worlds.roadworld:Roadworld", "metadrive": "headway.worlds.metadrive:Metadrive"}
 
 
 @dataclass(frozen=True)
@@ -71,11 +74,14 @@ class World(Protocol):
 
 
 def open_world(name: str) -> World:
-    """ "roadworld", or "module:Class"; raises UsageError naming what cannot be found."""
-    target = {"roadworld": "headway.worlds.roadworld:Roadworld"}.get(name, name)
+    """ "roadworld", "metadrive", or "module:Class"; raises UsageError naming what cannot be found.
+
+    MissingDependencyError where the simulator of "metadrive" is not installed.
+    """
+    target = KNOWN.get(name, name)
     module, _, attribute = target.partition(":")
     if not attribute:
-        raise UsageError(f"--world {name}: roadworld, tub, or module:Class is wanted")
+        raise UsageError(f"--world {name}: roadworld, metadrive, tub, or module:Class is wanted")
     try:
         made = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
