@@ -77,7 +77,7 @@ def _config() -> dict[str, Any]:
         "multi_thread_render": False,  # so that an image is of its own step
         "force_destroy": True,  # a fresh car and map for every run
         "disable_model_compression": True,  # a software renderer has to compress each texture first
-        "show_skybox": False,  # it costs 0.4 s of a frame in a software renderer
+        "show_skybox": False,  # slow in a software renderer, and it says nothing of the road
         "show_interface": False,
         "show_logo": False,
         "show_fps": False,

@@ -23,10 +23,11 @@ eye; its people P008-P010 were never seen. No photograph of a real person was us
 
     {command}
 
-Seed {seed}, {seconds} s of training on a shared 2-core CPU, {steps} steps, {pictures:,} pictures: crops of
-{crop} px round one head first, then frames of {frame} px. Raw 6D squared error first, geodesic error afterwards;
-Laplace likelihood for sigma with the residual detached. Mirror (R' = S R S), in-plane rotation (R' = Rz R), colour,
-blur, noise, JPEG. Log in `log.csv`.
+Seed {seed}, {seconds} s of training in {jobs} process(es) on a shared 2-core CPU, {steps} steps, {pictures:,} pictures:
+crops of {crop} px round one head alone up to {alone} of the run, in turn with frames of {frame} px up to {mixed},
+then frames alone. Muon and AdamW. Raw 6D squared error first, geodesic error afterwards; Laplace likelihood for sigma
+with the residual detached. Mirror (R' = S R S), in-plane rotation (R' = Rz R), colour, blur, noise, JPEG. Log in
+`log.csv`.
 {history}
 
 ## Measured
@@ -50,7 +51,7 @@ By size of the head in the image:
 
 Expected error against true error on the rendered validation set: {within_1} of heads within 1 sigma, {within_2} within
 2 sigma, rank correlation {rank}. (Sigma is a mean, so about 0.6 and 0.9 are right.)
-
+{by_eye}
 ## Limits
 - {seconds} s on a CPU: this is a first version. It has seen rendered people and {people} generated ones; on
   photographs it misses heads and errs more than the table of renders says.
@@ -84,7 +85,11 @@ def write_card(path: Path, manifest: Manifest) -> None:
             steps=training["steps"],
             pictures=training["pictures"],
             history=training.get("history", ""),
+            jobs=training.get("jobs", 1),
             crop=settings["crop_size"],
+            alone=f"{settings['crop_share']:.0%}",
+            mixed=f"{settings['mixed_share']:.0%}",
+            by_eye=_by_eye(evaluation.get("by_eye")),
             frame=settings["frame_size"],
             rows="\n".join(rows),
             yaw_rows="\n".join(_band(b, "abs_yaw_deg") for b in rendered["by_yaw"]),
@@ -96,6 +101,26 @@ def write_card(path: Path, manifest: Manifest) -> None:
         ),
         encoding="utf-8",
     )
+
+
+def _by_eye(report: Mapping[str, Any] | None) -> str:
+    """Photographs and head views against ground truth by eye, where the pictures were there."""
+    if not report:
+        return ""
+    lines = ["", "`headway evaluate head-pose --labels bundled`, ground truth by eye:", ""]
+    if people := report.get("people"):
+        lines.append(
+            f"- photographs of `people/`, {people['heads']} heads of 32 px and more: recall "
+            f"{_number(people['recall'], 2)}, precision {_number(people['precision'], 2)}; yaw sector right or "
+            f"neighbouring {_number(people['yaw_sector_right_or_neighbour'], 2)} of those found"
+        )
+    if views := report.get("views"):
+        lines.append(
+            f"- head views of `openpeople` P008-P010 (never trained on): {views['found']} of {views['views']} found, "
+            f"yaw median {_number(views['yaw_median_deg'], 1)}°, side right {views['sides_right']} of "
+            f"{views['profiles']}, second boxes {views['second_boxes']}"
+        )
+    return "\n".join([*lines, ""])
 
 
 def _row(data: str, r: Mapping[str, Any]) -> str:

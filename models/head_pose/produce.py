@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from headway.evaluate.by_eye import BUNDLED, evaluate_by_eye
 from headway.evaluate.fsanet import peer_report
 from headway.evaluate.head_labels import HeadLabels, read_labels
 from headway.evaluate.head_pose import AP_SCORE, best_threshold, evaluate_folder, predict
@@ -164,6 +165,8 @@ def finish(out: Path, validation: Path) -> dict[str, Any]:
     if real and real.is_dir():
         evaluation["real_heads"] = evaluate_folder(real, model)
         evaluation["real_heads"]["peer"] = peer_report(read_labels(real), real.parent.parent / "peers")
+    if root and (root / "people").is_dir():
+        evaluation["by_eye"] = evaluate_by_eye(BUNDLED, model)
     evaluation["summary"] = summary(evaluation["rendered"])
     evaluation["parity_torch_onnxruntime"] = manifest.evaluation.get("parity_torch_onnxruntime")
     write_card(out / CARD, replace(manifest, evaluation=evaluation))
