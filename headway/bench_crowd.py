@@ -112,17 +112,18 @@ def _ellipse(height: int, width: int) -> np.ndarray:
 
 
 def find_scene(host: Host) -> Scene | None:
-    """Of the surest heads of the recording the one that is found most often in a crowd of itself, on a picture without
-    heads; None where there is no such head or picture."""
+    """Of the surest heads of the recording the one that is found most often in a crowd of itself, on a picture whose
+    heads are painted out; None where there is no such head or picture."""
     crops: list[tuple[float, Image]] = []
     empty: Image | None = None
     for image in pictures(120)[0][::6]:
         heads = host.frame(jpeg(image), keep=False).heads
         if heads is None:
             continue
+        if empty is None:
+            bare = _painted_out(image, heads.boxes)
+            empty = None if _count(host, Scene(bare, bare), 0) else bare
         if not len(heads):
-            if empty is None and not _count(host, Scene(image, image), 0):
-                empty = image
             continue
         x0, y0, x1, y1 = heads.boxes[0]
         margin = 0.6 * max(x1 - x0, y1 - y0)
@@ -135,6 +136,16 @@ def find_scene(host: Host) -> Scene | None:
         few, many = (_count(host, Scene(crop, empty), number) for number in (FEW, MANY))
         found.append((few == FEW, min(many, MANY), score, crop))
     return Scene(max(found, key=lambda f: f[:3])[3], empty)
+
+
+def _painted_out(image: Image, boxes: np.ndarray) -> Image:
+    """The picture with what lies round it in the place of each head and its hair; boxes (N, 4) xyxy pixels."""
+    mask = np.zeros(image.shape[:2], np.uint8)
+    for x0, y0, x1, y1 in boxes:
+        wide, high = 0.4 * (x1 - x0), 0.4 * (y1 - y0)
+        rows = slice(max(int(y0 - high), 0), int(y1 + high) + 1)
+        mask[rows, max(int(x0 - wide), 0) : int(x1 + wide) + 1] = 255
+    return np.asarray(cv2.inpaint(image, mask, 5, cv2.INPAINT_TELEA), np.uint8)
 
 
 def _count(host: Host, scene: Scene, number: int) -> int:

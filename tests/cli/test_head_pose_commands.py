@@ -59,7 +59,7 @@ def test_aflw2000_prints_the_table_that_papers_print(tmp_path, monkeypatch, caps
     target = tmp_path / "out.json"
     words = ("evaluate", "head-pose", "--data", str(tmp_path), "--format", "aflw2000", "--json", str(target))
     assert run(monkeypatch, *words) == 0
-    said = capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())  # a title is broken where its table is narrow
     assert "1 beyond 99° left out" in said
     for column in ("yaw", "pitch", "roll", "MAE"):
         assert column in said
