@@ -53,10 +53,11 @@ Expected error against true error on the rendered validation set: {within_1} of 
 2 sigma, rank correlation {rank}. (Sigma is a mean, so about 0.6 and 0.9 are right.)
 {by_eye}
 ## Limits
-- {seconds} s on a CPU: this is a first version. It has seen rendered people and {people} generated ones; on
-  photographs it misses heads and errs more than the table of renders says.
+- {seconds} s on two CPU cores. It has seen rendered people and {people} generated ones, and no street with trees.
 - Heads below about 10 px of the network's input are mostly missed; the labels of backs of heads under long hair are
   exact, but nothing in the picture shows them.
+- Dark tree crowns are taken for heads, mostly with a sigma above 50 degrees; a head that fills the picture can get a
+  second box.
 - Boxes are the head without hair; hats and voluminous hair stand out of them.
 - Nothing was tuned on the real photographs; they are evaluation only.
 """
