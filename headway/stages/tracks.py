@@ -55,7 +55,7 @@ class TrackConfig(Config):
     acceleration: float = parameter(0.8, "unsteadiness of walking, m/s^2 per root Hz", 0.01, 10.0)
     first_speed: float = parameter(1.5, "standard deviation of a new track's velocity per axis, m/s", 0.1, 20.0)
     max_unseen_s: float = parameter(0.8, "a track not seen for longer is dropped, seconds", 0.1, 5.0)
-    birth_score: float = parameter(0.4, "a head below this score starts no track", 0.0, 1.0)
+    birth_score: float = parameter(0.5, "a head below this score starts no track, it only goes on with one", 0.0, 1.0)
     max_people: int = parameter(32, "people reported at most, nearest first; the rest is counted", 1, 32)
     max_head_sigma_deg: float = parameter(
         45.0, "heads less certain than this give no head direction, degrees", 1.0, 180.0
