@@ -30,13 +30,16 @@ $(VENV)/.test-ready: $(INPUTS)
 demo: $(VENV)/.demo-ready
 	@$(RUN) headway demo --out out/demo
 
+# Files of tests go to as many processes as there are cores, one thread each.
+PYTEST := OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
 test: $(VENV)/.test-ready lint
-	@$(RUN) python -m pytest
+	@$(RUN) $(PYTEST)
 
 # 1,000 examples of every property and every fuzz target, then atheris on what reads bytes; counts in out/fuzz*.json.
 test-nightly: $(VENV)/.test-ready
 	@mkdir -p out
-	@$(RUN) python -m pytest tests/fuzz $$(grep -rl --include='test_*.py' '^from hypothesis' tests | grep -v ^tests/fuzz) \
+	@$(RUN) $(PYTEST) tests/fuzz $$(grep -rl --include='test_*.py' '^from hypothesis' tests | grep -v ^tests/fuzz) \
 	--hypothesis-profile=nightly --fuzz-json out/fuzz.json && \
 	if [ "$$(uname -m)" != x86_64 ]; then echo "atheris has no wheels for $$(uname -m): left out"; exit 0; fi && \
 	pip install --quiet atheris && \

@@ -1,10 +1,15 @@
-"""Shared by all tests: where the data are, and a closing line that says what was skipped and why."""
+"""Shared by all tests: where the data are, and closing lines that say what was fuzzed, what was skipped and why.
+
+The tests run in several processes (pytest-xdist); what the processes counted is gathered here.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
+import fuzzing
 import pytest
 from hypothesis import settings
 
@@ -29,7 +34,25 @@ def shared_data():
     return find
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fuzz-json", help="write how many examples were tried on what to this file")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["fuzz"] = fuzzing.told()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    output = getattr(node, "workeroutput", None)  # a process that died told nothing
+    if output and "fuzz" in output:
+        fuzzing.gather(output["fuzz"])
+
+
 def pytest_terminal_summary(terminalreporter):
+    fuzzing.report(terminalreporter.write_line, terminalreporter.config.getoption("--fuzz-json", None))
     skipped = terminalreporter.stats.get("skipped", [])
     reasons = Counter(str(report.longrepr[2] if isinstance(report.longrepr, tuple) else "") for report in skipped)
     terminalreporter.write_line(f"skipped: {len(skipped)} (never counted as shown)")

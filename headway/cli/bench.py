@@ -23,7 +23,6 @@ def bench(
     json_file: Annotated[Optional[Path], typer.Option("--json", help="Write the numbers to this file.")] = None,  # noqa: UP045
 ) -> None:
     """Times of networks and of the whole pipeline on this machine, engines interleaved."""
-    import json
     import shlex
     import sys
 
@@ -63,7 +62,9 @@ def bench(
     }
     _print(console, content)
     if json_file:
-        json_file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        from headway.json_files import write_json
+
+        write_json(json_file, content)
 
 
 def _bar(bars: Any, label: str) -> Callable[[int, int], None]:

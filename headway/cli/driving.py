@@ -28,7 +28,6 @@ def evaluate(
     html: Annotated[Optional[Path], typer.Option(help="Write a report with plots and the worst drives here.")] = None,  # noqa: UP045
 ) -> None:
     """Steering error and confidence on held-out real frames, or whole drives in a closed-loop world."""
-    import json
     import sys
 
     from headway.runtime.engine import open_model
@@ -53,7 +52,9 @@ def evaluate(
 
         write_driving_report(report, runs_kept, html)
     if json_file is not None:
-        json_file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        from headway.json_files import write_json
+
+        write_json(json_file, report)
 
 
 def train(

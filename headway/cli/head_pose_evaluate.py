@@ -92,7 +92,7 @@ def _by_eye(labels: Path, model: str, json_file: Path | None, command: str) -> N
 
 def _write(report: dict[str, Any], json_file: Path | None) -> None:
     if json_file:
-        from headway.report.build import write_json
+        from headway.json_files import write_json
 
         write_json(json_file, report)
 

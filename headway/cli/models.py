@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -47,7 +46,9 @@ def models(
         console.print(f"  accuracy: {row['accuracy'] or 'not recorded'}", markup=False)
         console.print(f"  data: {row['data_licence'] or 'not recorded'}", markup=False)
     if json_file:
-        json_file.write_text(json.dumps({"models": rows, "problems": problems}, indent=1) + "\n", encoding="utf-8")
+        from headway.json_files import write_json
+
+        write_json(json_file, {"models": rows, "problems": problems})
     if problems:
         raise ModelError("; ".join(problems))
 

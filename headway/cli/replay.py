@@ -60,7 +60,7 @@ def replay(
         else:
             content = run_replay(bag, out, params, wanted, command, limit, video, progress)
     if json_file:
-        from headway.report.build import write_json
+        from headway.json_files import write_json
 
         write_json(json_file, content)
     print_summary(content)
@@ -78,8 +78,9 @@ def _with_faults(
     from headway.errors import UsageError
     from headway.faults.inject import FAULTS
     from headway.faults.judge import HEADINGS, as_json, run_faults, table
+    from headway.json_files import write_json
     from headway.node_config import HeadwayNodeConfig, load
-    from headway.report.build import output_folder, write_json
+    from headway.report.build import output_folder
     from headway.report.progress import bar
 
     if fault != "all" and fault not in FAULTS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -104,7 +103,9 @@ def evaluate(
     else:
         _print(report, "ETH/UCY, leave one scene out, 8 -> 12 steps of 0.4 s, metres")
     if json_file:
-        json_file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        from headway.json_files import write_json
+
+        write_json(json_file, report)
     if html:
         from headway.report.trajectory import write_trajectory_report
 

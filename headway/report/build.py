@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headway.errors import UsageError
+from headway.json_files import write_json
 from headway.report.html import page
 from headway.report.run import Run, collect
 from headway.report.summary import summary
@@ -52,12 +52,6 @@ def report_graph(
     run.loss = run.loss or performance.loss
     run.notes += performance.problems
     return write_report(run, out, progress, video)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Writes JSON for people and programs alike: NaN has no place in it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def output_folder(out: Path) -> Path:

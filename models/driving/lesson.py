@@ -20,7 +20,7 @@ from headway.models.driving.network import DrivingNetwork, Member, mixed
 from headway.stages.drive import bin_of
 
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)
-TEACHER_SCALE = 3
+TEACHER_SCALE = 2
 """How many times as wide the teacher is."""
 
 

@@ -14,6 +14,7 @@ from headway.evaluate.driving import evaluate
 from headway.evaluate.roads import evaluate_world
 from headway.evaluate.tub import HEIGHT, WIDTH, find_tub
 from headway.export.package import package_model
+from headway.json_files import finite
 from headway.models.driving.calibrate import as_config, calibrate
 from headway.models.driving.card import road_card, tub_card
 from headway.models.driving.config import BINS, NetworkConfig, TrainConfig
@@ -155,16 +156,12 @@ def produce_road(
         + (" --teacher" if network_config.teacher else "")
     )
     alone = replace(network_config, teacher=False)
-    network = build(material, out, command, network_config if dagger == 0 else alone, config, progress)
     for round_ in range(1, dagger + 1):
-
-        def learner(image: np.ndarray, network: DrivingNetwork = network) -> float:
-            return float(predict(network, image[None])[0][0, 0])
-
-        more = road_material(members, config.seed, episodes // 2, recorded, learner, first=round_ * 1000)
+        network = build(material, out, command, alone, config, progress)
+        more = road_material(members, config.seed, episodes // 2, recorded, steering_of(network), round_ * 1000)
         material = merged(material, more)
-        network = build(material, out, command, network_config if round_ == dagger else alone, config, progress)
-    save_frames(material, out.with_name(out.name + ".work"))
+    save_frames(material, out.with_name(out.name + ".work"))  # now: the reference network may learn meanwhile
+    build(material, out, command, network_config, config, progress)
     model = open_model(str(out.resolve()), "driving")
     report = evaluate_world(model, "roadworld", runs=runs)
     model.close()
@@ -176,20 +173,16 @@ def produce_road(
     return finish(out, report, road_card)
 
 
+def steering_of(network: DrivingNetwork) -> Callable[[np.ndarray], float]:
+    """A network as the driver of a DAgger round."""
+    return lambda image: float(predict(network, image[None])[0][0, 0])
+
+
 def finish(out: Path, report: dict[str, Any], card: Callable[[Manifest, dict[str, Any]], str]) -> dict[str, Any]:
     """Puts the numbers measured on the written folder into its manifest and its card."""
     manifest = read_manifest(out)
-    kept = _without_nan({k: v for k, v in report.items() if k != "model"})
+    kept = finite({k: v for k, v in report.items() if k != "model"})
     manifest = replace(manifest, evaluation={**manifest.evaluation, **kept})
     write_manifest(out, manifest)
     (out / "README.md").write_text(card(manifest, report), encoding="utf-8")
     return report
-
-
-def _without_nan(value: Any) -> Any:
-    """NaN (an AUROC where no error was large, say) becomes null: JSON has no NaN."""
-    if isinstance(value, dict):
-        return {k: _without_nan(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(v) for v in value]
-    return None if isinstance(value, float) and np.isnan(value) else value
