@@ -55,11 +55,12 @@ def _head_pose(manifest: Manifest, weights: dict[str, Any]) -> tuple[torch.nn.Mo
         from headway.models.directmhp.network import Exported as Reference
 
         return DirectMHP(VARIANTS[manifest.name.rpartition("-")[2]]), Reference
+    from headway.models.head_pose.config import NetworkConfig
     from headway.models.head_pose.decode import Exported
     from headway.models.head_pose.network import HeadPoseNet
 
     _, height, width, _ = manifest.inputs["image"].shape
-    return HeadPoseNet(), lambda network: Exported(network, height, width)
+    return HeadPoseNet(NetworkConfig.of(manifest.training)), lambda network: Exported(network, height, width)
 
 
 def _trajectory(manifest: Manifest, weights: dict[str, Any]) -> tuple[torch.nn.Module, Callable[[Any], Any]]:

@@ -31,18 +31,21 @@ def train(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Model folder whose weights the run starts from, instead of a crop start from scratch."),
     ] = None,
+    size: Annotated[str, typer.Option(help="small (becomes `head-pose`) or nano (`head-pose-nano`).")] = "small",
     cutouts: Annotated[bool, typer.Option(help="Paste photo-like heads of openpeople P001-P007.")] = True,
 ) -> None:
     """Crop start, one-stage training, export, evaluation, manifest and card."""
     import torch
 
-    from headway.models.head_pose.config import TrainConfig
+    from headway.models.head_pose.config import SIZES, TrainConfig
     from headway.models.head_pose.fit import Limit
     from headway.models.head_pose.produce import Order, produce
 
     for folder in (data, val):
         if not folder.is_dir():
             raise UsageError(f"{folder} is no folder")
+    if size not in SIZES:
+        raise UsageError(f"--size {size}: {' or '.join(SIZES)} is wanted")
     if minutes is None and steps is None:
         minutes = 60.0
     torch.set_num_threads(threads)
@@ -51,11 +54,10 @@ def train(
         config = config.continued()
     limit = f"--steps {steps}" if steps else f"--minutes {minutes:g}"
     command = f"headway train head-pose --data {data.name} --val {val.name} --out {out.name} {limit} --seed {seed}"
-    command += f" --jobs {jobs}" if jobs > 1 else ""
+    command += f" --size {size}" + (f" --jobs {jobs}" if jobs > 1 else "")
     command += f" --init {init.name}" if init else ""
-    order = Order(
-        data, val, out, work or out.with_name(out.name + ".work"), Limit(minutes, steps), config, init=init, jobs=jobs
-    )
+    work = work or out.with_name(out.name + ".work")
+    order = Order(data, val, out, work, Limit(minutes, steps), config, init=init, jobs=jobs, size=size)
     with Progress() as bars:
         task = bars.add_task("training", total=1.0)
 

@@ -34,12 +34,12 @@ class RiskConfig(Config):
     )  # fmt: skip
     wearer_radius_m: float = parameter(0.4, "half width of the wearer or the vehicle, metres", 0.1, 2.0)
     conflict_margin_m: float = parameter(0.6, "room that a person wants round the wearer, metres", 0.0, 2.0)
-    soft_m: float = parameter(0.1, "a path that passes this far outside that room still counts a quarter", 0.01, 1.0)
+    soft_m: float = parameter(0.2, "a path that passes this far outside that room still counts a quarter", 0.01, 1.0)
     horizon_s: float = parameter(4.0, "contacts later than this are not reported, seconds", 0.4, 4.8)
-    alert_s: float = parameter(2.8, "contacts within this time raise an alert, seconds", 0.4, 4.8)
+    alert_s: float = parameter(3.0, "contacts within this time raise an alert, seconds", 0.4, 4.8)
     alert_probability: float = parameter(0.25, "probability that raises an alert", 0.01, 1.0)
     notice_probability: float = parameter(0.15, "probability that raises a notice", 0.01, 1.0)
-    release: float = parameter(0.2, "an alert falls when the probability is below this share of its threshold", 0.0, 1)
+    release: float = parameter(0.1, "an alert falls when the probability is below this share of its threshold", 0.0, 1)
     hold_s: float = parameter(2.0, "and this time has passed since the last frame that called for it, seconds", 0, 5.0)
     min_age_s: float = parameter(0.2, "a track younger than this is unsure, seconds", 0.0, 2.0)
     max_silence_s: float = parameter(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 STRIDES = (8, 16, 32)
 CANDIDATES = 300
@@ -16,11 +18,30 @@ BOX, SCORE, ROTATION, LOG_SIGMA = (slice(*COLUMNS[name]) for name in ("box", "sc
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Channels of the trunk at strides 2, 4, 8, 16, 32, residual blocks at strides 4..32, channels of neck and head."""
+    """Channels of the trunk at strides 2, 4, 8, 16, 32, residual blocks at strides 4..32, channels of neck and head.
+
+    nearest: in training the pose branch also says which of so many evenly spread rotations is nearest; 0: it does not.
+    """
 
     channels: tuple[int, int, int, int, int] = (16, 32, 64, 128, 160)
     blocks: tuple[int, int, int, int] = (1, 2, 2, 1)
     neck: int = 64
+    nearest: int = 72
+
+    @classmethod
+    def of(cls, training: Mapping[str, Any]) -> NetworkConfig:
+        """From a manifest's `training`; those without a network are of the first weights: nano, nothing beside it."""
+        if "network" not in training:
+            return cls(nearest=0)
+        stored = training["network"]
+        return cls(tuple(stored["channels"]), tuple(stored["blocks"]), stored["neck"], stored["nearest"])
+
+
+SIZES = {"small": NetworkConfig((24, 48, 96, 192, 256), (1, 2, 3, 2), 96), "nano": NetworkConfig()}
+"""2.3 and 0.8 million parameters."""
+
+NAMES = {"small": "head-pose", "nano": "head-pose-nano"}
+"""Of the models that they become."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +52,8 @@ class LossConfig:
     box: float = 2.0
     pose: float = 2.0
     sigma: float = 0.1
+    nearest: float = 0.5  # cross-entropy over the spread rotations: a gradient also where the 6D answer is far off
+    nearest_deg: float = 20.0  # width of its soft label
     # A head of size s = sqrt(w h) px is learnt at every level with low <= s < high; the ranges overlap so that a size
     # between two levels is seen by both.
     size_ranges: tuple[tuple[float, float], ...] = ((0.0, 40.0), (26.0, 96.0), (64.0, 1e9))
@@ -60,6 +83,7 @@ class TrainConfig:
     ema: float = 0.998
     minimum_visibility: float = 0.3
     photo_share: float = 0.2
+    distractor_share: float = 0.3  # of the frames
     checkpoint_s: float = 120.0
 
     def continued(self) -> TrainConfig:

@@ -10,6 +10,7 @@ import numpy as np
 from headway.evaluate.head_labels import HeadLabels
 from headway.models.head_pose.cutouts import Cutout, paste
 from headway.models.head_pose.data import Sample, Warp, recoloured, warped
+from headway.models.head_pose.distractors import distracted
 
 TURN_SD_DEG, TURN_LIMIT_DEG = 12.0, 40.0
 """In-plane rotation added in training: people tilt their heads and cameras are held askew."""
@@ -56,11 +57,13 @@ class Sampler:
         minimum_visibility: float = 0.3,
         cutouts: Sequence[Cutout] = (),
         cutout_share: float = 0.0,
+        distractor_share: float = 0.0,
         augment: bool = True,
     ):
         self.images, self.labels, self.size, self.rng = images, labels, size, rng
         self.around_heads, self.augment = around_heads, augment
         self.cutouts, self.cutout_share = cutouts, cutout_share if cutouts else 0.0
+        self.distractor_share = distractor_share
         self.minimum_visibility = minimum_visibility
         self._rows = by_image(labels)
         size = np.sqrt(np.prod(labels.boxes[:, 2:] - labels.boxes[:, :2], axis=1))
@@ -79,6 +82,8 @@ class Sampler:
     def next(self) -> Sample:
         """The next picture."""
         sample = self._crop() if self.around_heads else self._frame()
+        if self.distractor_share and self.rng.random() < self.distractor_share:
+            sample = distracted(sample, self.rng)
         if self.rng.random() < self.cutout_share:
             sample = paste(sample, self.cutouts[int(self.rng.integers(len(self.cutouts)))], self._paste_px(), self.rng)
         return Sample(recoloured(sample.image, self.rng), *_labels(sample)) if self.augment else sample

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from headway.errors import UsageError
-from headway.models.head_pose.config import LossConfig, TrainConfig
+from headway.models.head_pose.config import SIZES, LossConfig, NetworkConfig, TrainConfig
 from headway.models.head_pose.crops import Sampler
 from headway.models.head_pose.data import collate
 from headway.models.head_pose.loss import HeadPoseLoss
@@ -76,10 +76,11 @@ class Run:
     elapsed_s: float = 0.0
     pictures: int = 0
     team: Team = field(default_factory=Team)
+    shape: NetworkConfig = SIZES["small"]
 
     def __post_init__(self) -> None:
         torch.manual_seed(self.config.seed)
-        self.network = HeadPoseNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = HeadPoseNet(self.shape).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = Average(self.network, self.config.ema)
         self.losses = {s.size: HeadPoseLoss(s.size, s.size, self.loss) for s in (self.crops, self.frames)}
         c = self.config
@@ -104,8 +105,10 @@ class Run:
     def start_from(self, weights: Path) -> None:
         """Takes the weights of an earlier run, a safetensors file of this architecture, in place of random ones."""
         try:
-            tensors = load_file(weights)
-            self.network.load_state_dict(tensors)  # copies into the kernels, whose memory the optimizer shares
+            # Weights from before the spread rotations keep the random ones of that output, which training alone uses.
+            own = {k: v for k, v in self.network.state_dict().items() if k.startswith("nearest_out.")}
+            # Copies into the kernels, whose memory the optimizer shares.
+            self.network.load_state_dict(own | load_file(weights))
         except (OSError, SafetensorError) as error:
             raise UsageError(f"{weights} cannot be read as safetensors: {error}") from error
         except RuntimeError as error:

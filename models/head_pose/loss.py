@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from headway.models.head_pose.config import STRIDES, LossConfig
 from headway.models.head_pose.decode import LOG_SIGMA_RANGE, decode_boxes, flatten_maps, gram_schmidt, grid_centres
-from headway.models.head_pose.network import RAW_SCORE, RAW_SIGMA, RAW_SIX
+from headway.models.head_pose.network import RAW_CHANNELS, RAW_SCORE, RAW_SIGMA, RAW_SIX
+from headway.models.head_pose.rotations import nearness, spread_rotations
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class HeadPoseLoss:
     def __init__(self, height: int, width: int, config: LossConfig | None = None):
         self.config = config or LossConfig()
         self.centres, self.strides = grid_centres(height, width)
+        self._spread: Tensor | None = None
 
     def __call__(self, maps: list[Tensor], targets: Targets, raw_pose: float = 0.0) -> tuple[Tensor, dict[str, float]]:
         """Returns the loss and its terms. `raw_pose` 0..1 is the share of the raw 6D error in the pose term."""
@@ -119,5 +121,15 @@ class HeadPoseLoss:
 
         box = (1 - giou).sum() / count
         total = c.score * score + c.box * box + c.pose * pose + c.sigma * sigma
+        total = total + c.nearest * self._nearest(rows[:, RAW_CHANNELS:], wanted) / count
         terms = {"score": score, "box": box, "angle_deg": torch.rad2deg(angle).sum() / count, "sigma": sigma}
         return total, {"loss": float(total.detach()), **{k: float(v.detach()) for k, v in terms.items()}}
+
+    def _nearest(self, logits: Tensor, wanted: Tensor) -> Tensor:
+        """Cross-entropy of the spread rotations; 0 for a network that does not tell them apart."""
+        if logits.shape[1] == 0:
+            return logits.sum()
+        if self._spread is None or len(self._spread) != logits.shape[1]:
+            self._spread = spread_rotations(logits.shape[1])
+        soft = nearness(wanted, self._spread, self.config.nearest_deg)
+        return -(soft * torch.log_softmax(logits, -1)).sum()

@@ -83,6 +83,7 @@ class HeadPoseNet(nn.Module):
         self.smooth = nn.ModuleList(ConvNorm(n, n, 3) for _ in STRIDES)
         self.detect_tower, self.pose_tower = Tower(n), Tower(n)
         self.detect_out, self.pose_out = nn.Conv2d(n, 5, 1), nn.Conv2d(n, 7, 1)
+        self.nearest_out = nn.Conv2d(n, config.nearest, 1) if config.nearest else None
         self.mean: Tensor
         self.scale: Tensor
         self.register_buffer("mean", torch.full((1, 3, 1, 1), 114.0))
@@ -96,6 +97,8 @@ class HeadPoseNet(nn.Module):
         # About one cell in a hundred is a head; a fresh head is 4 strides wide; error at chance is about 2 rad.
         biases = {self.detect_out: [0.0, 0.0, *[math.log(4.0)] * 2, math.log(0.01 / 0.99)]}
         biases[self.pose_out] = [0.0] * 6 + [math.log(2.0)]
+        if self.nearest_out is not None:
+            biases[self.nearest_out] = [0.0] * self.nearest_out.out_channels
         for out, bias in biases.items():
             nn.init.normal_(out.weight, std=0.01)
             out.bias = nn.Parameter(torch.tensor(bias))
@@ -110,15 +113,21 @@ class HeadPoseNet(nn.Module):
         return features[1:]
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) float 0..255 BGR -> per level (B, RAW_CHANNELS, H / stride, W / stride)."""
+        """(B, 3, H, W) float 0..255 BGR -> per level (B, RAW_CHANNELS, H / stride, W / stride).
+
+        In training the logits of the spread rotations follow, `nearest` channels more.
+        """
         tops = [lateral(x) for lateral, x in zip(self.lateral, self.trunk(image), strict=True)]
         for level in (1, 0):
             tops[level] = tops[level] + F.interpolate(tops[level + 1], scale_factor=2.0, mode="nearest")
         maps = []
         for level, (smooth, x) in enumerate(zip(self.smooth, tops, strict=True)):
             x = smooth(F.relu(x))
-            detect, pose = self.detect_out(self.detect_tower(x, level)), self.pose_out(self.pose_tower(x, level))
-            maps.append(torch.cat([detect, pose], 1))
+            turned = self.pose_tower(x, level)
+            parts = [self.detect_out(self.detect_tower(x, level)), self.pose_out(turned)]
+            if self.training and self.nearest_out is not None:
+                parts.append(self.nearest_out(turned))
+            maps.append(torch.cat(parts, 1))
         return maps
 
 

@@ -17,7 +17,7 @@ from headway.evaluate.head_labels import HeadLabels, read_labels
 from headway.evaluate.head_pose import AP_SCORE, best_threshold, evaluate_folder, predict
 from headway.export.package import package_model
 from headway.models.head_pose.card import write_card
-from headway.models.head_pose.config import COLUMNS, TrainConfig
+from headway.models.head_pose.config import COLUMNS, NAMES, SIZES, TrainConfig
 from headway.models.head_pose.crops import Sampler
 from headway.models.head_pose.cutouts import Cutout, load_cutouts
 from headway.models.head_pose.data import ImageCache
@@ -30,7 +30,7 @@ from headway.runtime.manifest import Manifest, TensorSpec, file_entries, read_ma
 from headway.stages.heads import HeadConfig, HeadStage
 from headway.stages.letterbox import Letterbox
 
-NAME, TASK = "head-pose", "head-pose"
+TASK = "head-pose"
 CANDIDATE_ROWS = 300
 CARD = "README.md"
 DATA_LICENCE = (
@@ -61,6 +61,12 @@ class Order:
     command: str = ""
     init: Path | None = None
     jobs: int = 1
+    size: str = "small"
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+        return NAMES[self.size]
 
 
 def produce(order: Order, report: Report | None = None) -> dict[str, Any]:
@@ -82,7 +88,7 @@ def begin(order: Order, labels: HeadLabels, team: Team) -> Run:
     """The run as it stood when it was stopped, or at its start."""
     run = prepare(order, labels, load_cutouts() if order.config.photo_share > 0 else [], team)
     if not run.resume() and order.init:
-        run.start_from(order.init / f"{NAME}.safetensors")
+        run.start_from(order.init / read_manifest(order.init).files["weights"].path)
     return run
 
 
@@ -101,9 +107,18 @@ def prepare(order: Order, labels: HeadLabels, cutouts: list[Cutout], team: Team 
             minimum_visibility=c.minimum_visibility,
             cutouts=cutouts,
             cutout_share=c.photo_share,
+            distractor_share=0.0 if around_heads else c.distractor_share,
         )
 
-    return Run(c, order.limit, order.work, stream(c.crop_size, True), stream(c.frame_size, False), team=team)
+    return Run(
+        c,
+        order.limit,
+        order.work,
+        stream(c.crop_size, True),
+        stream(c.frame_size, False),
+        team=team,
+        shape=SIZES[order.size],
+    )
 
 
 def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
@@ -114,7 +129,7 @@ def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
     sample = Letterbox(order.height, order.width)(np.asarray(cv2.imread(str(read_first(order.validation))), np.uint8))
     package_model(
         order.out,
-        NAME,
+        order.name,
         TASK,
         network,
         {"image": sample},
@@ -131,6 +146,7 @@ def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
             "jobs": order.jobs,
             "data": f"{len(labels.images)} rendered images with {len(labels)} heads"
             + ("; head cut-outs of openpeople P001-P007" if order.config.photo_share > 0 else ""),
+            "network": asdict(run.shape),
             "settings": asdict(order.config),
             "loss": asdict(run.loss),
         },
@@ -171,7 +187,8 @@ def finish(out: Path, validation: Path) -> dict[str, Any]:
     evaluation["parity_torch_onnxruntime"] = manifest.evaluation.get("parity_torch_onnxruntime")
     write_card(out / CARD, replace(manifest, evaluation=evaluation))
     entries = file_entries(
-        out, {"weights": f"{NAME}.safetensors", "onnx": f"{NAME}.onnx", "log": LOG_FILE, "card": CARD}
+        out,
+        {"weights": manifest.files["weights"].path, "onnx": manifest.files["onnx"].path, "log": LOG_FILE, "card": CARD},
     )
     write_manifest(out, replace(manifest, evaluation=evaluation, files=entries))
     return evaluation

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headway.evaluate.alert_tuning import CHOICES, WANTED_IN_TIME, cost, follow, judged, raised, tune, tuning_recordings
+from headway.evaluate.alert_tuning import CHOICES, MOST_SHARE, cost, follow, judged, raised, tune, tuning_recordings
 from headway.evaluate.egocentric import Wearing, dense, walk
 from headway.evaluate.pedestrians import SCENES, Recording, read_split
 from headway.runtime.engine import open_model
@@ -60,10 +60,11 @@ def test_a_rule_is_tried_by_what_the_device_would_say(run, config: RiskConfig) -
     assert (raised(run, config) != said).sum() <= 1
 
 
-def test_missed_conflicts_cost_more_than_any_false_alarm() -> None:
-    quiet = {"0.03": {"recall_in_time": 0.90, "share": 0.0}}
-    loud = {"0.03": {"recall_in_time": WANTED_IN_TIME, "share": 1.0}}
-    assert cost(quiet) > cost(loud)
+def test_the_allowance_of_false_alarms_is_spent_on_conflicts_and_never_overdrawn() -> None:
+    missing = {"0.03": {"recall_in_time": 0.90, "share": 0.1}}
+    warning = {"0.03": {"recall_in_time": 0.99, "share": MOST_SHARE}}
+    overdrawn = {"0.03": {"recall_in_time": 1.0, "share": MOST_SHARE + 0.1}}
+    assert cost(warning) < cost(missing) < cost(overdrawn)
 
 
 def test_tuning_ends_where_no_single_change_is_better(run) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 from headway.geometry import geodesic_deg, rotation_from_6d  # noqa: E402
-from headway.models.head_pose.config import BOX, CANDIDATES, LOG_SIGMA, ROTATION, SCORE, STRIDES  # noqa: E402
+from headway.models.head_pose.config import BOX, CANDIDATES, LOG_SIGMA, ROTATION, SCORE, SIZES, STRIDES  # noqa: E402
 from headway.models.head_pose.decode import Exported, decode_boxes, flatten_maps, gram_schmidt, grid_centres  # noqa: E402
 from headway.models.head_pose.network import RAW_CHANNELS, HeadPoseNet, parameter_count  # noqa: E402
 
@@ -25,14 +25,21 @@ def trained_looking(seed: int = 0) -> HeadPoseNet:
     return network.eval()
 
 
-def test_the_network_is_of_the_nano_class():
-    assert parameter_count(HeadPoseNet()) <= 1_000_000
+@pytest.mark.parametrize(("size", "most"), [("nano", 1_000_000), ("small", 3_000_000)])
+def test_each_size_stays_in_its_class(size, most):
+    assert parameter_count(HeadPoseNet(SIZES[size])) <= most
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 96), (192, 128)])
 def test_the_network_takes_any_multiple_of_thirty_two(height, width):
     maps = HeadPoseNet().eval()(torch.zeros(2, 3, height, width))
     assert [m.shape for m in maps] == [(2, RAW_CHANNELS, height // s, width // s) for s in STRIDES]
+
+
+def test_the_spread_rotations_are_answered_in_training_only():
+    network, image = HeadPoseNet(), torch.zeros(2, 3, 64, 64)
+    assert network.train()(image)[0].shape[1] == RAW_CHANNELS + SIZES["nano"].nearest
+    assert network.eval()(image)[0].shape[1] == RAW_CHANNELS
 
 
 def test_candidates_are_sorted_and_their_rotations_are_rotations():

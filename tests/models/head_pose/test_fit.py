@@ -46,7 +46,9 @@ def folder(tmp_path, painted_pictures) -> Path:
 
 def order(folder: Path, steps: int) -> Order:
     parent = folder.parent
-    return Order(folder, folder, parent / "out", parent / "work", Limit(steps=steps), CONFIG, 64, 96, "test")
+    return Order(
+        folder, folder, parent / "out", parent / "work", Limit(steps=steps), CONFIG, 64, 96, "test", size="nano"
+    )
 
 
 def test_a_run_goes_on_where_it_stopped(folder, monkeypatch):
@@ -114,8 +116,8 @@ def test_a_run_can_start_from_the_weights_of_another(folder):
     produce(first)
     labels, later = read_labels(folder), replace(order(folder, 3), work=folder.parent / "later", init=first.out)
     run = prepare(later, labels, [])
-    run.start_from(first.out / "head-pose.safetensors")
-    stored = load_file(first.out / "head-pose.safetensors")
+    run.start_from(first.out / "head-pose-nano.safetensors")
+    stored = load_file(first.out / "head-pose-nano.safetensors")
     assert all(torch.equal(value, stored[name]) for name, value in run.network.state_dict().items())
     produce(later)
     assert "began with the weights of an earlier one" in read_manifest(later.out).training["history"]

@@ -13,6 +13,7 @@ from headway.models.head_pose.config import STRIDES, LossConfig  # noqa: E402
 from headway.models.head_pose.decode import grid_centres  # noqa: E402
 from headway.models.head_pose.loss import HeadPoseLoss, Targets, assign, generalised_iou, geodesic  # noqa: E402
 from headway.models.head_pose.network import RAW_CHANNELS  # noqa: E402
+from headway.models.head_pose.rotations import nearness, spread_rotations  # noqa: E402
 
 pytestmark = pytest.mark.train
 
@@ -131,6 +132,23 @@ def test_uncertainty_does_not_pull_on_the_rotation_and_settles_at_the_error():
         m.grad = None
     total.backward()
     assert max(float(m.grad[:, 11].abs().max()) for m in maps) < 0.35
+
+
+def test_telling_the_nearest_rotation_apart_costs_least_for_the_right_one():
+    targets = targets_of([[20, 20, 60, 60]])
+    spread = spread_rotations(24)
+    right = int(nearness(targets.rotation, spread, 20.0)[0].argmax())
+    plain = maps_for(targets, 1)
+
+    def cost(named: int) -> float:
+        logits = torch.zeros(24)
+        logits[named] = 5.0
+        maps = [torch.cat([m, logits[None, :, None, None].expand(1, 24, *m.shape[2:])], 1) for m in plain]
+        return float(HeadPoseLoss(SIZE, SIZE)(maps, targets)[0])
+
+    costs = [cost(i) for i in range(24)]
+    assert int(np.argmin(costs)) == right
+    assert min(costs) > float(HeadPoseLoss(SIZE, SIZE)(plain, targets)[0])
 
 
 @settings(max_examples=40)

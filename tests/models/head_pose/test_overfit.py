@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from headway.evaluate.head_labels import HeadLabels  # noqa: E402
 from headway.evaluate.head_pose import report_of  # noqa: E402
 from headway.geometry import rotation_from_6d  # noqa: E402
-from headway.models.head_pose.config import BOX, LOG_SIGMA, ROTATION, SCORE, TrainConfig  # noqa: E402
+from headway.models.head_pose.config import BOX, LOG_SIGMA, ROTATION, SCORE, SIZES, TrainConfig  # noqa: E402
 from headway.models.head_pose.decode import Exported  # noqa: E402
 from headway.models.head_pose.fit import Limit, Run  # noqa: E402
 from headway.stages.nms import suppress  # noqa: E402
@@ -50,7 +50,7 @@ def test_the_network_learns_fifty_pictures_by_heart(tmp_path, painted_pictures):
     config = TrainConfig(
         crop_batch=25, crop_share=1.0, learning_rate=4e-3, warmup_steps=20, ema=0.9, raw_pose_share=0.3
     )
-    run = Run(config, Limit(steps=STEPS), tmp_path, Fixed(samples), Fixed(samples))
+    run = Run(config, Limit(steps=STEPS), tmp_path, Fixed(samples), Fixed(samples), shape=SIZES["nano"])
     run.fit()
     labels = HeadLabels(
         tuple(Path(f"{i}.png") for i in range(PICTURES)),
