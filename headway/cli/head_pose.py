@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -33,6 +34,7 @@ def train(
     ] = None,
     size: Annotated[str, typer.Option(help="small (becomes `head-pose`) or nano (`head-pose-nano`).")] = "small",
     cutouts: Annotated[bool, typer.Option(help="Paste photo-like heads of openpeople P001-P007.")] = True,
+    teach: Annotated[bool, typer.Option(help="Mean teacher on unlabelled pictures of openpeople P001-P007.")] = True,
 ) -> None:
     """Crop start, one-stage training, export, evaluation, manifest and card."""
     import torch
@@ -49,11 +51,16 @@ def train(
     if minutes is None and steps is None:
         minutes = 60.0
     torch.set_num_threads(threads)
-    config = TrainConfig(seed=seed) if cutouts else TrainConfig(seed=seed, photo_share=0.0)
+    config = TrainConfig(seed=seed)
+    if not cutouts:
+        config = replace(config, photo_share=0.0)
+    if not teach:
+        config = replace(config, teach_each=0)
     if init:
         config = config.continued()
     limit = f"--steps {steps}" if steps else f"--minutes {minutes:g}"
     command = f"headway train head-pose --data {data.name} --val {val.name} --out {out.name} {limit} --seed {seed}"
+    command += ("" if cutouts else " --no-cutouts") + ("" if teach else " --no-teach")
     command += f" --size {size}" + (f" --jobs {jobs}" if jobs > 1 else "")
     command += f" --init {init.name}" if init else ""
     work = work or out.with_name(out.name + ".work")
@@ -73,6 +80,4 @@ def train(
 
 
 def _named(order: Any, command: str) -> Any:
-    from dataclasses import replace
-
     return replace(order, command=command)

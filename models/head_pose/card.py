@@ -8,7 +8,7 @@ from typing import Any
 
 from headway.runtime.manifest import Manifest
 
-TEXT = """# head-pose
+TEXT = """# {name}
 
 All heads of an image in one pass: box, score, full-range rotation, expected angular error. Anchor-free, one stage,
 {parameters:,} parameters, trained from scratch. Input `image` uint8 (1, {height}, {width}, 3) BGR, letterboxed with
@@ -19,7 +19,7 @@ What becomes of them: headway/stages/heads.py.
 ## Trained on
 {data}. The renders are this project's own (`headway render people`, anny bodies: CC0 data, Apache-2.0 code); the
 cut-outs come from the character sheets of the PyPI package openpeople (generated people, MIT), boxes and yaw read by
-eye; its people P008-P010 were never seen. No photograph of a real person was used.
+eye; its people P008-P010 were never seen. No photograph of a real person was used.{taught}
 
     {command}
 
@@ -76,6 +76,8 @@ def write_card(path: Path, manifest: Manifest) -> None:
     settings = training["settings"]
     path.write_text(
         TEXT.format(
+            name=manifest.name,
+            taught=_taught(settings),
             parameters=manifest.parameters,
             height=height,
             width=width,
@@ -101,6 +103,18 @@ def write_card(path: Path, manifest: Manifest) -> None:
             people=7,
         ),
         encoding="utf-8",
+    )
+
+
+def _taught(settings: Mapping[str, Any]) -> str:
+    """How pictures without labels were learnt from, where they were."""
+    if not settings.get("teach_each"):
+        return ""
+    return (
+        f" From {settings['teach_from']:.0%} of the run on, one step in {settings['teach_each']} learns from unlabelled"
+        f" pictures of P001-P007 (mean teacher): the averaged network labels them anew every {settings['teach_every']}"
+        f" steps, the {settings['teach_kept']:.0%} with the least entropy count, and the student sees them turned,"
+        f" mirrored, recoloured, {settings['cover_share']:.0%} of them with a part of the head covered."
     )
 
 

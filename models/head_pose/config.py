@@ -84,6 +84,13 @@ class TrainConfig:
     minimum_visibility: float = 0.3
     photo_share: float = 0.2
     distractor_share: float = 0.3  # of the frames
+    # Mean teacher on photographs without labels (see pseudo.py): every so many steps, from this share of the run on.
+    teach_each: int = 6
+    teach_from: float = 0.5
+    teach_every: int = 400  # steps between two rounds of new labels
+    teach_kept: float = 0.85  # share of the found heads that count, those with the least entropy
+    teach_score: float = 0.35
+    cover_share: float = 0.5  # of these pictures have a part of the head covered
     checkpoint_s: float = 120.0
 
     def continued(self) -> TrainConfig:

@@ -8,14 +8,13 @@ the sheets with a drawn grid, by this project: good to about 3 % of the head and
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from headway.errors import MissingDependencyError
 from headway.geometry import rotation_from_euler
 from headway.models.head_pose.data import Sample, Warp, area
+from headway.models.head_pose.photos import curated, read
 
 PANEL_X = (72, 664, 1258, 1851)
 HEAD_PANEL = (0, 141, 474, 500)
@@ -68,17 +67,9 @@ class Cutout:
 
 def load_cutouts() -> list[Cutout]:
     """All head views of P001..P007."""
-    try:
-        import openpeople
-    except ImportError:
-        raise MissingDependencyError("openpeople is not installed: pip install openpeople") from None
-    root = Path(openpeople.__file__).parent / "data" / "curated"
     cutouts = []
     for person, rows in SHEETS.items():
-        path = root / person / "assets" / "character_sheet.jpg"
-        sheet = cv2.imread(str(path))
-        if sheet is None:
-            raise MissingDependencyError(f"{path} is missing: install openpeople again")
+        sheet: np.ndarray = read(curated() / person / "assets" / "character_sheet.jpg")
         for row, views in rows.items():
             left, top, width, height = HEAD_PANEL if row == "head" else BODY_PANEL
             for x, (x0, y0, x1, y1, yaw) in zip(PANEL_X, views, strict=True):

@@ -18,13 +18,17 @@ from torch import Tensor, nn
 from headway.errors import UsageError
 from headway.models.head_pose.config import SIZES, LossConfig, NetworkConfig, TrainConfig
 from headway.models.head_pose.crops import Sampler
-from headway.models.head_pose.data import collate
+from headway.models.head_pose.data import Sample, collate
 from headway.models.head_pose.loss import HeadPoseLoss
 from headway.models.head_pose.network import HeadPoseNet
 from headway.models.head_pose.optimizer import Optimizer
+from headway.models.head_pose.pseudo import Lessons
 from headway.models.head_pose.team import Team
 
 LOG_FILE, CHECKPOINT_FILE = "log.csv", "checkpoint.pt"
+KINDS = ("crop", "frame", "photo")
+"""Of pictures: rendered heads, rendered scenes, photographs with the teacher's labels."""
+
 LOG_EVERY_S = 15.0
 CLIP = 5.0
 """Largest gradient norm: a head on the border of two cells now and then gives a gradient a hundred times the usual."""
@@ -77,6 +81,7 @@ class Run:
     pictures: int = 0
     team: Team = field(default_factory=Team)
     shape: NetworkConfig = SIZES["small"]
+    lessons: Lessons | None = None
 
     def __post_init__(self) -> None:
         torch.manual_seed(self.config.seed)
@@ -100,6 +105,8 @@ class Run:
         # The stream of pictures must not start again from its beginning.
         for sampler in (self.crops, self.frames):
             sampler.reseed(self.config.seed + self.step, self.team.rank)
+        if self.lessons:
+            self.lessons.reseed(self.config.seed + self.step)
         return True
 
     def start_from(self, weights: Path) -> None:
@@ -157,24 +164,33 @@ class Run:
 
     def _one_step(self, progress: float) -> dict[str, float]:
         c = self.config
-        crop = progress < c.crop_share or (progress < c.mixed_share and self.step % 2 == 0)
-        sampler, batch = (self.crops, c.crop_batch) if crop else (self.frames, c.frame_batch)
+        kind, size, samples = self._pictures(progress)
         self.optimizer.set_share(self._rate_share(progress))
-        images, targets = collate(sampler.batch(batch))
+        images, targets = collate(samples)
         self.network.train()
         raw_pose = max(0.0, 1.0 - progress / c.raw_pose_share) if c.raw_pose_share else 0.0
-        loss, terms = self.losses[sampler.size](self.network(images), targets, raw_pose)
+        loss, terms = self.losses[size](self.network(images), targets, raw_pose)
         self.optimizer.zero_grad()
         loss.backward()
         self.team.average_gradients(self.network.parameters())
         norm: Tensor = nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
         if bool(torch.isfinite(norm)):
             self.optimizer.step()
-            if self.team.rank == 0:
-                self.average.update(self.network)
+            self.average.update(self.network)
         self.step += 1
-        self.pictures += batch * self.team.size
-        return {("crop_" if crop else "frame_") + k: v for k, v in terms.items()}
+        self.pictures += len(samples) * self.team.size
+        return {f"{kind}_{k}": v for k, v in terms.items()}
+
+    def _pictures(self, progress: float) -> tuple[str, int, list[Sample]]:
+        """What this step learns from: kind, size in pixels, pictures. All members of a team choose alike."""
+        c = self.config
+        if self.lessons and progress >= c.teach_from and self.step % c.teach_each == 0:
+            samples = self.lessons.batch(c.frame_batch, self.step, self.average.network)
+            if samples:
+                return "photo", self.lessons.size, samples
+        if progress < c.crop_share or (progress < c.mixed_share and self.step % 2 == 0):
+            return "crop", self.crops.size, self.crops.batch(c.crop_batch)
+        return "frame", self.frames.size, self.frames.batch(c.frame_batch)
 
     def _rate_share(self, progress: float) -> float:
         warm = min(1.0, (self.step + 1) / self.config.warmup_steps)
@@ -183,7 +199,7 @@ class Run:
     def _log(self, means: dict[str, float]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / LOG_FILE
-        names = [f"{kind}_{k}" for kind in ("crop", "frame") for k in ("loss", "score", "box", "angle_deg", "sigma")]
+        names = [f"{kind}_{k}" for kind in KINDS for k in ("loss", "score", "box", "angle_deg", "sigma")]
         fresh = not path.is_file()
         with path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)

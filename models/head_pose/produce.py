@@ -23,6 +23,8 @@ from headway.models.head_pose.cutouts import Cutout, load_cutouts
 from headway.models.head_pose.data import ImageCache
 from headway.models.head_pose.decode import Exported
 from headway.models.head_pose.fit import LOG_FILE, Limit, Run
+from headway.models.head_pose.photos import load_photos
+from headway.models.head_pose.pseudo import Lessons
 from headway.models.head_pose.team import Team, lead
 from headway.paths import data_dir
 from headway.runtime.engine import open_model
@@ -35,7 +37,7 @@ CANDIDATE_ROWS = 300
 CARD = "README.md"
 DATA_LICENCE = (
     "rendered by headway from anny bodies (CC0 data, Apache-2.0 code); "
-    "cut-out heads of openpeople P001-P007 (MIT); no photograph"
+    "heads and pictures of openpeople P001-P007 (MIT); no photograph of a real person"
 )
 
 Report = Callable[[float, dict[str, float]], None]
@@ -87,6 +89,8 @@ def assist(team: Team, order: Order) -> None:
 def begin(order: Order, labels: HeadLabels, team: Team) -> Run:
     """The run as it stood when it was stopped, or at its start."""
     run = prepare(order, labels, load_cutouts() if order.config.photo_share > 0 else [], team)
+    if order.config.teach_each:
+        run.lessons = Lessons(load_photos(), order.config, team.rank)
     if not run.resume() and order.init:
         run.start_from(order.init / read_manifest(order.init).files["weights"].path)
     return run
@@ -145,7 +149,8 @@ def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
             "pictures": run.pictures,
             "jobs": order.jobs,
             "data": f"{len(labels.images)} rendered images with {len(labels)} heads"
-            + ("; head cut-outs of openpeople P001-P007" if order.config.photo_share > 0 else ""),
+            + ("; head cut-outs of openpeople P001-P007" if order.config.photo_share > 0 else "")
+            + ("; pictures of openpeople P001-P007, unlabelled" if order.config.teach_each else ""),
             "network": asdict(run.shape),
             "settings": asdict(order.config),
             "loss": asdict(run.loss),

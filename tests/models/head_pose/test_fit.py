@@ -25,7 +25,7 @@ from headway.types import Frame  # noqa: E402
 
 pytestmark = pytest.mark.train
 
-CONFIG = TrainConfig(crop_size=64, crop_batch=4, frame_size=64, frame_batch=2, photo_share=0.0)
+CONFIG = TrainConfig(crop_size=64, crop_batch=4, frame_size=64, frame_batch=2, photo_share=0.0, teach_each=0)
 
 
 @pytest.fixture
