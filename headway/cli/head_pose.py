@@ -33,6 +33,10 @@ def train(
         typer.Option(help="Model folder whose weights the run starts from, instead of a crop start from scratch."),
     ] = None,
     size: Annotated[str, typer.Option(help="small (becomes `head-pose`) or nano (`head-pose-nano`).")] = "small",
+    teacher: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Model folder of a larger network, for dual-head distillation."),
+    ] = None,
     cutouts: Annotated[bool, typer.Option(help="Paste photo-like heads of openpeople P001-P007.")] = True,
     teach: Annotated[bool, typer.Option(help="Mean teacher on unlabelled pictures of openpeople P001-P007.")] = True,
 ) -> None:
@@ -63,8 +67,9 @@ def train(
     command += ("" if cutouts else " --no-cutouts") + ("" if teach else " --no-teach")
     command += f" --size {size}" + (f" --jobs {jobs}" if jobs > 1 else "")
     command += f" --init {init.name}" if init else ""
+    command += f" --teacher {teacher.name}" if teacher else ""
     work = work or out.with_name(out.name + ".work")
-    order = Order(data, val, out, work, Limit(minutes, steps), config, init=init, jobs=jobs, size=size)
+    order = Order(data, val, out, work, Limit(minutes, steps), config, init=init, jobs=jobs, size=size, teacher=teacher)
     with Progress() as bars:
         task = bars.add_task("training", total=1.0)
 

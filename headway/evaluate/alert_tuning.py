@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.evaluate.alerts import AlertCount, judge
-from headway.evaluate.egocentric import Walk, Wearing, dense, walk, wearers
+from headway.evaluate.egocentric import Columns, Walk, Wearing, dense, walk, wearers
 from headway.evaluate.pedestrians import SCENES, Recording, read_split
 from headway.runtime.engine import Model
 from headway.stages.contacts import Approach, approach, weigh
@@ -88,20 +88,19 @@ def follow(walk: Walk, model: Model, risk: RiskConfig | None = None) -> Run:
     """One walk through tracks and forecast as on the device, and through the published rule."""
     risk = risk or RiskConfig()
     tracks, forecast = TrackStage(TrackConfig()), ForecastStage(model, ForecastConfig())
-    column: dict[int, int] = {}
+    columns = Columns()
     rows: list[tuple[Any, ...]] = []
     for frame in range(len(walk.seen)):
         found = forecast(tracks.follow(walk.view(frame), walk.sightings(frame)), None)
-        people = found.tracks
-        seen = people.head_index >= 0
-        column |= dict(zip(people.ids[seen].tolist(), people.head_index[seen].tolist(), strict=True))
+        of_people = np.array(columns(found.tracks), int)
         if len(found):
-            rows.append((np.full(len(found), frame), [column[int(i)] for i in people.ids], *_kept(found, risk)))
+            parts = (np.full(len(found), frame), of_people, *_kept(found, risk))
+            rows.append(tuple(p[of_people != Columns.UNKNOWN] for p in parts))
     if not rows:
         rows.append(_nobody(forecast.modes))
-    parts: list[Any] = [np.concatenate(p) for p in zip(*rows, strict=True)]
-    order = np.lexsort((parts[0], parts[2]))
-    in_frame, of_person, track, age, touching, visible, *rest = (p[order] for p in parts)
+    joined: list[Any] = [np.concatenate(p) for p in zip(*rows, strict=True)]
+    order = np.lexsort((joined[0], joined[2]))
+    in_frame, of_person, track, age, touching, visible, *rest = (p[order] for p in joined)
     paths = Approach(*rest[:4])
     return Run(walk, _published(walk), in_frame, of_person, track, age, touching, visible, paths, rest[4])
 

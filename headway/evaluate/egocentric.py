@@ -18,7 +18,7 @@ from scipy.interpolate import CubicSpline
 from headway.evaluate.pedestrians import STEP_S, Recording
 from headway.geometry import OPTICAL_TO_BODY
 from headway.stages.lift import Sightings
-from headway.types import Camera, Odometry, View
+from headway.types import Camera, Odometry, Tracks, View
 
 Array = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -91,6 +91,30 @@ class Walk:
         place = np.column_stack([self.measured[frame, index], np.zeros(n)])
         noise = np.broadcast_to(np.eye(2) * max(self.noise_m, 0.01) ** 2, (n, 2, 2))
         return Sightings(place, noise, np.zeros((n, 2, 2)), index, np.ones(n), np.full((n, 2), np.nan))
+
+
+class Columns:
+    """Whom each track looks at, as a column of the walk.
+
+    UNKNOWN: a track that nobody has seen since it is reported: it began beyond the nearest `max_people`, and somebody
+    nearer has gone.
+    """
+
+    UNKNOWN = -1
+
+    def __init__(self) -> None:
+        self._column: dict[int, int] = {}
+
+    def __call__(self, tracks: Tracks) -> list[int]:
+        """Of every track, in their order."""
+        seen = tracks.head_index >= 0
+        self._column |= dict(zip(tracks.ids[seen].tolist(), tracks.head_index[seen].tolist(), strict=True))
+        return [self._column.get(i, self.UNKNOWN) for i in tracks.ids.tolist()]
+
+
+def rows_of(columns: list[int]) -> dict[int, int]:
+    """Column of a person -> the first row in which they are."""
+    return {c: r for r, c in reversed(list(enumerate(columns))) if c != Columns.UNKNOWN}
 
 
 def dense(recording: Recording, rate: float) -> Array:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from headway.evaluate.alerts import AlertCount, judge
 from headway.evaluate.cases import Cases, ForecastCase, add_alerts
-from headway.evaluate.egocentric import Walk
+from headway.evaluate.egocentric import Columns, Walk, rows_of
 from headway.evaluate.predictors import line_fit
 from headway.evaluate.walk_scores import WalkScores
 from headway.runtime.engine import Model
@@ -69,7 +69,7 @@ class Stages:
         self.tracks = TrackStage(TrackConfig())
         self.forecast = ForecastStage(model, config)
         self.risk, self.announcer = RiskStage(RiskConfig()), Announcer(RiskConfig())
-        self._column: dict[int, int] = {}
+        self._columns = Columns()
 
     def step(self, walk: Walk, frame: int) -> Said:
         """Everything that is said of one frame."""
@@ -77,13 +77,11 @@ class Stages:
         forecast = self.forecast(tracks, None)
         risks = self.risk(forecast)
         told = {a.track_id for a in self.announcer(risks)}
-        for identity, index in zip(tracks.ids, tracks.head_index, strict=True):
-            if index >= 0:
-                self._column[int(identity)] = int(index)
-        columns = [self._column[int(i)] for i in tracks.ids]
-        rows = {c: r for r, c in reversed(list(enumerate(columns)))}
-        said = Said(forecast, rows)
+        columns = self._columns(tracks)
+        said = Said(forecast, rows_of(columns))
         for column, risk in zip(columns, risks.items, strict=True):
+            if column == Columns.UNKNOWN:
+                continue
             said.probability[column] = max(risk.probability, said.probability.get(column, 0.0))
             if risk.level == Level.ALERT:
                 said.alerts.append(column)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.evaluate.coverage import Scores
-from headway.evaluate.egocentric import Walk, Wearing, dense, walk, wearers
+from headway.evaluate.egocentric import Columns, Walk, Wearing, dense, rows_of, walk, wearers
 from headway.evaluate.pedestrians import read_split
 from headway.runtime.engine import Model
 from headway.stages.forecast import ForecastStage
@@ -65,14 +65,13 @@ class WalkScores:
 def run(walk: Walk, model: Model, found: WalkScores) -> None:
     """One wearer's walk through tracker and forecast."""
     tracks, forecasts = TrackStage(), ForecastStage(model)
-    column: dict[int, int] = {}
+    columns = Columns()
     every = round(EVERY_S * walk.rate)
     for frame in range(len(walk.seen)):
         seen = tracks.follow(walk.view(frame), walk.sightings(frame))
         forecast = forecasts(seen, None)
-        column |= {int(i): int(c) for i, c in zip(seen.ids, seen.head_index, strict=True) if c >= 0}
+        rows = rows_of(columns(seen))
         if frame % every == 0 and len(seen):
-            rows = {column[int(i)]: r for r, i in reversed(list(enumerate(seen.ids)))}
             found.add(walk, frame, forecast, rows, forecasts.quantile(seen))
 
 

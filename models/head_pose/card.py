@@ -92,7 +92,7 @@ def write_card(path: Path, manifest: Manifest) -> None:
             crop=settings["crop_size"],
             alone=f"{settings['crop_share']:.0%}",
             mixed=f"{settings['mixed_share']:.0%}",
-            by_eye=_by_eye(evaluation.get("by_eye")),
+            by_eye=_by_eye(evaluation.get("by_eye")) + _distillation(training.get("distillation")),
             frame=settings["frame_size"],
             rows="\n".join(rows),
             yaw_rows="\n".join(_band(b, "abs_yaw_deg") for b in rendered["by_yaw"]),
@@ -115,6 +115,18 @@ def _taught(settings: Mapping[str, Any]) -> str:
         f" pictures of P001-P007 (mean teacher): the averaged network labels them anew every {settings['teach_every']}"
         f" steps, the {settings['teach_kept']:.0%} with the least entropy count, and the student sees them turned,"
         f" mirrored, recoloured, {settings['cover_share']:.0%} of them with a part of the head covered."
+    )
+
+
+def _distillation(facts: Mapping[str, Any] | None) -> str:
+    """What the second rotation is worth, share by share."""
+    if not facts:
+        return ""
+    errors = ", ".join(f"{share}: {error:.1f}°" for share, error in facts["crop_error_deg"].items())
+    return (
+        f"\nDual-head distillation: a second rotation learned what `{facts['teacher']}`"
+        f" ({facts['teacher_parameters']:,} parameters) says of the crops; its share in the answer is"
+        f" {facts['share']:g}. Mean error on crops of every third validation image, by share: {errors}.\n"
     )
 
 

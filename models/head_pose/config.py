@@ -21,20 +21,23 @@ class NetworkConfig:
     """Channels of the trunk at strides 2, 4, 8, 16, 32, residual blocks at strides 4..32, channels of neck and head.
 
     nearest: in training the pose branch also says which of so many evenly spread rotations is nearest; 0: it does not.
+    taught: a second rotation that learns what a larger network says (dual-head distillation); the answer is a mixture.
     """
 
     channels: tuple[int, int, int, int, int] = (16, 32, 64, 128, 160)
     blocks: tuple[int, int, int, int] = (1, 2, 2, 1)
     neck: int = 64
     nearest: int = 72
+    taught: bool = False
 
     @classmethod
     def of(cls, training: Mapping[str, Any]) -> NetworkConfig:
         """From a manifest's `training`; those without a network are of the first weights: nano, nothing beside it."""
         if "network" not in training:
             return cls(nearest=0)
-        stored = training["network"]
-        return cls(tuple(stored["channels"]), tuple(stored["blocks"]), stored["neck"], stored["nearest"])
+        stored = dict(training["network"])
+        channels, blocks = tuple(stored.pop("channels")), tuple(stored.pop("blocks"))
+        return cls(channels, blocks, **stored)
 
 
 SIZES = {"small": NetworkConfig((24, 48, 96, 192, 256), (1, 2, 3, 2), 96), "nano": NetworkConfig()}
@@ -54,6 +57,7 @@ class LossConfig:
     sigma: float = 0.1
     nearest: float = 0.5  # cross-entropy over the spread rotations: a gradient also where the 6D answer is far off
     nearest_deg: float = 20.0  # width of its soft label
+    taught: float = 2.0  # of the second rotation, against what the teacher says
     # A head of size s = sqrt(w h) px is learnt at every level with low <= s < high; the ranges overlap so that a size
     # between two levels is seen by both.
     size_ranges: tuple[tuple[float, float], ...] = ((0.0, 40.0), (26.0, 96.0), (64.0, 1e9))

@@ -82,12 +82,15 @@ class Run:
     team: Team = field(default_factory=Team)
     shape: NetworkConfig = SIZES["small"]
     lessons: Lessons | None = None
+    teacher: nn.Module | None = None  # a larger network, whose answers to the crops the second rotation learns
 
     def __post_init__(self) -> None:
         torch.manual_seed(self.config.seed)
         self.network = HeadPoseNet(self.shape).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = Average(self.network, self.config.ema)
-        self.losses = {s.size: HeadPoseLoss(s.size, s.size, self.loss) for s in (self.crops, self.frames)}
+        self.losses = {
+            s.size: HeadPoseLoss(s.size, s.size, self.loss, self.shape.taught) for s in (self.crops, self.frames)
+        }
         c = self.config
         self.optimizer = Optimizer(self.network, c.learning_rate, c.kernel_learning_rate, c.weight_decay)
 
@@ -112,8 +115,12 @@ class Run:
     def start_from(self, weights: Path) -> None:
         """Takes the weights of an earlier run, a safetensors file of this architecture, in place of random ones."""
         try:
-            # Weights from before the spread rotations keep the random ones of that output, which training alone uses.
-            own = {k: v for k, v in self.network.state_dict().items() if k.startswith("nearest_out.")}
+            # What earlier weights do not have begins at random: only training uses it, or a teacher will teach it.
+            own = {
+                k: v
+                for k, v in self.network.state_dict().items()
+                if k.startswith(("nearest_out.", "taught_out.", "mix"))
+            }
             # Copies into the kernels, whose memory the optimizer shares.
             self.network.load_state_dict(own | load_file(weights))
         except (OSError, SafetensorError) as error:
@@ -169,7 +176,11 @@ class Run:
         images, targets = collate(samples)
         self.network.train()
         raw_pose = max(0.0, 1.0 - progress / c.raw_pose_share) if c.raw_pose_share else 0.0
-        loss, terms = self.losses[size](self.network(images), targets, raw_pose)
+        said = None
+        if self.teacher is not None and kind == "crop":
+            with torch.no_grad():
+                said = self.teacher(images)
+        loss, terms = self.losses[size](self.network(images), targets, raw_pose, said)
         self.optimizer.zero_grad()
         loss.backward()
         self.team.average_gradients(self.network.parameters())

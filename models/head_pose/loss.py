@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from headway.models.head_pose.config import STRIDES, LossConfig
 from headway.models.head_pose.decode import LOG_SIGMA_RANGE, decode_boxes, flatten_maps, gram_schmidt, grid_centres
-from headway.models.head_pose.network import RAW_CHANNELS, RAW_SCORE, RAW_SIGMA, RAW_SIX
+from headway.models.head_pose.network import RAW_CHANNELS, RAW_SCORE, RAW_SIGMA, RAW_SIX, TAUGHT_CHANNELS
 from headway.models.head_pose.rotations import nearness, spread_rotations
 
 
@@ -91,15 +91,20 @@ def quality_focal(logit: Tensor, quality: Tensor) -> Tensor:
 
 
 class HeadPoseLoss:
-    """The loss for one input size."""
+    """The loss for one input size. taught: the network has a second rotation (`NetworkConfig.taught`)."""
 
-    def __init__(self, height: int, width: int, config: LossConfig | None = None):
-        self.config = config or LossConfig()
+    def __init__(self, height: int, width: int, config: LossConfig | None = None, taught: bool = False):
+        self.config, self.taught = config or LossConfig(), taught
         self.centres, self.strides = grid_centres(height, width)
         self._spread: Tensor | None = None
 
-    def __call__(self, maps: list[Tensor], targets: Targets, raw_pose: float = 0.0) -> tuple[Tensor, dict[str, float]]:
-        """Returns the loss and its terms. `raw_pose` 0..1 is the share of the raw 6D error in the pose term."""
+    def __call__(
+        self, maps: list[Tensor], targets: Targets, raw_pose: float = 0.0, teacher: list[Tensor] | None = None
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Returns the loss and its terms. `raw_pose` 0..1 is the share of the raw 6D error in the pose term.
+
+        teacher: a larger network's raw maps of the same pictures, for the second rotation of a network that has one.
+        """
         c, raw = self.config, flatten_maps(maps)
         a = assign(targets, len(raw), self.centres, self.strides, c)
         rows, count = raw[a.image, a.cell], max(len(a.head), 1)
@@ -121,7 +126,12 @@ class HeadPoseLoss:
 
         box = (1 - giou).sum() / count
         total = c.score * score + c.box * box + c.pose * pose + c.sigma * sigma
-        total = total + c.nearest * self._nearest(rows[:, RAW_CHANNELS:], wanted) / count
+        extra = rows[:, RAW_CHANNELS:]
+        if teacher is not None:
+            said = flatten_maps(teacher)[a.image, a.cell][:, RAW_SIX]
+            taught = geodesic(gram_schmidt(extra[:, :TAUGHT_CHANNELS]), gram_schmidt(said))
+            total = total + c.taught * taught.sum() / count
+        total = total + c.nearest * self._nearest(extra[:, TAUGHT_CHANNELS * self.taught :], wanted) / count
         terms = {"score": score, "box": box, "angle_deg": torch.rad2deg(angle).sum() / count, "sigma": sigma}
         return total, {"loss": float(total.detach()), **{k: float(v.detach()) for k, v in terms.items()}}
 

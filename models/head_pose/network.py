@@ -18,6 +18,9 @@ RAW_BOX, RAW_SCORE, RAW_SIX, RAW_SIGMA = slice(0, 4), slice(4, 5), slice(5, 11),
 
 RAW_CHANNELS = 12
 
+TAUGHT_CHANNELS = 6
+"""In training: the second rotation, which a teacher taught; after it the logits of the spread rotations."""
+
 
 class ConvNorm(nn.Sequential):
     """Convolution, batch norm and, unless told otherwise, ReLU."""
@@ -84,6 +87,10 @@ class HeadPoseNet(nn.Module):
         self.detect_tower, self.pose_tower = Tower(n), Tower(n)
         self.detect_out, self.pose_out = nn.Conv2d(n, 5, 1), nn.Conv2d(n, 7, 1)
         self.nearest_out = nn.Conv2d(n, config.nearest, 1) if config.nearest else None
+        self.taught_out = nn.Conv2d(n, TAUGHT_CHANNELS, 1) if config.taught else None
+        self.mix: Tensor
+        if config.taught:
+            self.register_buffer("mix", torch.tensor(0.5))  # share of the second rotation in the answer
         self.mean: Tensor
         self.scale: Tensor
         self.register_buffer("mean", torch.full((1, 3, 1, 1), 114.0))
@@ -97,8 +104,9 @@ class HeadPoseNet(nn.Module):
         # About one cell in a hundred is a head; a fresh head is 4 strides wide; error at chance is about 2 rad.
         biases = {self.detect_out: [0.0, 0.0, *[math.log(4.0)] * 2, math.log(0.01 / 0.99)]}
         biases[self.pose_out] = [0.0] * 6 + [math.log(2.0)]
-        if self.nearest_out is not None:
-            biases[self.nearest_out] = [0.0] * self.nearest_out.out_channels
+        for extra in (self.nearest_out, self.taught_out):
+            if extra is not None:
+                biases[extra] = [0.0] * extra.out_channels
         for out, bias in biases.items():
             nn.init.normal_(out.weight, std=0.01)
             out.bias = nn.Parameter(torch.tensor(bias))
@@ -115,7 +123,7 @@ class HeadPoseNet(nn.Module):
     def forward(self, image: Tensor) -> list[Tensor]:
         """(B, 3, H, W) float 0..255 BGR -> per level (B, RAW_CHANNELS, H / stride, W / stride).
 
-        In training the logits of the spread rotations follow, `nearest` channels more.
+        In training the second rotation and the logits of the spread rotations follow, where the network has them.
         """
         tops = [lateral(x) for lateral, x in zip(self.lateral, self.trunk(image), strict=True)]
         for level in (1, 0):
@@ -125,10 +133,23 @@ class HeadPoseNet(nn.Module):
             x = smooth(F.relu(x))
             turned = self.pose_tower(x, level)
             parts = [self.detect_out(self.detect_tower(x, level)), self.pose_out(turned)]
-            if self.training and self.nearest_out is not None:
-                parts.append(self.nearest_out(turned))
+            second = None if self.taught_out is None else self.taught_out(turned)
+            if self.training:
+                parts += [p for p in (second, self.nearest_out and self.nearest_out(turned)) if p is not None]
+            elif second is not None:
+                parts[1] = torch.cat([mixed(parts[1][:, :6], second, self.mix), parts[1][:, 6:]], 1)
             maps.append(torch.cat(parts, 1))
         return maps
+
+
+def mixed(own: Tensor, taught: Tensor, share: Tensor | float) -> Tensor:
+    """Two 6D rotations (B, 6, H, W) as one, their vectors at equal length; `share` is the second one's."""
+    return (1.0 - share) * _even(own) + share * _even(taught)
+
+
+def _even(six: Tensor) -> Tensor:
+    a, b = six[:, :3], six[:, 3:]
+    return torch.cat([v / torch.sqrt((v * v).sum(1, keepdim=True) + 1e-12) for v in (a, b)], 1)
 
 
 def parameter_count(network: nn.Module) -> int:

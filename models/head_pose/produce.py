@@ -22,7 +22,9 @@ from headway.models.head_pose.crops import Sampler
 from headway.models.head_pose.cutouts import Cutout, load_cutouts
 from headway.models.head_pose.data import ImageCache
 from headway.models.head_pose.decode import Exported
+from headway.models.head_pose.distil import choose_mix, load_network
 from headway.models.head_pose.fit import LOG_FILE, Limit, Run
+from headway.models.head_pose.network import HeadPoseNet
 from headway.models.head_pose.photos import load_photos
 from headway.models.head_pose.pseudo import Lessons
 from headway.models.head_pose.team import Team, lead
@@ -49,7 +51,7 @@ class Order:
 
     work: folder of the cache and the checkpoints; a run there is resumed. init: model folder whose weights the run
     starts from, None for a start from scratch. jobs: processes that train together (see team.py); each computes
-    batches of the size that the configuration names.
+    batches of the size that the configuration names. teacher: model folder of a larger network (see distil.py).
     """
 
     data: Path
@@ -64,6 +66,7 @@ class Order:
     init: Path | None = None
     jobs: int = 1
     size: str = "small"
+    teacher: Path | None = None
 
     @property
     def name(self) -> str:
@@ -91,6 +94,8 @@ def begin(order: Order, labels: HeadLabels, team: Team) -> Run:
     run = prepare(order, labels, load_cutouts() if order.config.photo_share > 0 else [], team)
     if order.config.teach_each:
         run.lessons = Lessons(load_photos(), order.config, team.rank)
+    if order.teacher:
+        run.teacher = load_network(order.teacher)
     if not run.resume() and order.init:
         run.start_from(order.init / read_manifest(order.init).files["weights"].path)
     return run
@@ -121,13 +126,14 @@ def prepare(order: Order, labels: HeadLabels, cutouts: list[Cutout], team: Team 
         stream(c.crop_size, True),
         stream(c.frame_size, False),
         team=team,
-        shape=SIZES[order.size],
+        shape=replace(SIZES[order.size], taught=order.teacher is not None),
     )
 
 
 def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
     """Writes weights, ONNX, log, card and manifest, the last two with what the written model scores."""
-    network = run.average.network
+    network: HeadPoseNet = run.average.network  # type: ignore[assignment]  # an average is of any module
+    distilled = _distilled(order, network)
     order.out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(order.work / LOG_FILE, order.out / LOG_FILE)
     sample = Letterbox(order.height, order.width)(np.asarray(cv2.imread(str(read_first(order.validation))), np.uint8))
@@ -152,6 +158,7 @@ def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
             + ("; head cut-outs of openpeople P001-P007" if order.config.photo_share > 0 else "")
             + ("; pictures of openpeople P001-P007, unlabelled" if order.config.teach_each else ""),
             "network": asdict(run.shape),
+            **distilled,
             "settings": asdict(order.config),
             "loss": asdict(run.loss),
         },
@@ -159,6 +166,17 @@ def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
         data_licence=DATA_LICENCE,
     )
     return finish(order.out, order.validation)
+
+
+def _distilled(order: Order, network: HeadPoseNet) -> dict[str, Any]:
+    """Chooses how much of the taught rotation is answered, for the manifest; nothing without a teacher."""
+    if order.teacher is None:
+        return {}
+    labels = _third(read_labels(order.validation))
+    errors = choose_mix(network, ImageCache(labels, order.work / "cache"), labels, order.config.crop_size)
+    teacher = read_manifest(order.teacher)
+    said = {"teacher": teacher.name, "teacher_parameters": teacher.parameters, "share": float(network.mix)}
+    return {"distillation": said | {"crop_error_deg": errors}}
 
 
 def _history(init: Path | None) -> dict[str, str]:
@@ -200,20 +218,23 @@ def finish(out: Path, validation: Path) -> dict[str, Any]:
 
 
 def _with_threshold(out: Path, validation: Path) -> Manifest:
-    labels, manifest = read_labels(validation), read_manifest(out)
+    part, manifest = _third(read_labels(validation)), read_manifest(out)
     opened = open_model(str(out.resolve()), TASK)
-    # Every third image is enough for two decimals, and leaves most of the set untouched by the choice.
+    predictions = predict(HeadStage(opened, HeadConfig(score_threshold=AP_SCORE)), part.images)
+    opened.close()
+    return replace(manifest, config={**manifest.config, "score_threshold": best_threshold(part, predictions)})
+
+
+def _third(labels: HeadLabels) -> HeadLabels:
+    """Every third image: enough for a choice, and most of the set stays untouched by it."""
     keep = labels.index % 3 == 0
-    part = HeadLabels(
+    return HeadLabels(
         labels.images[::3],
         labels.index[keep] // 3,
         labels.boxes[keep],
         labels.rotation[keep],
         labels.visibility[keep],
     )
-    predictions = predict(HeadStage(opened, HeadConfig(score_threshold=AP_SCORE)), part.images)
-    opened.close()
-    return replace(manifest, config={**manifest.config, "score_threshold": best_threshold(part, predictions)})
 
 
 def summary(rendered: Mapping[str, Any]) -> str:

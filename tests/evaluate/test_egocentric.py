@@ -9,9 +9,22 @@ from hypothesis import strategies as st
 from headway.evaluate import egocentric_run
 from headway.evaluate.alerts import AlertCount, closed, count, judge, meetings
 from headway.evaluate.cases import Cases
-from headway.evaluate.egocentric import Wearing, dense, head_wander, runs, visible, walk, walking_yaw, wearers
+from headway.evaluate.egocentric import (
+    Columns,
+    Walk,
+    Wearing,
+    dense,
+    head_wander,
+    rows_of,
+    runs,
+    visible,
+    walk,
+    walking_yaw,
+    wearers,
+)
 from headway.evaluate.pedestrians import Recording
 from headway.runtime.engine import model_folder
+from headway.stages.tracks import TrackConfig, TrackStage
 
 RATE = 15.0
 
@@ -206,3 +219,22 @@ def test_who_came_into_sight_late_is_counted_apart() -> None:
         raised[contact - round(1.6 * RATE) :] = True
         entry = counted(distance, raised, seen)
         assert (entry.conflicts, entry.in_time, entry.in_sight, entry.in_sight_in_time) == (1, 1, apart, apart)
+
+
+def test_somebody_who_is_reported_before_anybody_sees_them_again_is_unknown_until_then() -> None:
+    """One person is reported at most. The nearer one goes; while the track lasts the other is not reported, and is out
+    of sight just when it ends."""
+    frames = 18
+    place = np.tile(np.array([[3.0, 0.0], [6.0, 1.0]]), (frames, 1, 1))
+    seen = np.ones((frames, 2), bool)
+    seen[2:, 0] = False
+    seen[11:15, 1] = False
+    made = Walk(
+        "made", RATE, 0.03, np.array([7, 8]), place, seen, np.where(seen[..., None], place, np.nan), np.zeros(18)
+    )
+    tracks, columns = TrackStage(TrackConfig(max_people=1)), Columns()
+    found = [columns(tracks.follow(made.view(f), made.sightings(f))) for f in range(frames)]
+    assert found[0] == [0]
+    assert [Columns.UNKNOWN] in found
+    assert found[-1] == [1]
+    assert rows_of([Columns.UNKNOWN, 1, 1]) == {1: 1}

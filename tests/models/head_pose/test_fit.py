@@ -123,6 +123,17 @@ def test_a_run_can_start_from_the_weights_of_another(folder):
     assert "began with the weights of an earlier one" in read_manifest(later.out).training["history"]
 
 
+def test_a_network_with_a_teacher_says_what_the_teacher_was_worth(folder):
+    first = replace(order(folder, 2), out=folder.parent / "first")
+    produce(first)
+    produce(replace(order(folder, 3), work=folder.parent / "later", teacher=first.out))
+    out = folder.parent / "out"
+    facts = read_manifest(out).training["distillation"]
+    assert facts["teacher"] == "head-pose-nano"
+    assert facts["crop_error_deg"][f"{facts['share']:g}"] == min(facts["crop_error_deg"].values())
+    assert "Dual-head distillation" in (out / "README.md").read_text()
+
+
 def test_weights_of_another_network_are_refused_by_name(folder, tmp_path):
     path = tmp_path / "other.safetensors"
     save_file({"layer.weight": torch.zeros(2, 2)}, path)
