@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headway.errors import HeadwayError
+from headway.runtime.cpu import cpu_field, cpu_flags
 
 PACKAGES = (
     "headway", "numpy", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu", "openvino", "torch", "tensorrt",
@@ -20,11 +21,13 @@ JETSON = Path("/etc/nv_tegra_release")
 def machine(threads: int) -> dict[str, Any]:
     """CPU, cores, clock, load, memory, GPU, system and versions; None where the machine does not say."""
     return {
-        "cpu": _cpu_field("model name") or platform.machine(),
+        "cpu": cpu_field("model name") or platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "threads": threads,
-        "clock_mhz": _number(_cpu_field("cpu mhz")),
-        "features": [f for f in ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd") if f in _flags()],
+        "clock_mhz": _number(cpu_field("cpu mhz")),
+        "features": [
+            f for f in ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "avx512_vnni", "asimd") if f in cpu_flags()
+        ],
         "load_1min": os.getloadavg()[0],
         "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20,
         "gpu": _gpu(),
@@ -69,18 +72,6 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _cpu_field(name: str) -> str | None:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        key, _, value = line.partition(":")
-        if key.strip().lower() == name:
-            return value.strip()
-    return None
-
-
-def _flags() -> set[str]:
-    return set((_cpu_field("flags") or _cpu_field("features") or "").split())
 
 
 def _number(text: str | None) -> float | None:

@@ -6,13 +6,13 @@ import os
 import platform
 from collections import Counter
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from headway.pipeline import HEAD_POSE, TRAJECTORY
 from headway.report.run import Run
+from headway.runtime.cpu import cpu_field
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -100,22 +100,12 @@ def machine() -> dict[str, Any]:
     import onnxruntime
 
     return {
-        "cpu": _cpu(),
+        "cpu": cpu_field("model name") or platform.processor() or platform.machine(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
         "onnxruntime": onnxruntime.__version__,
     }
-
-
-def _cpu() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.lower().startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def print_summary(content: dict[str, Any]) -> None:

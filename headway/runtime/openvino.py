@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from headway.errors import EngineError, MissingDependencyError
+from headway.runtime.cpu import bytes_overflow
 
 
 class OpenVinoEngine:
     """Runs one ONNX file on the CPU. `precision` is "fp32", "bf16" (refused where it is not native), or "int8" for a
-    graph with Q/DQ nodes, whose other layers run in FP32."""
+    graph with Q/DQ nodes, whose other layers run in FP32 (refused where sums of bytes overflow)."""
 
     def __init__(self, path: Path, precision: str = "fp32", threads: int = 1) -> None:
         self.name = "openvino" if precision == "fp32" else f"openvino-{precision}"
@@ -26,6 +27,11 @@ class OpenVinoEngine:
         core = openvino.Core()
         if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise EngineError("this CPU has no bfloat16 arithmetic: take engine 'openvino' or 'onnxruntime'")
+        if precision == "int8" and bytes_overflow():
+            raise EngineError(
+                "this CPU has no VNNI: OpenVINO adds products of bytes in 16 bits there, which overflow: take engine "
+                "'openvino' or 'onnxruntime'"
+            )
         settings = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
             "PERFORMANCE_HINT": "LATENCY",
