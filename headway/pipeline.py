@@ -224,7 +224,7 @@ class Pipeline:
     ) -> None:
         self.head_pose, self.trajectory, self.driving, self.monitor = head_pose, trajectory, driving, monitor
         self._halves = Halves()
-        for stage in (head_pose, driving, monitor):
+        for stage in (head_pose, driving):
             if stage:
                 stage.shrinker.halves = self._halves
 

@@ -62,10 +62,14 @@ class Heard:
 
 
 class Graph:
-    """Processes in a ROS domain of their own, which end with this context, and this process's own ears in it."""
+    """Processes in a ROS domain of their own, which end with this context, and this process's own ears in it.
 
-    def __init__(self, logs: Path) -> None:
-        self.logs = logs
+    realtime: round-robin priority of the nodes (1..98; 0: none), as the systemd unit gives them one; the camera, which
+    stands for a device, has one more.
+    """
+
+    def __init__(self, logs: Path, realtime: int = 0) -> None:
+        self.logs, self.realtime = logs, realtime
         logs.mkdir(parents=True, exist_ok=True)
         self._stack = contextlib.ExitStack()
         self.env = child_environment(self._stack.enter_context(own_domain()), 5)
@@ -81,11 +85,13 @@ class Graph:
             self.end(name)
         self._stack.close()
 
-    def start(self, name: str, *command: str, piped: bool = False) -> subprocess.Popen[str]:
-        """A Python process whose words go to logs/NAME.log; `piped`: its stdout comes here."""
+    def start(self, name: str, *command: str, piped: bool = False, ahead: int = 0) -> subprocess.Popen[str]:
+        """A Python process whose words go to logs/NAME.log; `piped`: its stdout comes here; `ahead`: of the nodes'
+        priority, where they have one."""
+        scheduled = ["chrt", "--rr", str(self.realtime + ahead)] if self.realtime else []
         with (self.logs / f"{name}.log").open("w", encoding="utf-8") as log:
             self.processes[name] = subprocess.Popen(
-                [sys.executable, *command], env=self.env, stdin=subprocess.DEVNULL, text=True, stderr=log,
+                [*scheduled, sys.executable, *command], env=self.env, stdin=subprocess.DEVNULL, text=True, stderr=log,
                 stdout=subprocess.PIPE if piped else log, start_new_session=True,
             )  # fmt: skip
         return self.processes[name]
@@ -106,7 +112,8 @@ class Graph:
         """The sensors; `plan` as live_camera.py wants it, but for its result."""
         plan = {**plan, "result": str(self.logs / "camera.json")}
         (self.logs / "camera_plan.json").write_text(json.dumps(plan), encoding="utf-8")
-        return self.start("camera", str(TOOLS / "live_camera.py"), str(self.logs / "camera_plan.json"), piped=True)
+        command = (str(TOOLS / "live_camera.py"), str(self.logs / "camera_plan.json"))
+        return self.start("camera", *command, piped=True, ahead=1)
 
     def sent(self) -> list[tuple[int, int]]:
         """Stamp and monotonic time (ns) of each image that the camera published."""

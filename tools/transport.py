@@ -1,6 +1,6 @@
 """Frames from one process to another through the shipped profile: who lost what, how regular, how old.
 
-    python tools/transport.py [--seconds 60] [--nodes head_pose,driving,headway] [--json FILE]
+    python tools/transport.py [--seconds 60] [--nodes head_pose,driving,headway] [--realtime 10] [--json FILE]
 
 For each node: raw bgr8 images of --size at --rate from a camera process, with the bundled recording's other sensors,
 then the same at --times the rate. Exit code 1 where a promise of docs/reliability.md is broken; --counts-only checks
@@ -38,7 +38,7 @@ def run(node: str, arguments: argparse.Namespace, rate_hz: float, seconds: float
     frames = round(rate_hz * seconds)
     roles = {role: topic for role, topic in vars(topics).items() if topic}
     tasks = HOSTED[node]
-    with Graph(logs) as graph:
+    with Graph(logs, arguments.realtime) as graph:
         process = graph.node(node, replace(topics, image=RAW_TOPIC), "autostart:=true", compressed=False)
         with Ear(dict.fromkeys(tasks, node)) as ear:
             ear.until(lambda: ear.diagnostics.get(node, {}).get("state") == "active", f"{node} was not active")
@@ -78,7 +78,9 @@ def account(node: str, rate_hz: float, sent: list[tuple[int, int]], ear: Ear, re
         "not_valid": dict(Counter(h.reason for h in main if not h.valid)), "dropped": dropped,
         "unexplained": known - answered - sum(dropped.values()) - int(said.get(f"dropped: {LOST}", 0)),
         "camera_interval_ms": spread(np.diff([at for _, at in sent]) * 1e-6),
-        "interval_ms": spread(np.diff([h.at_ns for h in warm]) * 1e-6),
+        # By the node's own word: from the stamp and the age it published with. What the listener adds stands beside it.
+        "interval_ms": spread(np.diff([h.stamp_ns * 1e-6 + h.age_ms for h in warm])),
+        "heard_interval_ms": spread(np.diff([h.at_ns for h in warm]) * 1e-6),
         "age_ms": quantiles([h.age_ms for h in warm]),
         "waited_ms": quantiles([h.age_ms - h.busy_ms for h in warm]),
         "heard_after_ms": quantiles([(h.at_ns - stamps[h.stamp_ns][1]) * 1e-6 for h in warm]),
@@ -166,6 +168,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=30.0)
     parser.add_argument("--times", type=float, default=10.0, help="second run at so many times the rate; 0: none")
     parser.add_argument("--size", type=lambda s: [int(n) for n in s.split("x")], default=[1280, 720])
+    parser.add_argument("--realtime", type=int, default=0, help="round-robin priority of the nodes, as under systemd")
     parser.add_argument("--nodes", default=",".join(HOSTED))
     parser.add_argument("--counts-only", action="store_true")
     parser.add_argument("--json", type=Path)

@@ -1,9 +1,10 @@
 """The image monitor: is what the camera sends a picture of the world at all?
 
-Every check works on the image averaged down to about 160 pixels across, once per frame, so its cost does not depend on
-the camera. Each threshold stands with the values between which it was put: "natural" is the extreme over every frame of
-the two bundled recordings, vtest.avi (341 frames) and the donkeycar tub (1,000 frames), "fault" that of the same frames
-with the fault put on. `tests/stages/test_monitor.py` holds both sides.
+Every check works on the image sampled down to about 160 pixels across, once per frame: four pixels in the middle of
+each cell say enough, so its cost does not depend on the camera. Each threshold stands with the values between which it
+was put: "natural" is the extreme over every frame of the two bundled recordings, vtest.avi (341 frames) and the
+donkeycar tub (1,000 frames), "fault" that of the same frames with the fault put on. `tests/stages/test_monitor.py` holds
+both sides.
 
 A finding makes the frame suspect at once, and the sensor invalid when it lasts (`raise_after` frames); it is valid
 again after `release_after` good ones. What cannot be known is not claimed: colours swapped since the first frame,
@@ -23,12 +24,10 @@ from numpy.typing import NDArray
 
 from headway.config import Config, parameter
 from headway.errors import FrameError
-from headway.stages.shrink import Shrinker
 from headway.types import Frame
 
 INVALID = "SENSOR_INVALID"
 WORK_WIDTH = 160
-LARGE_CELL = 8  # pixels: of larger cells, as of 1280x720, two rows are looked at
 GRID = 6, 8  # rows, columns of blocks in which cover is looked for
 BLACK_BELOW, DIM_BELOW, LIGHT_ABOVE, CLIPPED_ABOVE = 20, 40, 235, 250  # grey levels
 ALL = 0.99  # share of pixels that makes "everything"
@@ -41,7 +40,7 @@ COVERED_SHARE = 0.35  # dark and flat blocks. natural: at most 0.08; half covere
 TEXTURE_STD = 2.0
 TEXTURE_LOST = 0.3  # share of blocks that lost their texture against the last seconds. natural: at most 0.11
 TEXTURE_MEMORY = 0.02  # weight of the newest frame in what is usual: about three seconds at 15 Hz
-SHARP_BELOW = 0.08  # natural: at least 0.18; Gaussian blur of 4 pixels at 640: at most 0.071
+SHARP_BELOW = 0.1  # natural: at least 0.18; Gaussian blur of 4 pixels at 640: at most 0.085
 NOISE_ABOVE = 1.0  # neighbours disagree more than pixels 4 apart. natural: at most 0.75; white noise: 3
 NOISE_ENERGY = 6.0 * 20.0**2  # of the second difference: white noise of 20 grey levels
 SWAPPED_BELOW = -0.5  # correlation of blue minus red with the frame before. natural: at least 0.4; swapped: -0.9
@@ -84,7 +83,6 @@ class ImageMonitor:
         self.config = config or MonitorConfig()
         self._size = (0, 0)
         self._cell = 1
-        self.shrinker = Shrinker()
         self._small = self._before = np.zeros((1, 1, 3), np.uint8)
         self.reset()
 
@@ -154,12 +152,9 @@ class ImageMonitor:
             self._small, self._before = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
         self._small, self._before = self._before, self._small
         rows, columns = self._small.shape[:2]
-        # Whole cells, halved where that goes, are OpenCV's fast path, and of each cell a few rows will do.
-        step = self._cell // 2 if self._cell >= LARGE_CELL else 1
-        whole = image[: rows * self._cell : step, : columns * self._cell]
-        if whole.shape == image.shape:
-            whole = image  # itself: other stages may have halved it, or want its halves
-        self.shrinker.average(whole, self._small)
+        # Linear sampling reads the middle of each cell alone: a quarter of the time that averaging all of it takes.
+        whole = image[: rows * self._cell, : columns * self._cell]
+        cv2.resize(whole, (columns, rows), dst=self._small, interpolation=cv2.INTER_LINEAR)
         elapsed_s = 0.0 if stamp_ns is None else (frame.stamp_ns - stamp_ns) * 1e-9
         if stamp_ns is not None and not 0.0 <= elapsed_s <= LONGEST_STEP_S:
             self._swapped = False  # what happened in between is not known
