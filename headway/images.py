@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from headway.errors import FrameError
 from headway.image_size import PIXEL_LIMIT, announced_size
 
+# What cannot be decoded is said in a FrameError; OpenCV's own line about each such frame would bury the log.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
 Image = NDArray[np.uint8]
 
 IMAGE = "sensor_msgs/msg/Image"

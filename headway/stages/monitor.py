@@ -3,7 +3,7 @@
 Every check works on the image sampled down to about 160 pixels across, once per frame: four pixels in the middle of
 each cell say enough, so its cost does not depend on the camera. Each threshold stands with the values between which it
 was put: "natural" is the extreme over every frame of the two bundled recordings, vtest.avi (341 frames) and the
-donkeycar tub (1,000 frames), "fault" that of the same frames with the fault put on. `tests/stages/test_monitor.py` holds
+donkeycar tub (1,000 frames), "fault" that of the same frames with the fault put on; `tests/stages/test_monitor.py` has
 both sides.
 
 A finding makes the frame suspect at once, and the sensor invalid when it lasts (`raise_after` frames); it is valid
