@@ -1,6 +1,6 @@
 """The live graph for a long time: does it grow, slow down, fall silent, or refuse to end?
 
-    make soak [SECONDS=600]        or: python tools/soak.py [--seconds 600] [--cycles 100] [--terms 50] [--json FILE]
+    make soak [SECONDS=600]        or: python tools/soak.py [--seconds 600] [--cycles 100] [--terms 50] [--realtime 10]
 
 1. three node processes, fed by a camera process that plays the bundled recording with the stamps of now;
 2. lifecycle cycles of the node with all tasks: configure, activate, one answer, deactivate, clean up;
@@ -38,10 +38,10 @@ CYCLE = ("configure", "activate", "deactivate", "cleanup")
 TRANSITIONS = {"configure": 1, "cleanup": 2, "activate": 3, "deactivate": 4}
 
 
-def live(seconds: float, logs: Path) -> dict[str, Any]:
+def live(seconds: float, logs: Path, realtime: int) -> dict[str, Any]:
     """The three nodes on live sensors."""
     topics, compressed = inputs(BAG)
-    with Graph(logs) as graph:
+    with Graph(logs, realtime) as graph:
         processes = {n: graph.node(n, topics, "autostart:=true", compressed=compressed) for n in TASKS}
         with Ear({task: task for task in TASKS}) as ear:
             ear.until(lambda: all(ear.diagnostics.get(n, {}).get("state") == "active" for n in TASKS), "not active")
@@ -106,13 +106,13 @@ def most_in_window(logged: list[tuple[float, int]]) -> int:
     return max((b - next(n for t, n in logged if t >= at - LOG_WINDOW_S) for at, b in logged), default=0)
 
 
-def cycles(count: int, logs: Path) -> dict[str, Any]:
+def cycles(count: int, logs: Path, realtime: int) -> dict[str, Any]:
     """One node with all tasks, brought up and down again and again while the camera plays."""
     from lifecycle_msgs.msg import Transition
     from lifecycle_msgs.srv import ChangeState
 
     topics, compressed = inputs(BAG)
-    with Graph(logs) as graph:
+    with Graph(logs, realtime) as graph:
         process = graph.node("headway", topics, compressed=compressed)
         with Ear(dict.fromkeys(("driving",), "headway")) as ear:
             client = ear.node.create_client(ChangeState, "/headway/change_state")
@@ -175,13 +175,17 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600.0, help="of the live graph")
     parser.add_argument("--cycles", type=int, default=100)
     parser.add_argument("--terms", type=int, default=50)
+    parser.add_argument("--realtime", type=int, default=0, help="round-robin priority of the nodes, as under systemd")
     parser.add_argument("--seed", type=int, default=7, help="of the moments at which SIGTERM is sent")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     content = json.loads(arguments.json.read_text()) if arguments.json and arguments.json.exists() else {}
     command = " ".join(["python", *sys.argv])
-    for name, wanted, run in (("live", arguments.seconds, live), ("cycles", arguments.cycles, cycles),
-                              ("ends", arguments.terms, lambda n, d: ends(n, arguments.seed, d))):  # fmt: skip
+    for name, wanted, run in (
+        ("live", arguments.seconds, lambda n, d: live(n, d, arguments.realtime)),
+        ("cycles", arguments.cycles, lambda n, d: cycles(n, d, arguments.realtime)),
+        ("ends", arguments.terms, lambda n, d: ends(n, arguments.seed, d)),
+    ):
         if not wanted:
             continue
         described = machine()

@@ -63,8 +63,8 @@ Expected error against true error on the rendered validation set: {within_1} of 
 """
 
 
-def write_card(path: Path, manifest: Manifest) -> None:
-    """Writes the card to `path`."""
+def write_card(path: Path, manifest: Manifest, ablations: Mapping[str, Any] | None = None) -> None:
+    """Writes the card to `path`; ablations: what ablate.py found."""
     training, evaluation = manifest.training, manifest.evaluation
     rendered = evaluation["rendered"]
     rows = [_row("rendered validation", rendered)]
@@ -92,7 +92,9 @@ def write_card(path: Path, manifest: Manifest) -> None:
             crop=settings["crop_size"],
             alone=f"{settings['crop_share']:.0%}",
             mixed=f"{settings['mixed_share']:.0%}",
-            by_eye=_by_eye(evaluation.get("by_eye")) + _distillation(training.get("distillation")),
+            by_eye=_by_eye(evaluation.get("by_eye"))
+            + _distillation(training.get("distillation"))
+            + _ablations(ablations),
             frame=settings["frame_size"],
             rows="\n".join(rows),
             yaw_rows="\n".join(_band(b, "abs_yaw_deg") for b in rendered["by_yaw"]),
@@ -128,6 +130,25 @@ def _distillation(facts: Mapping[str, Any] | None) -> str:
         f" ({facts['teacher_parameters']:,} parameters) says of the crops; its share in the answer is"
         f" {facts['share']:g}. Mean error on crops of every third validation image, by share: {errors}.\n"
     )
+
+
+def _ablations(found: Mapping[str, Any] | None) -> str:
+    """What each part of the recipe brings, in short runs."""
+    if not found:
+        return ""
+    limit = found["limit"]
+    length = f"{limit['minutes']:g} minutes" if limit["minutes"] else f"{limit['steps']} steps"
+    lines = [
+        f"\nThe same recipe for {length} ({found['size']}, seed {found['seed']}), each time without one part"
+        " (`python tools/head_pose_ablations.py`); one seed, so small differences say nothing:\n",
+        "| without | AP50 | recall | geodesic mean | median | rank of sigma | photos recall | precision | real faces |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    digits = {"ap50": 3, "recall": 3, "geodesic_mean": 1, "geodesic_median": 1, "sigma_rank": 2}
+    digits |= {"photographs_recall": 2, "photographs_precision": 2, "real_heads_mean": 1}
+    for name, row in found["rows"].items():
+        lines.append(f"| {name} | {' | '.join(_number(row[k], d) for k, d in digits.items())} |")
+    return "\n".join([*lines, ""])
 
 
 def _by_eye(report: Mapping[str, Any] | None) -> str:

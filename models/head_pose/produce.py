@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from headway.evaluate.head_labels import HeadLabels, read_labels
 from headway.evaluate.head_pose import AP_SCORE, best_threshold, evaluate_folder, predict
 from headway.export.package import package_model
 from headway.models.head_pose.card import write_card
-from headway.models.head_pose.config import COLUMNS, NAMES, SIZES, TrainConfig
+from headway.models.head_pose.config import COLUMNS, NAMES, SIZES, LossConfig, TrainConfig
 from headway.models.head_pose.crops import Sampler
 from headway.models.head_pose.cutouts import Cutout, load_cutouts
 from headway.models.head_pose.data import ImageCache
@@ -36,7 +37,7 @@ from headway.stages.letterbox import Letterbox
 
 TASK = "head-pose"
 CANDIDATE_ROWS = 300
-CARD = "README.md"
+CARD, ABLATIONS = "README.md", "ablations.json"
 DATA_LICENCE = (
     "rendered by headway from anny bodies (CC0 data, Apache-2.0 code); "
     "heads and pictures of openpeople P001-P007 (MIT); no photograph of a real person"
@@ -67,6 +68,7 @@ class Order:
     jobs: int = 1
     size: str = "small"
     teacher: Path | None = None
+    loss: LossConfig = field(default_factory=LossConfig)
 
     @property
     def name(self) -> str:
@@ -127,6 +129,7 @@ def prepare(order: Order, labels: HeadLabels, cutouts: list[Cutout], team: Team 
         stream(c.frame_size, False),
         team=team,
         shape=replace(SIZES[order.size], taught=order.teacher is not None),
+        loss=order.loss,
     )
 
 
@@ -208,11 +211,15 @@ def finish(out: Path, validation: Path) -> dict[str, Any]:
         evaluation["by_eye"] = evaluate_by_eye(BUNDLED, model)
     evaluation["summary"] = summary(evaluation["rendered"])
     evaluation["parity_torch_onnxruntime"] = manifest.evaluation.get("parity_torch_onnxruntime")
-    write_card(out / CARD, replace(manifest, evaluation=evaluation))
-    entries = file_entries(
-        out,
-        {"weights": manifest.files["weights"].path, "onnx": manifest.files["onnx"].path, "log": LOG_FILE, "card": CARD},
-    )
+    ablations = json.loads((out / ABLATIONS).read_text(encoding="utf-8")) if (out / ABLATIONS).is_file() else None
+    write_card(out / CARD, replace(manifest, evaluation=evaluation), ablations)
+    files = {
+        "weights": manifest.files["weights"].path,
+        "onnx": manifest.files["onnx"].path,
+        "log": LOG_FILE,
+        "card": CARD,
+    }
+    entries = file_entries(out, files | ({"ablations": ABLATIONS} if ablations else {}))
     write_manifest(out, replace(manifest, evaluation=evaluation, files=entries))
     return evaluation
 

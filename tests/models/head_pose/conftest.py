@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -66,3 +69,19 @@ def _pictures(count: int, size: int, seed: int = 0, heads: int = 2) -> list:
         corners = np.array([[*(c - r), *(c + r)] for c, r in boxes])
         samples.append(Sample(image, corners, np.array(rotations), np.zeros(len(boxes), bool)))
     return samples
+
+
+@pytest.fixture
+def folder(tmp_path, painted_pictures) -> Path:
+    """A labelled folder in the form that `headway render people` writes."""
+    out = tmp_path / "data"
+    out.mkdir()
+    images, annotations = [], []
+    for row, sample in enumerate(painted_pictures(6, 96)):
+        cv2.imwrite(str(out / f"{row}.png"), sample.image)
+        images.append({"id": row, "file_name": f"{row}.png", "width": 96, "height": 96})
+        for (x0, y0, x1, y1), rotation in zip(sample.boxes, sample.rotation, strict=True):
+            label = {"id": len(annotations), "image_id": row, "bbox": [x0, y0, x1 - x0, y1 - y0], "visibility": 1.0}
+            annotations.append(label | {"rotation": rotation.ravel().tolist()})
+    (out / "annotations.json").write_text(json.dumps({"images": images, "annotations": annotations}))
+    return out

@@ -1,6 +1,5 @@
 """The training loop: it stops where it is told, goes on where it stopped, and one command writes a model that loads."""
 
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -26,22 +25,6 @@ from headway.types import Frame  # noqa: E402
 pytestmark = pytest.mark.train
 
 CONFIG = TrainConfig(crop_size=64, crop_batch=4, frame_size=64, frame_batch=2, photo_share=0.0, teach_each=0)
-
-
-@pytest.fixture
-def folder(tmp_path, painted_pictures) -> Path:
-    """A labelled folder in the form that `headway render people` writes."""
-    out = tmp_path / "data"
-    out.mkdir()
-    images, annotations = [], []
-    for row, sample in enumerate(painted_pictures(6, 96)):
-        cv2.imwrite(str(out / f"{row}.png"), sample.image)
-        images.append({"id": row, "file_name": f"{row}.png", "width": 96, "height": 96})
-        for (x0, y0, x1, y1), rotation in zip(sample.boxes, sample.rotation, strict=True):
-            label = {"id": len(annotations), "image_id": row, "bbox": [x0, y0, x1 - x0, y1 - y0], "visibility": 1.0}
-            annotations.append(label | {"rotation": rotation.ravel().tolist()})
-    (out / "annotations.json").write_text(json.dumps({"images": images, "annotations": annotations}))
-    return out
 
 
 def order(folder: Path, steps: int) -> Order:

@@ -1,0 +1,72 @@
+"""What each part of the recipe brings: the same short run without it, and the numbers beside each other.
+
+Short runs rank the parts; their numbers are far from those of a whole run. One seed: differences of a point are noise.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from headway.json_files import write_json
+from headway.models.head_pose.produce import ABLATIONS, Order, produce
+
+
+def _config(**changes: Any) -> Callable[[Order], Order]:
+    return lambda order: replace(order, config=replace(order.config, **changes))
+
+
+def _loss(**changes: Any) -> Callable[[Order], Order]:
+    return lambda order: replace(order, loss=replace(order.loss, **changes))
+
+
+WITHOUT: dict[str, Callable[[Order], Order]] = {
+    "nothing left out": lambda order: order,
+    "crop start": _config(crop_share=0.0, mixed_share=0.0),
+    "uncertainty term": _loss(sigma=0.0),
+    "classes of rotations": _loss(nearest=0.0),
+    "photo-like cut-outs": _config(photo_share=0.0),
+    "semi-supervision": _config(teach_each=0),
+    "crowns and globes": _config(distractor_share=0.0),
+}
+"""Left out -> the run without it."""
+
+
+def ablate(order: Order, told: Callable[[str, Mapping[str, Any]], None] = lambda name, row: None) -> Path:
+    """Runs `order` once for each of WITHOUT, below its work folder; returns the file of the numbers, which
+    `finish` puts into the card of the model folder `order.out`. Runs that are there already are not repeated."""
+    file = order.out / ABLATIONS
+    content: dict[str, Any] = {"limit": vars(order.limit), "size": order.size, "seed": order.config.seed, "rows": {}}
+    if file.is_file():
+        content["rows"] = json.loads(file.read_text(encoding="utf-8"))["rows"]
+    for name, change in WITHOUT.items():
+        if name in content["rows"]:
+            continue
+        folder = order.work / ("ablation-" + name.replace(" ", "-"))
+        run = replace(change(order), out=folder / "model", work=folder)
+        (folder / "cache").parent.mkdir(parents=True, exist_ok=True)
+        if not (folder / "cache").exists():
+            (folder / "cache").symlink_to((order.work / "cache").resolve())  # decoded once for all
+        content["rows"][name] = row = numbers(produce(run))
+        write_json(file, content)
+        told(name, row)
+    return file
+
+
+def numbers(evaluation: Mapping[str, Any]) -> dict[str, float | None]:
+    """One row of the table."""
+    rendered, real = evaluation["rendered"], evaluation.get("real_heads")
+    people = (evaluation.get("by_eye") or {}).get("people") or {}
+    return {
+        "ap50": rendered["ap50"],
+        "recall": rendered["recall"],
+        "geodesic_mean": rendered["geodesic_deg"]["mean"],
+        "geodesic_median": rendered["geodesic_deg"]["median"],
+        "sigma_rank": rendered["sigma"]["rank_correlation"],
+        "photographs_recall": people.get("recall"),
+        "photographs_precision": people.get("precision"),
+        "real_heads_mean": real["geodesic_deg"]["mean"] if real else None,
+    }
