@@ -64,13 +64,15 @@ class Heard:
 class Graph:
     """Processes in a ROS domain of their own, which end with this context, and this process's own ears in it.
 
-    realtime: round-robin priority of the nodes (1..98; 0: none), as the systemd unit gives them one; the camera, which
-    stands for a device, has one more.
+    realtime: round-robin priority of the nodes (1..98; 0: none), as the systemd unit gives it. So has this process,
+    which must not lose what it hears; the camera, which stands for a device, has one more.
     """
 
     def __init__(self, logs: Path, realtime: int = 0) -> None:
         self.logs, self.realtime = logs, realtime
         logs.mkdir(parents=True, exist_ok=True)
+        if realtime:
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(realtime))
         self._stack = contextlib.ExitStack()
         self.env = child_environment(self._stack.enter_context(own_domain()), 5)
         self.env["ROS_LOG_DIR"] = str(logs / "ros")
@@ -86,9 +88,9 @@ class Graph:
         self._stack.close()
 
     def start(self, name: str, *command: str, piped: bool = False, ahead: int = 0) -> subprocess.Popen[str]:
-        """A Python process whose words go to logs/NAME.log; `piped`: its stdout comes here; `ahead`: of the nodes'
-        priority, where they have one."""
-        scheduled = ["chrt", "--rr", str(self.realtime + ahead)] if self.realtime else []
+        """A Python process whose words go to logs/NAME.log; `piped`: its stdout comes here; `ahead`: of this process's
+        priority, which the others inherit, where it has one."""
+        scheduled = ["chrt", "--rr", str(self.realtime + ahead)] if self.realtime and ahead else []
         with (self.logs / f"{name}.log").open("w", encoding="utf-8") as log:
             self.processes[name] = subprocess.Popen(
                 [*scheduled, sys.executable, *command], env=self.env, stdin=subprocess.DEVNULL, text=True, stderr=log,
