@@ -30,6 +30,10 @@ _LIMITS = """## Limits
 """
 
 
+ROWS = ("headway", "heads-up", "line-fit", "constant-velocity", "headway-no-odometry")
+"""Order of the predictors in a table; a manifest keeps none."""
+
+
 def write_card(folder: Path, manifest: Manifest) -> Path:
     """Writes `folder`/README.md."""
     t, e = manifest.training, manifest.evaluation
@@ -157,15 +161,17 @@ def _heads(e: dict[str, Any]) -> list[str]:
 def _moving(level: dict[str, Any]) -> list[str]:
     lines = ["| predictor | ADE | FDE | recall of conflicts | of those 1.5 s ahead | precision | false alarms/h |"]
     lines.append("|---|---|---|---|---|---|---|")
-    for name, values in level["mean"].items():
-        alerts = level["alerts"].get(name, {})
+    for name in sorted(level["mean"], key=ROWS.index):
+        values, alerts = level["mean"][name], level["alerts"].get(name, {})
         cells = [alerts.get(k) for k in ("recall", "recall_in_time", "precision")]
         numbers = " | ".join("" if v is None else f"{v:.2f}" for v in cells)
         false = "" if alerts.get("false_per_hour") is None else f"{alerts['false_per_hour']:.0f}"
         lines.append(f"| {name} | {values['ade']:.3f} | {values['fde']:.3f} | {numbers} | {false} |")
-    conflicts = level["alerts"]["headway"]["conflicts"]
-    inside = 100 * level["coverage"]["measured"]
-    return [*lines, "", f"{conflicts} conflicts; {inside:.1f} % of paths inside the {_nominal(level)} % radius."]
+    own = level["alerts"]["headway"]
+    seen, inside = own.get("recall_in_time_seen_2s"), 100 * level["coverage"]["measured"]
+    in_sight = "" if seen is None else f", of those in sight for 2 s before {seen:.2f} warned of 1.5 s ahead"
+    words = f"{own['conflicts']} conflicts{in_sight}; {inside:.1f} % of paths inside the {_nominal(level)} % radius."
+    return [*lines, "", words]
 
 
 def _nominal(level: dict[str, Any]) -> str:
