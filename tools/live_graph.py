@@ -64,7 +64,7 @@ class Heard:
 class Graph:
     """Processes in a ROS domain of their own, which end with this context, and this process's own ears in it.
 
-    realtime: round-robin priority of the nodes (1..98; 0: none), as the systemd unit gives it. So has this process,
+    realtime: round-robin priority of the nodes (1..98; 0: none), as the systemd unit offers it. So has this process,
     which must not lose what it hears; the camera, which stands for a device, has one more.
     """
 

@@ -1,6 +1,7 @@
 """The live graph for a long time: does it grow, slow down, fall silent, or refuse to end?
 
-    make soak [SECONDS=600]        or: python tools/soak.py [--seconds 600] [--cycles 100] [--terms 50] [--realtime 10]
+    make soak [SECONDS=600]        or: python tools/soak.py [--seconds 600] [--cycles 100] [--terms 50]
+                                                                    [--realtime 10] [--json FILE]
 
 1. three node processes, fed by a camera process that plays the bundled recording with the stamps of now;
 2. lifecycle cycles of the node with all tasks: configure, activate, one answer, deactivate, clean up;
@@ -175,7 +176,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600.0, help="of the live graph")
     parser.add_argument("--cycles", type=int, default=100)
     parser.add_argument("--terms", type=int, default=50)
-    parser.add_argument("--realtime", type=int, default=0, help="round-robin priority of the nodes, as under systemd")
+    parser.add_argument("--realtime", type=int, default=0, help="round-robin priority of the nodes; needs the right to")
     parser.add_argument("--seed", type=int, default=7, help="of the moments at which SIGTERM is sent")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()

@@ -168,7 +168,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=30.0)
     parser.add_argument("--times", type=float, default=10.0, help="second run at so many times the rate; 0: none")
     parser.add_argument("--size", type=lambda s: [int(n) for n in s.split("x")], default=[1280, 720])
-    parser.add_argument("--realtime", type=int, default=0, help="round-robin priority of the nodes, as under systemd")
+    parser.add_argument("--realtime", type=int, default=0, help="round-robin priority of the nodes; needs the right to")
     parser.add_argument("--nodes", default=",".join(HOSTED))
     parser.add_argument("--counts-only", action="store_true")
     parser.add_argument("--json", type=Path)

@@ -193,7 +193,8 @@ class Run:
         return {f"{kind}_{k}": v for k, v in terms.items()}
 
     def _pictures(self, progress: float) -> tuple[str, int, list[Sample]]:
-        """What this step learns from: kind, size in pixels, pictures. All members of a team choose alike."""
+        """What this step learns from: kind, size in pixels, pictures; the same kind for a whole team, unless one member's
+        teacher is sure of nothing."""
         c = self.config
         if self.lessons and progress >= c.teach_from and self.step % c.teach_each == 0:
             samples = self.lessons.batch(c.frame_batch, self.step, self.average.network)
