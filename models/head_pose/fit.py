@@ -193,8 +193,10 @@ class Run:
         return {f"{kind}_{k}": v for k, v in terms.items()}
 
     def _pictures(self, progress: float) -> tuple[str, int, list[Sample]]:
-        """What this step learns from: kind, size in pixels, pictures. A team learns from one kind, unless the teacher of
-        one member is sure of nothing."""
+        """What this step learns from: kind, size in pixels, pictures.
+
+        A team learns from one kind at a time, unless the teacher of one member is sure of nothing.
+        """
         c = self.config
         if self.lessons and progress >= c.teach_from and self.step % c.teach_each == 0:
             samples = self.lessons.batch(c.frame_batch, self.step, self.average.network)
