@@ -28,10 +28,15 @@ def status(
     """One status of a node: rate, age, drops, stages, engine and hashes, reasons. trouble: the watchdog's, an ERROR."""
     s = ledger.summary()
     arrivals = np.array(s["arrivals_ns"], float) * 1e-9
-    period = float(np.median(np.diff(arrivals))) if len(arrivals) > 1 else 0.0
+    gaps = np.diff(arrivals)
+    period = float(np.median(gaps)) if len(gaps) else 0.0
     silence = time.monotonic_ns() * 1e-9 - arrivals[-1] if len(arrivals) else None
     level, message = (DiagnosticStatus.ERROR, trouble) if trouble else _judge(state, period, silence, s)
     values: dict[str, Any] = {"state": state, "rate_hz": f"{1 / period:.1f}" if period > 0 else "0"}
+    if len(gaps):
+        # How regular the input came, as this process saw it: a camera or a transport that stutters shows here.
+        spread = {"min": gaps.min(), "max": gaps.max(), "sd": gaps.std()}
+        values |= {f"interval_{k}_ms": f"{1e3 * v:.2f}" for k, v in spread.items()}
     if s["ages_ms"]:
         values["age_p50_ms"], values["age_p99_ms"] = (f"{v:.1f}" for v in np.percentile(s["ages_ms"], (50, 99)))
     values |= {"received": s["received"], "answered": s["answered"], "dropped": sum(s["dropped"].values())}

@@ -142,11 +142,15 @@ class Graph:
 
 @dataclass
 class Ear:
-    """Hears the answers of tasks (task -> node) and the diagnostics of all nodes; spins in a thread of its own."""
+    """Hears the answers of tasks (task -> node) and the diagnostics of all nodes; spins in a thread of its own.
+
+    diagnostics: the last of each node. told: all of them, in order.
+    """
 
     hosts: dict[str, str]
     answers: dict[str, list[Heard]] = field(default_factory=dict)
     diagnostics: dict[str, dict[str, str]] = field(default_factory=dict)
+    told: dict[str, list[dict[str, str]]] = field(default_factory=dict)
 
     def __enter__(self) -> Ear:
         import rclpy
@@ -197,7 +201,9 @@ class Ear:
 
     def _on_diagnostics(self, message: Any) -> None:
         for status in message.status:
-            self.diagnostics[status.name.partition(":")[0]] = {v.key: v.value for v in status.values}
+            node, values = status.name.partition(":")[0], {v.key: v.value for v in status.values}
+            self.diagnostics[node] = values
+            self.told.setdefault(node, []).append(values)
 
     def until(self, done: Callable[[], bool], what: str, limit_s: float = 60.0) -> None:
         """Waits for `done`; ends the tool with `what` otherwise."""

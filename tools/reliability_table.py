@@ -68,20 +68,28 @@ def transport(content: dict[str, Any]) -> list[str]:
         *where(content, content["machine"], f", {content['load_1min_after']:.1f} after"),
         "",
         f"| {wide}x{high} bgr8 to | Hz | sent | received | answered | replaced by a newer | RSS growth | "
-        "age p50 / p99 / max ms | interval p50 / min / max ms | max/min | relative sd | broken |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "received at min / max ms | max/min | relative sd | waited p99 ms | age p50 / p99 / max ms | "
+        "answered at min / max ms | max/min | relative sd | broken |",
+        "|---" * 16 + "|",
     ]
     for row in content["rows"]:
-        age, interval = row["age_ms"], row["interval_ms"]
-        spans = " / ".join(f"{interval[key]:.1f}" for key in ("p50", "min", "max"))
+        age = row["age_ms"]
         growth = "-" if row["rss_growth"] is None else f"{100 * row['rss_growth']:.1f} %"
         lines.append(
             f"| `{row['node']}` | {row['rate_hz']:g} | {row['sent']:,} | {row['received']:,} | {row['answered']:,} | "
-            f"{sum(row['dropped'].values()):,} | {growth} | {age['p50']:.1f} / {age['p99']:.1f} / {age['max']:.1f} | "
-            f"{spans} | {interval['max_over_min']:.2f} | {interval['relative_sd']:.2f} | "
+            f"{sum(row['dropped'].values()):,} | {growth} | {regularity(row.get('received_interval_ms'))} | "
+            f"{row['waited_ms']['p99']:.1f} | {age['p50']:.1f} / {age['p99']:.1f} / {age['max']:.1f} | "
+            f"{regularity(row['interval_ms'])} | "
             f"{'; '.join(row['broken']) or '-'} |"
         )
     return lines
+
+
+def regularity(spans: dict[str, float] | None) -> str:
+    """Three cells; dashes where a run of before did not measure it."""
+    if not spans:
+        return "- | - | -"
+    return f"{spans['min']:.1f} / {spans['max']:.1f} | {spans['max_over_min']:.2f} | {spans['relative_sd']:.2f}"
 
 
 def soak(content: dict[str, Any]) -> list[str]:

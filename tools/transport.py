@@ -78,7 +78,9 @@ def account(node: str, rate_hz: float, sent: list[tuple[int, int]], ear: Ear, re
         "not_valid": dict(Counter(h.reason for h in main if not h.valid)), "dropped": dropped,
         "unexplained": known - answered - sum(dropped.values()) - int(said.get(f"dropped: {LOST}", 0)),
         "camera_interval_ms": spread(np.diff([at for _, at in sent]) * 1e-6),
-        # By the node's own word: from the stamp and the age it published with. What the listener adds stands beside it.
+        # By the node's own word, in its diagnostics: how regularly frames came to it.
+        "received_interval_ms": received(ear.told[node]),
+        # From the stamp and the age that an answer was published with. What the listener adds stands beside it.
         "interval_ms": spread(np.diff([h.stamp_ns * 1e-6 + h.age_ms for h in warm])),
         "heard_interval_ms": spread(np.diff([h.at_ns for h in warm]) * 1e-6),
         "age_ms": quantiles([h.age_ms for h in warm]),
@@ -90,6 +92,17 @@ def account(node: str, rate_hz: float, sent: list[tuple[int, int]], ear: Ear, re
         "rss_growth": growth([r.rss_kb for r in readings]),
     }  # fmt: skip
     return result
+
+
+def received(told: list[dict[str, str]]) -> dict[str, float]:
+    """Intervals between arrivals over a whole run, from diagnostics that each cover the last frames: the shortest, the
+    longest, and the worst relative standard deviation that any of them had."""
+    said = [d for d in told if "interval_max_ms" in d and float(d["rate_hz"]) > 0.0]
+    if not said:
+        return {}
+    low, high = min(float(d["interval_min_ms"]) for d in said), max(float(d["interval_max_ms"]) for d in said)
+    spread = max(float(d["interval_sd_ms"]) * float(d["rate_hz"]) * 1e-3 for d in said)
+    return {"min": low, "max": high, "max_over_min": rounded(high / max(low, 1e-6)), "relative_sd": rounded(spread)}
 
 
 def answers(found: list[Heard], stamps: dict[int, Any]) -> dict[int, Heard]:
@@ -153,11 +166,13 @@ def broken(result: dict[str, Any], nominal_hz: float, times: bool) -> list[str]:
         if (result["rss_growth"] or 0.0) > MOST_GROWTH:
             said.append(f"memory grew by {100 * result['rss_growth']:.1f} %")
         return said
-    intervals = result["interval_ms"]
-    if intervals["max_over_min"] > MOST_RATIO or intervals["relative_sd"] > MOST_RELATIVE_SD:
-        said.append(f"intervals max/min {intervals['max_over_min']}, relative sd {intervals['relative_sd']}")
-    if result["age_ms"]["p99"] > MOST_P99_MS:
-        said.append(f"age p99 {result['age_ms']['p99']} ms")
+    for what in ("received", "answered"):
+        spans = result["received_interval_ms" if what == "received" else "interval_ms"]
+        if spans["max_over_min"] > MOST_RATIO or spans["relative_sd"] > MOST_RELATIVE_SD:
+            said.append(f"{what} at intervals max/min {spans['max_over_min']}, relative sd {spans['relative_sd']}")
+    for what in ("waited", "age"):
+        if result[f"{what}_ms"]["p99"] > MOST_P99_MS:
+            said.append(f"{what} p99 {result[f'{what}_ms']['p99']} ms")
     return said
 
 
@@ -186,7 +201,8 @@ def main() -> int:
             rows.append(row)
             print(f"{node} at {rate_hz:g} Hz: sent {row['sent']}, received {row['received']}, answered "
                   f"{row['answered']}, dropped {row['dropped']}, age {row['age_ms']}, "
-                  f"interval {row['interval_ms']}", flush=True)  # fmt: skip
+                  f"received at {row['received_interval_ms']}, "
+                  f"answered at {row['interval_ms']}", flush=True)  # fmt: skip
     content = {"size": arguments.size, "rows": rows, "machine": described, "load_1min_after": machine()["load_1min"],
                "command": " ".join(["python", *sys.argv])}  # fmt: skip
     if arguments.json:

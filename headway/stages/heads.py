@@ -12,7 +12,7 @@ from headway.geometry import Array, ray_basis, viewing_ray
 from headway.runtime.engine import Model
 from headway.stages.head_columns import SMALLEST_SIGMA_DEG, columns_of
 from headway.stages.letterbox import ImageInput
-from headway.stages.nms import suppress
+from headway.stages.nms import suppress, without_nested
 from headway.stages.shrink import Shrinker
 from headway.types import Camera, Frame, Heads
 
@@ -61,6 +61,7 @@ class HeadStage:
         except ModelError as error:
             raise ModelError(f"model '{model.name}' is no head-pose model: {error}") from None
         self.score_threshold = self.config.score_threshold or model_threshold(model)
+        self._nested_from_px = _number(model, "nested_from_px", 0.0, 1e5, 0.0)
 
     def __call__(self, frame: Frame) -> Heads:
         """Heads of one frame, best score first. Raises FrameError for an image that is none, EngineError for NaN."""
@@ -80,6 +81,8 @@ class HeadStage:
         rows = rows[: int(np.count_nonzero(columns.scores(rows) >= threshold))]
         inside = columns.boxes(rows)
         kept = suppress(inside, config.nms_iou if nms_iou is None else nms_iou)
+        if self._nested_from_px and nms_iou is None:
+            kept = kept[without_nested(inside[kept], self._nested_from_px)]
         rows, boxes = rows[kept], self._input.letterbox.boxes_to_source(inside[kept])
         least = max(config.minimum_px, 1e-3)
         large = (boxes[:, 2] - boxes[:, 0] >= least) & (boxes[:, 3] - boxes[:, 1] >= least)
@@ -115,9 +118,19 @@ class HeadStage:
 
 def model_threshold(model: Model) -> float:
     """The score threshold that the model's manifest names."""
-    value = model.manifest.config.get("score_threshold", DEFAULT_SCORE)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 < value <= 1.0:
-        raise ModelError(f"model '{model.name}': config.score_threshold is {value!r}, a number within 0..1 is wanted")
+    value = _number(model, "score_threshold", 0.0, 1.0, DEFAULT_SCORE)
+    if value <= 0.0:
+        raise ModelError(f"model '{model.name}': config.score_threshold is {value!r}, a number above 0 is wanted")
+    return value
+
+
+def _number(model: Model, key: str, least: float, most: float, otherwise: float) -> float:
+    """From the configuration in the model's manifest."""
+    value = model.manifest.config.get(key, otherwise)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+        raise ModelError(
+            f"model '{model.name}': config.{key} is {value!r}, a number within {least:g}..{most:g} is wanted"
+        )
     return float(value)
 
 

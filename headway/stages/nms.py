@@ -41,6 +41,31 @@ def suppress(boxes: Array, iou_threshold: float) -> NDArray[np.int64]:
     return np.concatenate([rest, *kept])
 
 
+NESTED_SHARE, NESTED_RATIO = 0.5, 6.0
+
+
+def without_nested(boxes: Array, from_px: float) -> NDArray[np.int64]:
+    """Rows to keep, in order, of boxes (N, 4) xyxy sorted by falling score: a part of a large head is no second head.
+
+    Where half of the smaller of two boxes lies in the other, whose area is at most six times as large and at least
+    `from_px` squared, the lower score goes. Heads that near do not hide each other and stay two heads; of small ones
+    in a crowd that is what one sees, so they are left alone.
+    """
+    boxes = np.asarray(boxes, float)
+    area = np.maximum(boxes[:, 2] - boxes[:, 0], 0.0) * np.maximum(boxes[:, 3] - boxes[:, 1], 0.0)
+    large = area >= from_px * from_px
+    if len(boxes) < 2 or not large.any():
+        return np.arange(len(boxes))
+    inner, _ = _inner_and_union(boxes, boxes)
+    small, big = np.minimum.outer(area, area), np.maximum.outer(area, area)
+    nested = np.logical_or.outer(large, large) & (inner > NESTED_SHARE * small) & (big < NESTED_RATIO * small)
+    kept: list[int] = []
+    for row in range(len(boxes)):
+        if not nested[row, kept].any():
+            kept.append(row)
+    return np.array(kept)
+
+
 def _inner_and_union(a: Array, b: Array) -> tuple[Array, Array]:
     """Areas (N, M). Axis by axis: a last axis of two costs numpy ten times what it computes."""
     ax0, ay0, ax1, ay1 = a.T[:, :, None]

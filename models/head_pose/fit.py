@@ -19,6 +19,7 @@ from headway.errors import UsageError
 from headway.models.head_pose.config import SIZES, LossConfig, NetworkConfig, TrainConfig
 from headway.models.head_pose.crops import Sampler
 from headway.models.head_pose.data import Sample, collate
+from headway.models.head_pose.grow import grown
 from headway.models.head_pose.loss import HeadPoseLoss
 from headway.models.head_pose.network import HeadPoseNet
 from headway.models.head_pose.optimizer import Optimizer
@@ -113,20 +114,15 @@ class Run:
         return True
 
     def start_from(self, weights: Path) -> None:
-        """Takes the weights of an earlier run, a safetensors file of this architecture, in place of random ones."""
+        """Takes the weights of an earlier run, a safetensors file of this architecture or of a smaller one, in place
+        of random ones."""
         try:
-            # What earlier weights do not have begins at random: only training uses it, or a teacher will teach it.
-            own = {
-                k: v
-                for k, v in self.network.state_dict().items()
-                if k.startswith(("nearest_out.", "taught_out.", "mix"))
-            }
             # Copies into the kernels, whose memory the optimizer shares.
-            self.network.load_state_dict(own | load_file(weights))
+            self.network.load_state_dict(grown(load_file(weights), self.network.state_dict()))
         except (OSError, SafetensorError) as error:
             raise UsageError(f"{weights} cannot be read as safetensors: {error}") from error
-        except RuntimeError as error:
-            raise UsageError(f"{weights} holds another network: {str(error).splitlines()[-1].strip()}") from error
+        except UsageError as error:
+            raise UsageError(f"{weights} holds another network: {error}") from error
         self.average = Average(self.network, self.config.ema)
 
     def save(self) -> None:

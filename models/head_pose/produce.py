@@ -36,6 +36,8 @@ from headway.stages.heads import HeadConfig, HeadStage
 from headway.stages.letterbox import Letterbox
 
 TASK = "head-pose"
+NESTED_FROM_PX = 64
+"""Pixels of the input: of boxes of this size and more, one inside another is a part of a head (stages/nms.py)."""
 CANDIDATE_ROWS = 300
 CARD, ABLATIONS = "README.md", "ablations.json"
 DATA_LICENCE = (
@@ -149,7 +151,11 @@ def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
         {"image": TensorSpec((1, order.height, order.width, 3), "uint8", "NHWC", "BGR")},
         {"candidates": TensorSpec((1, CANDIDATE_ROWS, 15), columns=COLUMNS)},
         exported=Exported(network, order.height, order.width),
-        config={"rotation": "relative to the viewing ray", "log_sigma": "ln of the expected geodesic error in radians"},
+        config={
+            "rotation": "relative to the viewing ray",
+            "log_sigma": "ln of the expected geodesic error in radians",
+            "nested_from_px": NESTED_FROM_PX,
+        },
         training={
             "command": order.command,
             **_history(order.init),

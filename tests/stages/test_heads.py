@@ -91,6 +91,21 @@ def test_heads_below_the_threshold_and_second_boxes_are_not_reported() -> None:
     assert len(stage(frame())) == 1
 
 
+def test_a_model_that_says_so_reports_no_part_of_a_large_head_as_another() -> None:
+    face = ((22, 30, 70, 74), 0.8, np.eye(3), 8.0)
+    stage = stage_with(((12, 10, 82, 80), 0.9, np.eye(3), 8.0), face, config=HeadConfig(score_threshold=0.4))
+    assert len(stage(frame())) == 2
+
+    def with_config(**config: object) -> HeadStage:
+        manifest = replace(stage.model.manifest, config=config)
+        return HeadStage(Model(manifest, stage.model.engine, Path()), stage.config)
+
+    assert len(with_config(nested_from_px=64)(frame())) == 1
+    assert len(with_config(nested_from_px=96)(frame())) == 2
+    with pytest.raises(ModelError, match="nested_from_px"):
+        with_config(nested_from_px=-1.0)
+
+
 def test_rotations_are_turned_from_the_ray_to_the_camera_axes_where_the_camera_is_known() -> None:
     box = (90, 60, 110, 84)
     stage = stage_with((box, 0.9, np.eye(3), 8.0))

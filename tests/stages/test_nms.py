@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headway.stages.nms import iou_matrix, suppress
+from headway.stages.nms import iou_matrix, suppress, without_nested
 
 
 def naive(boxes: np.ndarray, threshold: float) -> list[int]:
@@ -59,3 +59,39 @@ def test_kept_boxes_do_not_overlap_and_every_dropped_one_overlaps_a_better_one(b
 
 def test_three_hundred_identical_boxes_leave_one() -> None:
     assert suppress(np.tile([[1.0, 2.0, 30.0, 40.0]], (300, 1)), 0.45).tolist() == [0]
+
+
+HEAD = [100.0, 100.0, 200.0, 240.0]
+
+
+def nested(*boxes: list[float], from_px: float = 64.0) -> list[int]:
+    return without_nested(np.array(boxes), from_px).tolist()
+
+
+def test_a_face_inside_its_head_is_no_second_head_whichever_scores_higher() -> None:
+    face = [120.0, 150.0, 180.0, 235.0]
+    assert nested(HEAD, face) == [0]
+    assert nested(face, HEAD) == [0]
+    assert iou_matrix(np.array([HEAD]), np.array([face]))[0, 0] < 0.45, "plain suppression would keep both"
+
+
+def test_heads_beside_each_other_far_behind_or_small_stay() -> None:
+    beside, far = [170.0, 100.0, 270.0, 240.0], [150.0, 110.0, 180.0, 150.0]
+    assert nested(HEAD, beside, far) == [0, 1, 2]
+    small = (0.2 * np.array([HEAD, [120.0, 150.0, 180.0, 235.0]])).tolist()
+    assert nested(*small) == [0, 1]
+    assert nested(*small, from_px=10.0) == [0]
+
+
+def test_no_boxes_and_empty_boxes_are_left_alone() -> None:
+    assert without_nested(np.zeros((0, 4)), 64.0).tolist() == []
+    assert nested(HEAD, [150.0, 150.0, 150.0, 150.0]) == [0, 1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(box_sets(), st.floats(1.0, 60.0))
+def test_what_is_kept_is_not_nested_and_what_is_dropped_is(boxes: np.ndarray, from_px: float) -> None:
+    kept = without_nested(boxes, from_px).tolist()
+    assert without_nested(boxes[kept], from_px).tolist() == list(range(len(kept)))
+    for row in set(range(len(boxes))) - set(kept):
+        assert any(without_nested(boxes[[k, row]], from_px).tolist() == [0] for k in kept if k < row)
