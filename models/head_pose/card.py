@@ -25,8 +25,8 @@ eye; its people P008-P010 were never seen. No photograph of a real person was us
 
 Seed {seed}, {seconds} s of training in {jobs} process(es) on a shared 2-core CPU, {steps} steps, {pictures:,} pictures:
 crops of {crop} px round one head alone up to {alone} of the run, in turn with frames of {frame} px up to {mixed},
-then frames alone. Muon and AdamW. Raw 6D squared error first, geodesic error afterwards; Laplace likelihood for sigma
-with the residual detached. Mirror (R' = S R S), in-plane rotation (R' = Rz R), colour, blur, noise, JPEG. Log in
+then frames alone.{large} Muon and AdamW. Raw 6D squared error first, geodesic error afterwards; Laplace likelihood for
+sigma with the residual detached. Mirror (R' = S R S), in-plane rotation (R' = Rz R), colour, blur, noise, JPEG. Log in
 `log.csv`.
 {history}
 
@@ -96,6 +96,7 @@ def write_card(path: Path, manifest: Manifest, ablations: Mapping[str, Any] | No
             + _distillation(training.get("distillation"))
             + _ablations(ablations),
             frame=settings["frame_size"],
+            large=_large(settings),
             rows="\n".join(rows),
             yaw_rows="\n".join(_band(b, "abs_yaw_deg") for b in rendered["by_yaw"]),
             size_rows="\n".join(_band(b, "box_px") for b in rendered["by_size"]),
@@ -105,6 +106,16 @@ def write_card(path: Path, manifest: Manifest, ablations: Mapping[str, Any] | No
             people=7,
         ),
         encoding="utf-8",
+    )
+
+
+def _large(settings: Mapping[str, Any]) -> str:
+    """Of the frames, those for near heads; earlier weights had none."""
+    if not settings.get("large_each"):
+        return ""
+    return (
+        f" One frame step in {settings['large_each']} shows frames of {settings['large_size']} px with a head of"
+        f" {settings['large_from_px']:.0f} px and more."
     )
 
 

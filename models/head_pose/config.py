@@ -78,6 +78,12 @@ class TrainConfig:
     mixed_share: float = 0.85
     frame_size: int = 256
     frame_batch: int = 8
+    # In place of every so many-th frame step: larger frames, scaled for heads that fill them. In the smaller ones no
+    # head is as large as a near one is in use, and those were missed.
+    large_each: int = 5  # 0: none
+    large_size: int = 384
+    large_batch: int = 4
+    large_from_px: float = 110.0
     learning_rate: float = 4e-3  # AdamW: norms, depthwise kernels, first and last layers
     kernel_learning_rate: float = 0.04  # Muon: all other kernels
     weight_decay: float = 0.02

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from headway.errors import UsageError
 from headway.evaluate.head_labels import HeadLabels
 from headway.models.head_pose.cutouts import Cutout, paste
 from headway.models.head_pose.data import Sample, Warp, recoloured, warped
@@ -24,7 +25,10 @@ CROP_HEAD_PX = 14.0
 HEAD_SIZED_SHARE = 0.5
 """Share of the frames that are scaled for one head; the rest keep the sizes that the scene has."""
 
-LARGEST_UPSCALE = 2.0
+SMALLEST_SIZED_PX = 12.0
+"""Heads are scaled to this size and more, up to nearly the whole frame."""
+
+LEAST_SCALE, LARGEST_UPSCALE = 0.4, 2.0
 """Beyond twice its rendered size a head is a blur that no camera makes."""
 
 
@@ -58,16 +62,21 @@ class Sampler:
         cutouts: Sequence[Cutout] = (),
         cutout_share: float = 0.0,
         distractor_share: float = 0.0,
+        sized_share: float = HEAD_SIZED_SHARE,
+        sized_from_px: float = SMALLEST_SIZED_PX,
         augment: bool = True,
     ):
         self.images, self.labels, self.size, self.rng = images, labels, size, rng
         self.around_heads, self.augment = around_heads, augment
         self.cutouts, self.cutout_share = cutouts, cutout_share if cutouts else 0.0
         self.distractor_share = distractor_share
+        self.sized_share, self.sized_from_px = sized_share, sized_from_px
         self.minimum_visibility = minimum_visibility
         self._rows = by_image(labels)
-        size = np.sqrt(np.prod(labels.boxes[:, 2:] - labels.boxes[:, :2], axis=1))
-        self._good = np.flatnonzero((labels.visibility >= minimum_visibility) & (size >= CROP_HEAD_PX))
+        px = np.sqrt(np.prod(labels.boxes[:, 2:] - labels.boxes[:, :2], axis=1))
+        self._good = np.flatnonzero((labels.visibility >= minimum_visibility) & (px >= CROP_HEAD_PX))
+        self._good = self._good[np.argsort(px[self._good], kind="stable")]
+        self._good_px = px[self._good]
 
     def reseed(self, seed: int, rank: int = 0) -> None:
         """Starts another stream; those of the members of a team differ."""
@@ -93,9 +102,11 @@ class Sampler:
         return [self.next() for _ in range(count)]
 
     def _crop(self) -> Sample:
-        head = int(self.rng.choice(self._good))
+        if not len(self._good):
+            raise UsageError(f"no head of {CROP_HEAD_PX:g} px and more is visible in {self.labels.images[0].parent}")
+        place = int(self.rng.integers(len(self._good)))
+        head, px = int(self._good[place]), float(self._good_px[place])
         box = self.labels.boxes[head]
-        px = max(float(np.sqrt((box[2] - box[0]) * (box[3] - box[1]))), 1.0)
         largest = min(0.95 * self.size, LARGEST_UPSCALE * px)
         wanted = np.exp(self.rng.uniform(np.log(min(CROP_HEAD_SHARE * self.size, 0.9 * largest)), np.log(largest)))
         room = max(self.size - wanted, 0.0) / 2
@@ -106,7 +117,7 @@ class Sampler:
         height, width = self.images[row].shape[:2]
         scale = self.size / max(height, width) * np.exp(self.rng.uniform(np.log(0.9), np.log(2.4)))
         kind = self.rng.random()
-        if kind < HEAD_SIZED_SHARE:
+        if kind < self.sized_share and len(self._good):
             return self._head_sized()
         here = self._rows[row]
         if len(here) and kind < 0.85:
@@ -117,12 +128,14 @@ class Sampler:
 
     def _head_sized(self) -> Sample:
         """A frame scaled for one of its heads, all sizes alike: rendered heads are mostly small, and the coarse levels
-        would hardly ever learn."""
-        head = int(self.rng.choice(self._good))
+        would hardly ever learn. The size is drawn first, then one of the heads that can be shown at that size."""
+        wanted = np.exp(self.rng.uniform(np.log(self.sized_from_px), np.log(0.9 * self.size)))
+        first, last = np.searchsorted(self._good_px, (wanted / LARGEST_UPSCALE, wanted / LEAST_SCALE))
+        first = min(first, len(self._good) - 1)
+        place = int(self.rng.integers(first, max(last, first + 1)))
+        head, px = int(self._good[place]), float(self._good_px[place])
         box = self.labels.boxes[head]
-        px = max(float(np.sqrt((box[2] - box[0]) * (box[3] - box[1]))), 1.0)
-        wanted = np.exp(self.rng.uniform(np.log(12.0), np.log(0.9 * self.size)))
-        scale = float(np.clip(wanted / px, 0.4, LARGEST_UPSCALE))
+        scale = float(np.clip(wanted / px, LEAST_SCALE, LARGEST_UPSCALE))
         room = 0.5 * self.size - min(0.5 * scale * px, 0.4 * self.size)
         return self._warped(int(self.labels.index[head]), (box[:2] + box[2:]) / 2, scale, room)
 

@@ -27,8 +27,8 @@ from headway.models.head_pose.pseudo import Lessons
 from headway.models.head_pose.team import Team
 
 LOG_FILE, CHECKPOINT_FILE = "log.csv", "checkpoint.pt"
-KINDS = ("crop", "frame", "photo")
-"""Of pictures: rendered heads, rendered scenes, photographs with the teacher's labels."""
+KINDS = ("crop", "frame", "large", "photo")
+"""Of pictures: rendered heads, rendered scenes, those with near heads, photographs with the teacher's labels."""
 
 LOG_EVERY_S = 15.0
 CLIP = 5.0
@@ -83,17 +83,19 @@ class Run:
     team: Team = field(default_factory=Team)
     shape: NetworkConfig = SIZES["small"]
     lessons: Lessons | None = None
+    larges: Sampler | None = None
     teacher: nn.Module | None = None  # a larger network, whose answers to the crops the second rotation learns
 
     def __post_init__(self) -> None:
         torch.manual_seed(self.config.seed)
         self.network = HeadPoseNet(self.shape).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = Average(self.network, self.config.ema)
-        self.losses = {
-            s.size: HeadPoseLoss(s.size, s.size, self.loss, self.shape.taught) for s in (self.crops, self.frames)
-        }
+        self.losses = {s.size: HeadPoseLoss(s.size, s.size, self.loss, self.shape.taught) for s in self._samplers()}
         c = self.config
         self.optimizer = Optimizer(self.network, c.learning_rate, c.kernel_learning_rate, c.weight_decay)
+
+    def _samplers(self) -> list[Sampler]:
+        return [s for s in (self.crops, self.frames, self.larges) if s]
 
     def resume(self) -> bool:
         """Goes on from the checkpoint in `folder`, if there is one."""
@@ -107,7 +109,7 @@ class Run:
         self.step, self.elapsed_s, self.pictures = state["step"], state["elapsed_s"], state["pictures"]
         self.average.count = self.step
         # The stream of pictures must not start again from its beginning.
-        for sampler in (self.crops, self.frames):
+        for sampler in self._samplers():
             sampler.reseed(self.config.seed + self.step, self.team.rank)
         if self.lessons:
             self.lessons.reseed(self.config.seed + self.step)
@@ -200,6 +202,9 @@ class Run:
                 return "photo", self.lessons.size, samples
         if progress < c.crop_share or (progress < c.mixed_share and self.step % 2 == 0):
             return "crop", self.crops.size, self.crops.batch(c.crop_batch)
+        # Of two successive steps one may be of crops: pairs of steps are counted.
+        if self.larges and (self.step // 2) % c.large_each == 0:
+            return "large", self.larges.size, self.larges.batch(c.large_batch)
         return "frame", self.frames.size, self.frames.batch(c.frame_batch)
 
     def _rate_share(self, progress: float) -> float:

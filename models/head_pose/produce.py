@@ -19,7 +19,7 @@ from headway.evaluate.head_pose import AP_SCORE, best_threshold, evaluate_folder
 from headway.export.package import package_model
 from headway.models.head_pose.card import write_card
 from headway.models.head_pose.config import COLUMNS, NAMES, SIZES, LossConfig, TrainConfig
-from headway.models.head_pose.crops import Sampler
+from headway.models.head_pose.crops import HEAD_SIZED_SHARE, SMALLEST_SIZED_PX, Sampler
 from headway.models.head_pose.cutouts import Cutout, load_cutouts
 from headway.models.head_pose.data import ImageCache
 from headway.models.head_pose.decode import Exported
@@ -110,7 +110,9 @@ def prepare(order: Order, labels: HeadLabels, cutouts: list[Cutout], team: Team 
     team = team or Team()
     c, images = order.config, ImageCache(labels, order.work / "cache")
 
-    def stream(size: int, around_heads: bool) -> Sampler:
+    def stream(
+        size: int, around_heads: bool, sized: tuple[float, float] = (HEAD_SIZED_SHARE, SMALLEST_SIZED_PX)
+    ) -> Sampler:
         return Sampler(
             images,
             labels,
@@ -121,6 +123,8 @@ def prepare(order: Order, labels: HeadLabels, cutouts: list[Cutout], team: Team 
             cutouts=cutouts,
             cutout_share=c.photo_share,
             distractor_share=0.0 if around_heads else c.distractor_share,
+            sized_share=sized[0],
+            sized_from_px=sized[1],
         )
 
     return Run(
@@ -130,6 +134,7 @@ def prepare(order: Order, labels: HeadLabels, cutouts: list[Cutout], team: Team 
         stream(c.crop_size, True),
         stream(c.frame_size, False),
         team=team,
+        larges=stream(c.large_size, False, (1.0, c.large_from_px)) if c.large_each else None,
         shape=replace(SIZES[order.size], taught=order.teacher is not None),
         loss=order.loss,
     )

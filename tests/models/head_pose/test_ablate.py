@@ -14,7 +14,9 @@ from headway.runtime.manifest import read_manifest
 
 pytestmark = pytest.mark.train
 
-CONFIG = TrainConfig(crop_size=64, crop_batch=4, frame_size=64, frame_batch=2, photo_share=0.0, teach_each=0)
+CONFIG = TrainConfig(
+    crop_size=64, crop_batch=4, frame_size=64, frame_batch=2, photo_share=0.0, teach_each=0, large_each=0
+)
 
 
 def test_every_part_is_really_switched_off() -> None:

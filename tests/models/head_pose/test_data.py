@@ -1,6 +1,7 @@
 """Training pictures: the labels of a warped picture are what the warped picture shows."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ torch = pytest.importorskip("torch")
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
+from headway.errors import UsageError  # noqa: E402
 from headway.evaluate.head_labels import HeadLabels, read_labels  # noqa: E402
 from headway.geometry import geodesic_deg  # noqa: E402
 from headway.models.head_pose.crops import Sampler  # noqa: E402
@@ -99,6 +101,25 @@ def test_a_stream_is_reproducible_and_well_formed(painted_pictures, around_heads
         assert not np.array_equal(one.image, other.image)
     if around_heads:
         assert np.mean([(~s.ignore).any() for s in stream(3)]) > 0.9
+
+
+def test_near_heads_fill_their_frames_and_small_ones_are_not_blown_up(painted_pictures):
+    samples = painted_pictures(6, 128)
+    labels = labels_for(samples)
+    sized = {"around_heads": False, "minimum_visibility": 0.0, "sized_share": 1.0, "sized_from_px": 50.0}
+    stream = Sampler([s.image for s in samples], labels, 96, np.random.default_rng(0), **sized)
+    largest = [np.sqrt(np.prod(s.boxes[:, 2:] - s.boxes[:, :2], axis=1)).max() for s in stream.batch(60)]
+    rendered = np.sqrt(np.prod(labels.boxes[:, 2:] - labels.boxes[:, :2], axis=1)).max()
+    assert np.mean(np.array(largest) >= min(45.0, 1.5 * rendered)) > 0.8
+    assert max(largest) <= min(96.0, 2.1 * rendered)
+
+
+def test_labels_without_a_head_to_look_at_are_refused_and_say_so(painted_pictures):
+    samples = painted_pictures(2, 128)
+    labels = replace(labels_for(samples), visibility=np.zeros(sum(len(s.boxes) for s in samples)))
+    stream = Sampler([s.image for s in samples], labels, 64, np.random.default_rng(0), around_heads=True)
+    with pytest.raises(UsageError, match="no head of 14 px"):
+        stream.next()
 
 
 def test_collate_keeps_every_head_with_its_picture(painted_pictures):

@@ -60,7 +60,7 @@ def test_the_second_rotation_comes_nearer_to_the_teacher_than_it_was(tmp_path, p
             return self.samples[:count]
 
     teacher = load_network(weights_dir() / "head-pose")
-    config = TrainConfig(crop_size=64, crop_batch=8, crop_share=1.0, warmup_steps=5, teach_each=0)
+    config = TrainConfig(crop_size=64, crop_batch=8, crop_share=1.0, warmup_steps=5, teach_each=0, large_each=0)
     run = Run(config, Limit(steps=25), tmp_path, Painted(), Painted(), shape=TAUGHT, teacher=teacher)
 
     def apart() -> float:

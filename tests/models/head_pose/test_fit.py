@@ -24,7 +24,9 @@ from headway.types import Frame  # noqa: E402
 
 pytestmark = pytest.mark.train
 
-CONFIG = TrainConfig(crop_size=64, crop_batch=4, frame_size=64, frame_batch=2, photo_share=0.0, teach_each=0)
+CONFIG = TrainConfig(
+    crop_size=64, crop_batch=4, frame_size=64, frame_batch=2, photo_share=0.0, teach_each=0, large_each=0
+)
 
 
 def order(folder: Path, steps: int) -> Order:
@@ -85,6 +87,14 @@ def test_two_processes_train_one_network_and_one_of_them_writes(folder, monkeypa
     # Three steps of crops or frames, of two processes each.
     assert manifest.training["pictures"] in {2 * (4 * crops + 2 * (3 - crops)) for crops in range(4)}
     assert not list(together.work.glob("team-*"))
+
+
+def test_near_heads_have_frames_of_their_own(folder):
+    config = replace(CONFIG, crop_share=0.0, mixed_share=0.0, large_each=2, large_size=96, large_batch=1)
+    run = prepare(replace(order(folder, 8), config=replace(config, large_from_px=40.0)), read_labels(folder), [])
+    run.fit()
+    assert run.pictures == 4 * 1 + 4 * CONFIG.frame_batch
+    assert "large_loss" in (folder.parent / "work" / "log.csv").read_text()
 
 
 def test_an_unreadable_training_image_is_named_and_nothing_is_written(folder):

@@ -19,7 +19,9 @@ from headway.models.head_pose.pseudo import Lessons, occluded, teach  # noqa: E4
 
 pytestmark = pytest.mark.train
 
-CONFIG = TrainConfig(frame_size=64, frame_batch=2, crop_batch=2, teach_each=2, teach_from=0.0, teach_every=5)
+CONFIG = TrainConfig(
+    frame_size=64, frame_batch=2, crop_batch=2, teach_each=2, teach_from=0.0, teach_every=5, large_each=0
+)
 
 
 def photos(count: int = 6) -> list[np.ndarray]:
