@@ -18,6 +18,7 @@ import numpy as np
 from headway.bench_frames import Feeds, real_feeds
 from headway.errors import EngineError, MissingDependencyError, ModelError, UsageError
 from headway.runtime.engine import ENGINES, Engine, model_folder, open_model
+from headway.runtime.few import FEW, Few
 from headway.runtime.manifest import read_manifest
 
 WARM_UP = 5
@@ -138,6 +139,10 @@ def bench_network(
             opened.append(_without_graph(name, contestants, feeds))
     if torch_rows:
         _torch_rows(bench, name, feeds, threads, contestants, reference)
+    if FEW in manifest.files and "onnxruntime" in engines:
+        slots = Few.of(manifest).slots
+        few_feeds, bench.inputs[f"{label}-{slots}"] = real_feeds(first, 16, people=slots)
+        contestants.append(Contestant(f"{label}-{slots}", "onnxruntime", "fp32", first.infer, few_feeds))
     take_turns(contestants, rounds, progress)
     bench.rows += [c.row() for c in contestants]
     bench.ratios |= network_ratios(label, bench.rows)

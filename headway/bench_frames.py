@@ -83,15 +83,16 @@ def frames(images: list[Image]) -> list[Frame]:
     return [Frame(stamp_ns=START_NS + i * PERIOD_NS, image=image) for i, image in enumerate(images)]
 
 
-def real_feeds(model: Model, count: int, apart: bool = False) -> tuple[list[Feeds], str]:
+def real_feeds(model: Model, count: int, apart: bool = False, people: int | None = None) -> tuple[list[Feeds], str]:
     """What the stage of `model` feeds it on real material, `count` times, and where that material is from.
 
-    apart: material spread over whole recordings that no evaluation measures on, for calibration.
+    apart: material spread over whole recordings that no evaluation measures on, for calibration. people: of the moments
+    of a forecast those with at most so many.
     """
     tap = Tap(model.engine)
     tapped = Model(model.manifest, tap, model.folder)
     if model.manifest.task == "trajectory":
-        source = _feed_walks(tapped, count, apart)
+        source = _feed_walks(tapped, count, apart, people)
     elif model.manifest.task == "driving":
         source = _feed_drive(tapped, count, apart)
     else:
@@ -131,29 +132,38 @@ def _spread(items: list[T], count: int) -> list[T]:
     return [items[i * len(items) // count] for i in range(count)] if len(items) > count else items
 
 
-def _feed_walks(model: Model, count: int, apart: bool) -> str:
+CROWDED_SCENE = "univ"
+"""Where more people are in view at once than a forecast has slots for."""
+
+
+def _feed_walks(model: Model, count: int, apart: bool, people: int | None = None) -> str:
     """Moments of the ETH/UCY recordings, most crowded first; without them, walks drawn from a seed."""
     from headway.evaluate.pedestrians import moments, read_split
     from headway.evaluate.trajectory import predict
 
     root = data_dir()
     if root and (root / "eth_ucy").is_dir():
-        scene = CALIBRATION_SCENE if apart else "zara1"
-        listed = [m for r in read_split(scene, "test") for m in moments(r)]
+        scene = CALIBRATION_SCENE if apart else CROWDED_SCENE
+        listed = [m for r in read_split(scene, "test") for m in moments(r) if people is None or len(m.ids) <= people]
         ordered = sorted(listed, key=lambda m: -len(m.ids))
-        for moment in _spread(ordered, count) if apart else ordered[:count]:
+        chosen = _spread(ordered, count) if apart else ordered[:count]
+        for moment in chosen:
             predict(model, moment)
-        return f"eth_ucy {scene}, {'moments from crowded to empty' if apart else 'test split, most crowded moments'}"
+        if apart:
+            return f"eth_ucy {scene}, moments from crowded to empty"
+        numbers = [len(m.ids) for m in chosen]
+        return f"eth_ucy {scene}, test split, moments with {min(numbers)} to {max(numbers)} people"
     rng = np.random.default_rng(0)
     for _ in range(count):
-        model.infer(drawn_walks(model, rng))
+        model.infer(drawn_walks(model, rng, people))
     return "walks drawn at random (no eth_ucy)"
 
 
-def drawn_walks(model: Model, rng: np.random.Generator) -> Feeds:
-    """Sixteen people who walk straight at 0.5 to 1.5 m/s, as the forecast stage would feed them."""
+def drawn_walks(model: Model, rng: np.random.Generator, people: int | None = None) -> Feeds:
+    """People who walk straight at 0.5 to 1.5 m/s, as the forecast stage would feed them; None: one in every slot."""
     feeds: Feeds = {name: np.zeros(spec.shape, np.float32) for name, spec in model.manifest.inputs.items()}
-    people, past = 16, feeds["positions"].shape[2]
+    _, slots, past, _ = feeds["positions"].shape
+    people = slots if people is None else people
     angle, speed = rng.uniform(0, 2 * np.pi, people), rng.uniform(0.5, 1.5, people)
     velocity = (speed * np.array([np.cos(angle), np.sin(angle)])).T
     times = 0.4 * np.arange(1 - past, 1)

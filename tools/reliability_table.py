@@ -19,7 +19,8 @@ def main() -> None:
     content = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     kind, made = ("faults", faults) if "tried" in content else ("transport", transport) if "size" in content else (
         "soak", soak)  # fmt: skip
-    kind += "-quiet" if Path(sys.argv[1]).stem.endswith("-quiet") else ""
+    if kind == "transport":
+        kind = Path(sys.argv[1]).stem  # runs under several conditions stand side by side
     if "rows" in content and "tried" not in content and "examples" in content["rows"][0]:
         kind, made = "fuzz", fuzz
         for more in sorted(Path(sys.argv[1]).parent.glob("fuzz-*.json")):  # what atheris tried

@@ -9,6 +9,7 @@ from pathlib import Path
 from headway.errors import EngineError, MissingDependencyError, ModelError
 from headway.runtime.engine import AUTO, Engine, graph_key
 from headway.runtime.external import external_tensors
+from headway.runtime.few import FEW, TwoSizes
 from headway.runtime.manifest import Manifest, verified_path
 
 log = logging.getLogger("headway.engine")
@@ -43,17 +44,20 @@ def _onnxruntime(provider: str) -> Opener:
     def opener(folder: Path, manifest: Manifest, threads: int) -> Engine:
         from headway.runtime.onnx import OnnxEngine
 
-        return OnnxEngine(_graph(folder, manifest, "onnxruntime"), threads, provider)
+        whole = OnnxEngine(_graph(folder, manifest, graph_key("onnxruntime")), threads, provider)
+        # On a GPU the larger graph is no slower.
+        if provider != "cpu" or FEW not in manifest.files:
+            return whole
+        return TwoSizes(whole, OnnxEngine(_graph(folder, manifest, FEW), threads, provider), manifest)
 
     return opener
 
 
-def _graph(folder: Path, manifest: Manifest, engine: str) -> Path:
-    """The graph for `engine`, hash verified and everything in this one file.
+def _graph(folder: Path, manifest: Manifest, key: str) -> Path:
+    """The graph under `key` of the manifest's files, hash verified and everything in this one file.
 
     Raises ModelError; where the model has no such graph it names the command that makes it.
     """
-    key = graph_key(engine)
     if key not in manifest.files:
         precision = key.rpartition("_")[2]
         raise ModelError(
@@ -77,7 +81,7 @@ def _openvino(precision: str) -> Opener:
     def opener(folder: Path, manifest: Manifest, threads: int) -> Engine:
         from headway.runtime.openvino import OpenVinoEngine
 
-        return OpenVinoEngine(_graph(folder, manifest, f"openvino-{precision}"), precision, threads)
+        return OpenVinoEngine(_graph(folder, manifest, graph_key(f"openvino-{precision}")), precision, threads)
 
     return opener
 
@@ -86,7 +90,7 @@ def _tensorrt(precision: str) -> Opener:
     def opener(folder: Path, manifest: Manifest, threads: int) -> Engine:
         from headway.runtime.tensorrt import TensorRTEngine
 
-        graph, shipped = _graph(folder, manifest, f"tensorrt-{precision}"), f"tensorrt_{precision}"
+        graph, shipped = _graph(folder, manifest, graph_key(f"tensorrt-{precision}")), f"tensorrt_{precision}"
         return TensorRTEngine(
             graph,
             precision,

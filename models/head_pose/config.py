@@ -110,6 +110,6 @@ class TrainConfig:
             self,
             crop_share=0.0,
             raw_pose_share=0.0,
-            learning_rate=0.5 * self.learning_rate,
-            kernel_learning_rate=0.5 * self.kernel_learning_rate,
+            learning_rate=0.25 * self.learning_rate,
+            kernel_learning_rate=0.25 * self.kernel_learning_rate,
         )

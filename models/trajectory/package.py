@@ -17,6 +17,7 @@ from headway.models.trajectory.config import CameraConfig, TrainingConfig, Traje
 from headway.models.trajectory.data import Batch, SceneSampler, training_recordings
 from headway.models.trajectory.network import TrajectoryNetwork
 from headway.models.trajectory.train import LOG
+from headway.runtime.few import FEW
 from headway.runtime.manifest import (
     Manifest,
     TensorSpec,
@@ -29,6 +30,8 @@ from headway.runtime.onnx import OnnxEngine
 
 NAME = "trajectory"
 CALIBRATION = "calibration.json"
+FEW_SLOTS = 16
+"""People in the smaller of the two graphs: half of all slots, a third of the time."""
 SAME = 1e-3
 """Metres, or units of log probability: a graph that differs by less says the same."""
 LICENCE = (
@@ -83,7 +86,7 @@ def export(
         data_licence=LICENCE,
     )
     if not held_out:
-        return manifest
+        return add_few(folder)
     (folder / manifest.files["weights"].path).unlink()
     manifest = replace(manifest, files={k: v for k, v in manifest.files.items() if k != "weights"})
     write_manifest(folder, manifest)
@@ -116,7 +119,41 @@ def renew_graph(folder: Path) -> dict[str, float]:
     names = {key: entry.path for key, entry in manifest.files.items()}
     evaluation = {**manifest.evaluation, "parity_torch_onnxruntime": parity}
     write_manifest(folder, replace(manifest, files=file_entries(folder, names), evaluation=evaluation))
+    if FEW in manifest.files:
+        add_few(folder)
     return differences
+
+
+def add_few(folder: Path) -> Manifest:
+    """Adds the graph for few people (runtime/few.py) to the finished weights in `folder`, and to its manifest.
+
+    Raises ModelError where the two graphs differ by more than SAME on a real scene.
+    """
+    manifest, name = read_manifest(folder), f"{NAME}-{FEW_SLOTS}.onnx"
+    network = load(folder, None)
+    feeds = real_feeds(network, None)
+    feeds["valid"][:, FEW_SLOTS:] = 0.0
+    whole = OnnxEngine(verified_path(folder, manifest, "onnx"))
+    expected = {k: v[:, :FEW_SLOTS].copy() for k, v in whole.infer(feeds).items()}
+    whole.close()
+    slots = network.config.slots
+    cut = {k: v[:, :FEW_SLOTS] if v.shape[1] == slots else v for k, v in feeds.items()}
+    export_onnx(network, cut, tuple(expected), folder / name)
+    few = OnnxEngine(folder / name)
+    differences = {k: float(np.abs(few.infer(cut)[k] - v).max()) for k, v in expected.items()}
+    few.close()
+    if max(differences.values()) > SAME:
+        (folder / name).unlink()
+        raise ModelError(f"{folder}: the graph for {FEW_SLOTS} people says something else: {differences}")
+    names = {key: entry.path for key, entry in manifest.files.items()} | {FEW: name}
+    manifest = replace(
+        manifest,
+        files=file_entries(folder, names),
+        config={**manifest.config, "few": {"slots": FEW_SLOTS, "mask": "valid"}},
+        evaluation={**manifest.evaluation, "parity_few": differences},
+    )
+    write_manifest(folder, manifest)
+    return manifest
 
 
 def real_feeds(network: TrajectoryNetwork, held_out: str | None) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ from headway.paths import weights_dir
 from headway.pipeline import Trajectory
 from headway.runtime.engine import open_model
 from headway.runtime.manifest import file_entries, read_manifest, verified_path, write_manifest
+from headway.runtime.onnx import OnnxEngine
 from headway.stages.calibration import CONDITIONS, Calibration
 from headway.types import Level, Trace
 
@@ -158,6 +159,26 @@ def test_networks_beat_constant_velocity_on_scenes_they_never_saw_and_the_radius
         alerts = level["alerts"]
         assert alerts["headway"]["false_alarms"] < alerts["heads-up"]["false_alarms"]
         assert alerts["headway"]["recall"] >= 0.95
+
+
+def test_sixteen_people_are_answered_by_the_smaller_graph_as_by_the_larger_one() -> None:
+    model = open_model("trajectory", "trajectory")
+    rng = np.random.default_rng(4)
+    feeds = {k: rng.normal(0, 0.5, spec.shape).astype(np.float32) for k, spec in model.manifest.inputs.items()}
+    for name, spec in model.manifest.inputs.items():
+        if "valid" in name or name == "relative":
+            feeds[name] = (rng.random(spec.shape) < 0.8).astype(np.float32)
+    feeds["memory_log_probability"] -= 3.0
+    feeds["memory_age"] = np.abs(feeds["memory_age"])
+    feeds["valid"][:, :16, -1] = 1.0
+    feeds["valid"][:, 16:] = 0.0
+    few = {k: v.copy() for k, v in model.infer(feeds).items()}
+    model.close()
+    whole = OnnxEngine(verified_path(model.folder, model.manifest, "onnx"))
+    for name, value in whole.infer(feeds).items():
+        np.testing.assert_allclose(few[name][:, :16], value[:, :16], atol=1e-4, rtol=1e-4)
+        assert not few[name][:, 16:].any(), "the larger graph answered"
+    whole.close()
 
 
 @pytest.mark.train
