@@ -117,6 +117,7 @@ def produce_tub(
         f"headway train driving --out {out.name} --epochs {config.epochs} --members {network_config.members} "
         f"--seed {config.seed}"
     )
+    save_frames(material, out.with_name(out.name + ".work"))  # now: the reference network may learn meanwhile
     build(material, out, command, network_config, config, progress)
     model = open_model(str(out.resolve()), "driving")
     report = evaluate(model, tub)
