@@ -49,7 +49,7 @@ class TwoSizes:
         self.name = whole.name
         self._whole, self._few, self._said = whole, few, Few.of(manifest)
         self._all = manifest.inputs[self._said.mask].shape[1]
-        self._outputs = {k: np.zeros(spec.shape, spec.dtype) for k, spec in manifest.outputs.items()}
+        self._specs = manifest.outputs
         # Both are warm from the start: the first crowd must not be the slowest frame.
         whole.infer({k: np.zeros(spec.shape, spec.dtype) for k, spec in manifest.inputs.items()})
 
@@ -59,9 +59,10 @@ class TwoSizes:
         if feeds[self._said.mask][:, slots:].any():
             return self._whole.infer(feeds)
         cut = {k: v[:, :slots] if v.ndim > 1 and v.shape[1] == self._all else v for k, v in feeds.items()}
+        outputs = {k: np.zeros(spec.shape, spec.dtype) for k, spec in self._specs.items()}
         for name, value in self._few.infer(cut).items():
-            self._outputs[name][:, :slots] = value
-        return self._outputs
+            outputs[name][:, :slots] = value
+        return outputs
 
     def close(self) -> None:
         """Frees both."""
