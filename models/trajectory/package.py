@@ -31,7 +31,7 @@ from headway.runtime.onnx import OnnxEngine
 NAME = "trajectory"
 CALIBRATION = "calibration.json"
 FEW_SLOTS = 16
-"""People in the smaller of the two graphs: half of all slots, a third of the time."""
+"""People in the smaller of the two graphs: half of all slots, half to two thirds of the time."""
 SAME = 1e-3
 """Metres, or units of log probability: a graph that differs by less says the same."""
 LICENCE = (
