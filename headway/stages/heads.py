@@ -74,7 +74,11 @@ class HeadStage:
     def decode(
         self, rows: Array, frame: Frame, score_threshold: float | None = None, nms_iou: float | None = None
     ) -> Heads:
-        """Candidates of the last frame -> heads, at the configuration's thresholds or at those given."""
+        """Candidates of the last frame -> heads, at the configuration's thresholds or at those given.
+
+        With `nms_iou` given, suppression is plain, as published; else parts of large heads go too, where the model's
+        manifest says from which size on (`nested_from_px`).
+        """
         columns, config = self._columns, self.config
         # Rows come sorted by score: everything below the threshold is cut off before anything is computed.
         threshold = self.score_threshold if score_threshold is None else score_threshold

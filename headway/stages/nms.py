@@ -42,6 +42,7 @@ def suppress(boxes: Array, iou_threshold: float) -> NDArray[np.int64]:
 
 
 NESTED_SHARE, NESTED_RATIO = 0.5, 6.0
+"""Share of the smaller box that must lie in the other; ratio of areas from which on they are two heads after all."""
 
 
 def without_nested(boxes: Array, from_px: float) -> NDArray[np.int64]:
@@ -59,11 +60,12 @@ def without_nested(boxes: Array, from_px: float) -> NDArray[np.int64]:
     inner, _ = _inner_and_union(boxes, boxes)
     small, big = np.minimum.outer(area, area), np.maximum.outer(area, area)
     nested = np.logical_or.outer(large, large) & (inner > NESTED_SHARE * small) & (big < NESTED_RATIO * small)
-    kept: list[int] = []
-    for row in range(len(boxes)):
-        if not nested[row, kept].any():
-            kept.append(row)
-    return np.array(kept)
+    worse = np.triu(nested, 1)  # by row the better box, by column those that it would drop
+    alive = np.ones(len(boxes), bool)
+    for row in np.flatnonzero(worse.any(axis=1)).tolist():  # nearly always none
+        if alive[row]:
+            alive &= ~worse[row]
+    return np.flatnonzero(alive)
 
 
 def _inner_and_union(a: Array, b: Array) -> tuple[Array, Array]:
