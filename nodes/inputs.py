@@ -16,6 +16,7 @@ from typing import Any
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 
 from headway.counting import Reasons
+from headway.nodes.priority import ComputingPriority
 from headway.types import Trace
 
 try:
@@ -28,15 +29,25 @@ LOST = "lost in the transport"
 # Room in DDS for frames that come while the executor is kept from running: with room for one, a busy machine lost 8 of
 # 120 frames. It makes no frame older, since the callback empties the queue and hands on the newest only.
 QUEUE = 16
+OVERLOAD = 2
+"""Frames passed over before one answer above which listening and computing have the same priority: with more, listening
+alone could fill the processor."""
+LISTENING_SHARE, LONGEST_PAUSE_S = 1 / 3, 0.03
+"""Of a core, for taking frames out of DDS while the thread that computes does not come along; no pause is longer."""
+SWITCH_S = 5e-4
+"""How long a thread that computes may keep Python's lock from one that listens: several turns of it lie between a frame
+and the mailbox, and with Python's own 5 ms frames came up to 20 ms late."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One serialized message as it came, its index among all that were sent, and when it came (monotonic)."""
+    """One serialized message as it came, its index among all that were sent, when it came (monotonic), and how many
+    were dropped since the one before it was taken."""
 
     data: bytes
     index: int
     received_ns: int
+    passed_over: int = 0
 
 
 class Ledger:
@@ -108,22 +119,31 @@ class Mailbox:
         self._item: Item | None = None
         self._closed = False
         self._sequence = 0
+        self._passed_over = 0
         self.last_ns = time.monotonic_ns()  # of the last arrival, at first of the making
 
-    def put(self, data: bytes, sequence: int | None = None) -> None:
-        """Stores a message. `sequence` is the publisher's number where it is known to be the only publisher."""
-        item = Item(data, self._arrived(sequence), time.monotonic_ns())
+    def put(self, data: bytes, sequence: int | None = None) -> bool:
+        """Stores a message; True where it replaced an unread one. `sequence` is the publisher's number where that is
+        known to be the only one."""
+        index, now = self._arrived(sequence), time.monotonic_ns()
         with self._condition:
-            self.last_ns = item.received_ns
-            if self._item is not None:
-                self._ledger.drop(NEWER)
-            self._item = item
+            self.last_ns = now
+            replaced = self._item is not None
+            if replaced:
+                self._drop()
+            self._item = Item(data, index, now, self._passed_over)
             self._condition.notify()
+        return replaced
 
     def skip(self, sequence: int | None = None) -> None:
         """Counts a message as dropped: a newer one is at hand already."""
         self._arrived(sequence)
+        with self._condition:
+            self._drop()
+
+    def _drop(self) -> None:
         self._ledger.drop(NEWER)
+        self._passed_over += 1
 
     def _arrived(self, sequence: int | None) -> int:
         lost = 0
@@ -136,7 +156,7 @@ class Mailbox:
         """Waits for a message; None when the box is closed."""
         with self._condition:
             self._condition.wait_for(lambda: self._item is not None or self._closed)
-            item, self._item = self._item, None
+            item, self._item, self._passed_over = self._item, None, 0
             return None if self._closed else item
 
     def close(self) -> None:
@@ -159,7 +179,9 @@ class Worker:
         self._thread.start()
 
     def _run(self) -> None:
+        priority = ComputingPriority()
         while (item := self._mailbox.take()) is not None:
+            priority.choose(overloaded=item.passed_over > OVERLOAD)
             self.busy_since_ns = time.monotonic_ns()
             self._handle(item)
             if self.given_up:
@@ -230,6 +252,7 @@ def feed(node: Any, kind: type, topic: str, mailbox: Mailbox, reliability: str) 
         return info.get("publication_sequence_number") if alone and isinstance(info, dict) else None
 
     def store(data: bytes, info: Any) -> None:
+        began = time.monotonic()
         for _ in range(QUEUE):  # no more: the node's timers want their turn
             with subscription.handle:
                 newer = subscription.handle.take_message(kind, True)
@@ -237,7 +260,9 @@ def feed(node: Any, kind: type, topic: str, mailbox: Mailbox, reliability: str) 
                 break
             mailbox.skip(number(info))
             data, info = newer
-        mailbox.put(data, number(info))
+        if mailbox.put(data, number(info)):
+            # What waits is not even looked at: another frame is worth less than the time to answer this one.
+            time.sleep(min((time.monotonic() - began) * (1 / LISTENING_SHARE - 1), LONGEST_PAUSE_S))
 
     subscription = subscribe(node, kind, topic, store, reliability, QUEUE, raw=True)
     return subscription

@@ -12,6 +12,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 
 from headway.errors import HeadwayError
 from headway.nodes.base import StageNode
+from headway.nodes.inputs import SWITCH_S
 from headway.nodes.systemd import Systemd
 from headway.ros_environment import prepare
 
@@ -19,6 +20,7 @@ from headway.ros_environment import prepare
 def run(make: Callable[[], StageNode], args: list[str] | None = None) -> int:
     """Spins one node until SIGINT or SIGTERM; returns the exit code: 1 where `autostart` failed."""
     prepare()
+    sys.setswitchinterval(SWITCH_S)
     try:
         rclpy.init(args=args)
     except RuntimeError as error:  # RCLError: a keystore that is missing, an argument that ROS does not know
