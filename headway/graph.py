@@ -216,34 +216,62 @@ def _terminable() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _unbroken() -> Iterator[None]:
+    """SIGTERM and SIGINT wait for the end of this block. One that came while a process is being started would leave it
+    behind, known to nobody."""
+    came: list[int] = []
+    try:
+        before = {
+            number: signal.signal(number, lambda n, _: came.append(n)) for number in (signal.SIGTERM, signal.SIGINT)
+        }
+    except ValueError:  # not the main thread, which alone hears of signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for late in came:
+            signal.raise_signal(late)
+
+
+@contextlib.contextmanager
 def _process(
     command: list[str], env: dict[str, str], log: Path, problems: list[str], piped: bool = False
 ) -> Iterator[subprocess.Popen[str]]:
     """A process that is asked to end with SIGTERM, then killed; what was not clean goes to `problems`."""
+    process = None
     with log.open("w", encoding="utf-8") as file:
-        # Its own session: Ctrl-C at the terminal ends this process, which then ends the others in order.
-        process = subprocess.Popen(
-            command,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if piped else file,
-            stderr=file,
-            text=True,
-            start_new_session=True,
-        )
         try:
+            with _unbroken():
+                # Its own session: Ctrl-C at the terminal ends this process, which then ends the others in order.
+                process = subprocess.Popen(
+                    command,
+                    env=env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE if piped else file,
+                    stderr=file,
+                    text=True,
+                    start_new_session=True,
+                )
             yield process
         finally:
-            # Not SIGINT: a process that is still importing answers it with a traceback.
-            for sent, patience in ((signal.SIGTERM, SIGTERM_S), (signal.SIGKILL, SIGKILL_S)):
-                if process.poll() is None:
-                    process.send_signal(sent)
-                    with contextlib.suppress(subprocess.TimeoutExpired):
-                        process.wait(patience)
-            if process.stdout:
-                process.stdout.close()
-            if process.returncode != 0:
-                problems.append(f"{log.stem} ended with code {process.returncode}: see {log}")
+            if process is not None:
+                _end(process)
+                if process.returncode != 0:
+                    problems.append(f"{log.stem} ended with code {process.returncode}: see {log}")
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    # Not SIGINT: a process that is still importing answers it with a traceback.
+    for sent, patience in ((signal.SIGTERM, SIGTERM_S), (signal.SIGKILL, SIGKILL_S)):
+        if process.poll() is None:
+            process.send_signal(sent)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
+    if process.stdout:
+        process.stdout.close()
 
 
 def _follow(
