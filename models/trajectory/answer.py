@@ -15,7 +15,7 @@ from torch import Tensor, nn
 class Answer:
     """What the network says before it looks at its memory. coefficients (B, N, K, 2 J): x, then y, of each path over
     the J time functions in each person's own axes; log_probability (B, N, K), features (B N, width), frame
-    (B, N, 2, 2), last (B, N, 2); draw: what makes paths of such coefficients."""
+    (B, N, 2, 2), last (B, N, 1, 2); draw: what makes paths of such coefficients."""
 
     coefficients: Tensor
     log_probability: Tensor
@@ -49,7 +49,10 @@ class Drawing(nn.Module):
 
     def forward(self, coefficients: Tensor, answer: Answer) -> Tensor:
         """(B, N, K, M) -> (B, N, K, T, 2) m in the axes of the scene."""
-        b, n, k, _ = coefficients.shape
-        functions = (answer.frame.flatten(2) @ self.turned).view(b, n, *self.shape)
-        points = coefficients @ functions + (answer.last @ self.every_step)[:, :, None]
-        return points.view(b, n, k, -1, 2)
+        return self.points(coefficients, answer).view(*coefficients.shape[:3], -1, 2)
+
+    def points(self, coefficients: Tensor, answer: Answer) -> Tensor:
+        """The same as (B, N, K, 2 T), x and y in turn."""
+        b, n = coefficients.shape[:2]
+        functions = (answer.frame.view(b, n, 1, 4) @ self.turned).view(b, n, *self.shape)
+        return coefficients @ functions + answer.last @ self.every_step

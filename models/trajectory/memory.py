@@ -24,7 +24,10 @@ _HEADS = 2
 _WIDTH = 16
 _KNOTS = 4
 """Points of a path, evenly spread to its end, that are compared and bent."""
-_LATE_S = 0.25
+_LATE_S, _AWAY_M = 0.25, 0.5
+"""Units of a memory's age and of how far an earlier path lies from the present one."""
+_FURTHEST = 6.0
+"""In such units, and in those of log probability: more says no more."""
 _MOST = 0.7
 """Share that the past may have at most: what is remembered was itself mixed with what came before it, and without a
 limit the forecasts of a second ago never die out (measured: the best of 20 doubled its error)."""
@@ -68,9 +71,9 @@ class ModeMemory(nn.Module):
         self.draw = Drawing(torch.cat([basis, none, bends * is_x]), torch.cat([none, basis, bends * (1 - is_x)]))
         # (2 J, 2 KNOTS): a path's coefficients to its knots, x and y in turn.
         at_knots = torch.stack([torch.cat([basis, none]), torch.cat([none, basis])], dim=-1)[:, looked_at].flatten(1)
-        self.register_buffer("at_knots", at_knots, persistent=False)
+        self.register_buffer("at_knots", at_knots / _AWAY_M, persistent=False)
         pick = torch.kron(torch.eye(config.future)[:, looked_at], torch.eye(2))  # (2 T, 2 KNOTS)
-        self.register_buffer("pick", pick, persistent=False)
+        self.register_buffer("pick", pick / _AWAY_M, persistent=False)
         # (4, (2 KNOTS)^2): a frame to the matrix that turns every knot of a path into it.
         turn = torch.zeros(2, 2, _KNOTS, 2, _KNOTS, 2)
         for own, scene in itertools.product(range(2), range(2)):
@@ -81,34 +84,33 @@ class ModeMemory(nn.Module):
     def forward(self, answer: Answer, memory: Memory) -> tuple[Tensor, Tensor]:
         """The answer steadied: paths (B, N, K, T, 2) in the axes of the scene, log_probability (B, N, K)."""
         b, n, r, k, t, _ = memory.modes.shape
-        valid = memory.valid[..., None]  # (B, N, R, 1)
+        valid = memory.valid.view(b, n, r, 1, 1)
+        now = answer.log_probability.view(b, n, 1, k)
         earlier = memory.modes.view(b, n, r * k, 2 * t)
         # Selecting and turning are written as products: engines do that faster than they gather.
-        turn = (answer.frame.flatten(2) @ self.turn_knots).view(b, n, 2 * _KNOTS, 2 * _KNOTS)
-        knots = earlier @ self.pick @ turn
-        away = (knots.view(b, n, r, k, 2 * _KNOTS) - (answer.coefficients @ self.at_knots)[:, :, None]) * valid[
-            ..., None
-        ]
-        rise = (memory.log_probability - answer.log_probability[:, :, None]) * valid  # (B, N, R, K)
-        age = (memory.age / _LATE_S)[..., None, None].expand(b, n, r, k, 1)
-        token = torch.cat([(2 * away).clamp(-6, 6), rise.clamp(-6, 6)[..., None], age], dim=-1)
+        turn = (answer.frame.view(b, n, 1, 4) @ self.turn_knots).view(b, n, 2 * _KNOTS, 2 * _KNOTS)
+        knots = (earlier @ self.pick @ turn).view(b, n, r, k, 2 * _KNOTS)
+        away = knots - (answer.coefficients @ self.at_knots)[:, :, None]
+        rise = memory.log_probability - now  # (B, N, R, K)
+        age = (memory.age / _LATE_S).view(b, n, r, 1, 1).expand(b, n, r, k, 1)
+        token = (torch.cat([away, rise[..., None], age], dim=-1) * valid).clamp(-_FURTHEST, _FURTHEST)
         # Additive attention: what a mode asks for is added to what an earlier path offers.
-        asked = self.person(answer.features).view(b, n, 1, -1) + self.mode  # (B, N, K, W)
-        hidden = self.token(token.flatten(0, 3)).view(b, n, r, k, _WIDTH)
-        hidden = torch.relu(hidden + asked[:, :, None]).flatten(0, 3)  # (B N R K, W)
+        asked = self.person(answer.features).view(b, n, 1, -1) + (self.mode + self.token.bias)  # (B, N, K, W)
+        hidden = torch.relu(token @ self.token.weight.T + asked[:, :, None])  # (B, N, R, K, W)
+        said = hidden @ torch.cat([self.score.weight, self.value.weight]).T
+        score, bend, shift = (said + torch.cat([self.score.bias, self.value.bias])).split([_HEADS, 2 * _KNOTS, 1], -1)
         # Softmax over the R earlier paths and the present one, which is the unit the others are measured in.
-        score = self.score(hidden).view(b, n, r, k, _HEADS) - self.present(answer.features).view(b, n, 1, 1, _HEADS)
-        odds = torch.exp(score.clamp(max=_LARGEST_SCORE)) * valid[..., None]
+        score = score - self.present(answer.features).view(b, n, 1, 1, _HEADS)
+        odds = torch.exp(score.clamp(max=_LARGEST_SCORE)) * valid
         weight = _MOST * odds / (1 + odds.sum(2, keepdim=True))
-        value = self.value(hidden).view(b, n, r * k, -1)
+        of_path, of_probability = weight.split(1, -1)  # (B, N, R, K, 1) each
         # The weighted sums over R as one product: row k of (K, R K) holds mode k's weights and zeros elsewhere.
-        mix = (weight[..., 0][:, :, None] * self.own_mode).view(b, n, k, r * k)
-        bend = mix @ value[..., :-1]  # (B, N, K, 2 KNOTS)
+        mix = (of_path.view(b, n, 1, r, k) * self.own_mode).view(b, n, k, r * k)
         kept = (1 - mix.sum(-1, keepdim=True)) * answer.coefficients
-        paths = self.draw(torch.cat([kept, bend], dim=-1), answer)
-        remembered = (mix @ earlier).view(b, n, k, t, 2)
-        logits = answer.log_probability + (weight[..., 1] * (rise + value[..., -1].view(rise.shape))).sum(2)
-        return paths + remembered, torch.log_softmax(logits, dim=-1)
+        bent = mix @ bend.reshape(b, n, r * k, 2 * _KNOTS)  # (B, N, K, 2 KNOTS)
+        paths = self.draw.points(torch.cat([kept, bent], dim=-1), answer) + mix @ earlier
+        logits = now + (of_probability.view(b, n, r, k) * (rise + shift.view(b, n, r, k))).sum(2, keepdim=True)
+        return paths.view(b, n, k, t, 2), torch.log_softmax(logits, dim=-1).view(b, n, k)
 
 
 def interpolation(knots: Tensor, steps: int) -> Tensor:

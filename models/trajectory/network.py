@@ -49,6 +49,9 @@ class TrajectoryNetwork(nn.Module):
 
     basis: Tensor
     to_first: Tensor
+    differences: Tensor
+    covers: Tensor
+    recency: Tensor
 
     def __init__(self, config: TrajectoryConfig | None = None) -> None:
         super().__init__()
@@ -65,6 +68,13 @@ class TrajectoryNetwork(nn.Module):
         self.draw = Drawing(torch.cat([self.basis, none]), torch.cat([none, self.basis]))
         to_first = torch.kron(torch.eye(2), torch.eye(c.basis)[:1])  # (2, 2 J): x and y to their first coefficients
         self.register_buffer("to_first", to_first, persistent=False)
+        steps = torch.eye(c.past)[1:] - torch.eye(c.past)[:-1]  # (P-1, P): positions to displacements
+        self.register_buffer("differences", torch.cat([torch.eye(c.past), steps]), persistent=False)
+        # (P, 2 P - 1): a displacement is known where its older end is, since the valid steps are an unbroken run.
+        covers = torch.cat([torch.eye(c.past), torch.eye(c.past)[:, :-1]], dim=1)
+        self.register_buffer("covers", covers, persistent=False)
+        recency = _RECENCY ** torch.arange(c.past - 2, -1, -1.0)
+        self.register_buffer("recency", torch.cat([torch.zeros(c.past), recency])[None], persistent=False)
         self.memory = ModeMemory(c, self.basis)
 
     def forward(
@@ -92,28 +102,25 @@ class TrajectoryNetwork(nn.Module):
         """The network without its memory; None: recorded from above."""
         c = self.config
         b, n = positions.shape[:2]
-        last = positions[:, :, -1]  # (B, N, 2)
-        history = (positions - last[:, :, None]) * valid[..., None]
-        moved = valid[:, :, 1:] * valid[:, :, :-1]  # (B, N, P-1)
-        steps = (history[:, :, 1:] - history[:, :, :-1]) * moved[..., None]
-        velocity = recent_mean(steps, moved)  # (B, N, 2) metres a step
-        frame = walking_frame(velocity, head_direction)  # (B, N, 2, 2), rows are the person's axes
+        last = positions[:, :, -1:]  # (B, N, 1, 2), as everything that each person has one of
+        # Positions from the last one, then displacements: (B, N, 2 P - 1, 2), zero where unknown.
+        known = (valid @ self.covers)[..., None]
+        seen = (self.differences @ (positions - last)) * known
+        velocity = (self.recency @ seen) / (self.recency @ known).clamp(min=1e-6)  # metres a step; the newest say most
+        head = head_direction[:, :, None]
+        frame = walking_frame(velocity, head)  # (B, N, 2, 2), rows are the person's axes
 
-        speed = length(velocity)
-        known = length(head_direction).clamp(max=1.0)
         if situation is None:
-            measured = torch.zeros(b, n, 2, dtype=positions.dtype, device=positions.device)
-        else:
-            measured = torch.stack([situation.noise / _NOISE_UNIT_M, situation.relative.expand(b, n)], dim=-1)
+            situation = Situation(positions.new_zeros(b, n), positions.new_zeros(b, 1))
         own = torch.cat(
             [
-                rotate(history, frame).flatten(2),
-                rotate(steps, frame).flatten(2),
+                rotate(seen, frame).flatten(2),
                 valid,
-                speed,
-                rotate(head_direction[:, :, None], frame)[:, :, 0],
-                known,
-                measured,
+                length(velocity)[..., 0],
+                rotate(head, frame)[:, :, 0],
+                length(head)[..., 0].clamp(max=1.0),
+                situation.noise[..., None] / _NOISE_UNIT_M,
+                situation.relative[..., None].expand(b, n, 1),
             ],
             dim=-1,
         )
@@ -124,10 +131,10 @@ class TrajectoryNetwork(nn.Module):
 
         # An exact recording says most in its newest step, a noisy one in the mean: each mode takes its own share.
         share = torch.sigmoid(self.newest(features)).view(b, n, c.modes, 1)
-        last_step = torch.where(moved[:, :, -1:] > 0.5, steps[:, :, -1], velocity)
+        last_step = torch.where(known[:, :, -1:] > 0.5, seen[:, :, -1:], velocity)
         # The first time function is 2 t / T: walking on at a pace is T / 2 times the pace of it.
-        pair = rotate(0.5 * c.future * torch.stack([velocity, last_step], dim=2), frame)  # (B, N, 2, 2)
-        straight = torch.cat([1 - share, share], dim=-1) @ pair @ self.to_first  # (B, N, K, 2 J)
+        pair = rotate(torch.cat([velocity, last_step], dim=2), frame)  # (B, N, 2, 2)
+        straight = torch.cat([1 - share, share], dim=-1) @ pair @ (0.5 * c.future * self.to_first)  # (B, N, K, 2 J)
         coefficients = self.paths(features).view(straight.shape) + straight
         log_probability = torch.log_softmax(self.logits(features), dim=-1).view(b, n, c.modes)
         return Answer(coefficients, log_probability, features, frame, last, self.draw)
@@ -149,21 +156,21 @@ class NeighbourAttention(nn.Module):
         self.relation = nn.Sequential(nn.Linear(9, config.pair), nn.ReLU(), nn.Linear(config.pair, config.pair))
 
     def forward(self, person: Tensor, last: Tensor, velocity: Tensor, frame: Tensor, present: Tensor) -> Tensor:
-        """person (B N, width), last and velocity (B, N, 2), frame (B, N, 2, 2), present (B, N) -> (B N, pair)."""
-        b, n = last.shape[:2]
-        away = last[:, None] - last[:, :, None]  # (B, N, N, 2): from person i to person j
-        motion = velocity[:, None] - velocity[:, :, None]
+        """person (B N, width), last and velocity (B, N, 1, 2), frame (B, N, 2, 2), present (B, N) -> (B N, pair)."""
+        b, n = present.shape
+        others_velocity = velocity.view(b, 1, n, 2)
+        away = last.view(b, 1, n, 2) - last  # (B, N, N, 2): from person i to person j
+        motion = others_velocity - velocity
         distance = length(away)
         # Steps until the two are closest if both walk on as they do, and how close that is.
-        closing = (-(away * motion).sum(-1, keepdim=True) / ((motion * motion).sum(-1, keepdim=True) + 0.01)).clamp(
-            0, 12
-        )
+        apart = -0.01 - (motion * motion).sum(-1, keepdim=True)
+        closing = ((away * motion).sum(-1, keepdim=True) / apart).clamp(0, 12)
         nearest = length(away + closing * motion)
         relation = torch.cat(
             [
                 rotate(away, frame),
                 rotate(motion, frame),
-                rotate(velocity[:, None].expand(b, n, n, 2), frame),
+                rotate(others_velocity.expand(b, n, n, 2), frame),
                 1.0 / (distance + 0.5),
                 closing / 12,
                 1.0 / (nearest + 0.5),
@@ -174,11 +181,10 @@ class NeighbourAttention(nn.Module):
         message = torch.relu(relation + self.other(person).view(b, 1, n, -1))  # (B, N, N, pair)
         query = self.query(person).view(b, n, 1, -1) * self.of_head  # (B, N, heads, pair)
         score = query @ message.transpose(-1, -2) / math.sqrt(self.of_head.shape[1] / len(self.of_head))
-        unseen = 1 - present[:, None] * (1 - torch.eye(n, dtype=last.dtype, device=last.device))
-        unseen = torch.maximum(unseen, (distance[..., 0] > self.reach).to(last.dtype))
-        score = score - 1e4 * unseen[:, :, None]  # (B, N, heads, N)
-        score = torch.cat([score, torch.zeros_like(score[..., :1])], dim=-1)
-        weight = torch.softmax(score, dim=-1)[..., :-1]
+        hidden = torch.where(distance.view(b, n, 1, n) > self.reach, -1e4, 1e4 * present.view(b, 1, 1, n) - 1e4)
+        # Nobody is their own neighbour: in that place stands the null one, with the score 0 and nothing to say.
+        others = 1 - torch.eye(n, dtype=last.dtype, device=last.device)[:, None]  # (N, 1, N)
+        weight = torch.softmax((score + hidden) * others, dim=-1) * others  # (B, N, heads, N)
         return ((weight @ message) * self.of_head).sum(2).flatten(0, 1)
 
 
@@ -201,23 +207,19 @@ def smooth_basis(steps: int, functions: int) -> Tensor:
     return torch.stack(rows)
 
 
-def recent_mean(steps: Tensor, moved: Tensor) -> Tensor:
-    """(B, N, P-1, 2) displacements with their 0/1 mask -> (B, N, 2) mean that leans on the newest."""
-    weight = _RECENCY ** torch.arange(steps.shape[2] - 1, -1, -1, dtype=steps.dtype, device=steps.device) * moved
-    return (steps * weight[..., None]).sum(2) / weight.sum(-1, keepdim=True).clamp(min=1e-6)
-
-
 def walking_frame(velocity: Tensor, head_direction: Tensor) -> Tensor:
-    """(B, N, 2, 2) whose rows are the person's x axis (walking direction) and y axis (to their left).
+    """(B, N, 1, 2) each -> (B, N, 2, 2) whose rows are the person's x axis (walking direction) and y axis (to the left
+    of it).
 
     Somebody who stands takes the direction of the head; without one, the scene's x axis.
     """
     scene = torch.tensor([1.0, 0.0], dtype=velocity.dtype, device=velocity.device)
     direction = torch.where(length(head_direction) > 0.5, head_direction, scene)
-    walking = (length(velocity) > _STANDING_M).to(velocity.dtype)
-    x = walking * velocity + (1 - walking) * direction
+    x = torch.where(length(velocity) > _STANDING_M, velocity, direction)
     x = x / length(x)
-    return torch.stack([x, torch.stack([-x[..., 1], x[..., 0]], dim=-1)], dim=-2)
+    # Both rows by one product: x itself, and x turned a quarter to the left.
+    both = torch.tensor([[1.0, 0.0, 0.0, 1.0], [0.0, 1.0, -1.0, 0.0]], dtype=velocity.dtype, device=velocity.device)
+    return (x @ both).view(*x.shape[:2], 2, 2)
 
 
 def rotate(vectors: Tensor, frame: Tensor) -> Tensor:
@@ -227,4 +229,4 @@ def rotate(vectors: Tensor, frame: Tensor) -> Tensor:
 
 def length(vectors: Tensor) -> Tensor:
     """(..., 2) -> (..., 1), with a finite gradient at zero."""
-    return torch.sqrt((vectors * vectors).sum(-1, keepdim=True) + 1e-12)
+    return torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)

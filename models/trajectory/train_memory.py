@@ -120,7 +120,7 @@ def remembered(
     valid = torch.stack([v * float(r < len(past)) for r, (_, _, v) in enumerate(filled)], dim=2)
     keep = torch.from_numpy((random.uniform(size=valid.shape) > _MISSED).astype(np.float32))
     age = (torch.arange(1, slots + 1) * dt).expand(valid.shape)
-    return Memory(paths - answer.last[:, :, None, None, None], certain, age, valid * keep)
+    return Memory(paths - answer.last[:, :, None, None], certain, age, valid * keep)
 
 
 def moved_on(paths: Tensor, steps: float) -> Tensor:
