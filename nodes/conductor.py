@@ -32,10 +32,20 @@ ANSWER_S = 5.0  # longest wait for an answer after the last frame, without any c
 FINAL_S = 2.5  # longest wait for the nodes' final account
 
 
+class Stopped:
+    """Set by a signal; no threading.Event, for whose lock a second signal in the midst of the first would wait for ever."""
+
+    asked = False
+
+    def ask(self, *_: Any) -> None:
+        """The handler."""
+        self.asked = True
+
+
 class Conductor:
     """See the module's docstring."""
 
-    def __init__(self, plan: dict[str, Any], stopped: threading.Event) -> None:
+    def __init__(self, plan: dict[str, Any], stopped: Stopped) -> None:
         self._plan, self._stopped = plan, stopped
         self._node = rclpy.create_node("conductor")
         self._player = Player(self._node, Path(plan["bag"]), plan["inputs"], plan["rate"])
@@ -71,7 +81,7 @@ class Conductor:
 
     @property
     def _going(self) -> bool:
-        return not self._stopped.is_set()
+        return not self._stopped.asked
 
     def close(self) -> None:
         """Finishes the bag and leaves the graph."""
@@ -161,9 +171,9 @@ def main() -> int:
     plan = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     prepare()
     # Before anything is opened: from here on a signal ends the performance early, and what was recorded stays readable.
-    stopped = threading.Event()
+    stopped = Stopped()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+        signal.signal(number, stopped.ask)
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     conductor = Conductor(plan, stopped)
     try:
