@@ -24,6 +24,9 @@ def evaluate(
     reference: Annotated[
         str, typer.Option(help="Folder of the published network (train --network caril): drives beside ours.")
     ] = "",
+    jobs: Annotated[
+        int, typer.Option(help="World: processes that drive; the numbers are the same for any.", min=1)
+    ] = 1,
     json_file: Annotated[Optional[Path], typer.Option("--json", help="Write the numbers here.")] = None,  # noqa: UP045
     html: Annotated[Optional[Path], typer.Option(help="Write a report with plots and the worst drives here.")] = None,  # noqa: UP045
 ) -> None:
@@ -44,7 +47,7 @@ def evaluate(
         report = open_loop(open_model(model or "driving", "driving"), _data_folder(data), part, published)
     else:
         own = open_model(model or "driving-roadworld", "driving")
-        report = _closed_loop(own, world, routes, runs, stress, record, published, runs_kept.update)
+        report = _closed_loop(own, world, routes, runs, stress, record, published, runs_kept.update, jobs)
     report["command"] = " ".join(["headway", *sys.argv[1:]])
     print_driving_report(report)
     if html is not None:
@@ -144,7 +147,15 @@ def _train_reference(
 
 
 def _closed_loop(
-    model: Any, world: str, routes: str, runs: int, stress: str, record: Path | None, reference: Any, keep: Any
+    model: Any,
+    world: str,
+    routes: str,
+    runs: int,
+    stress: str,
+    record: Path | None,
+    reference: Any,
+    keep: Any,
+    jobs: int,
 ) -> dict[str, Any]:
     from headway.evaluate.roads import STRESSES, evaluate_world
 
@@ -156,7 +167,7 @@ def _closed_loop(
             bar.update(task, completed=done, total=total, description=f"driving, {what}")
 
         chosen = tuple(filter(None, routes.split(",")))
-        return evaluate_world(model, world, chosen, runs, disturbances, show, record, reference, keep)
+        return evaluate_world(model, world, chosen, runs, disturbances, show, record, reference, keep, jobs)
 
 
 def _bar() -> Any:

@@ -175,29 +175,6 @@ def measures(run: Run) -> dict[str, float]:
     }
 
 
-def compare(
-    world: World,
-    drivers: dict[str, Driver],
-    routes: Sequence[str],
-    runs: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-    disturb: Callable[[Image, int], Image] | None = None,
-) -> tuple[dict[str, dict[str, list[Run]]], int]:
-    """All drivers on the same `runs` seeds of every route -> route -> driver -> runs, and how many runs failed."""
-    results: dict[str, dict[str, list[Run]]] = {}
-    done, failed = 0, 0
-    for route in routes:
-        results[route] = {name: [] for name in drivers}
-        for seed in range(FIRST_SEED, FIRST_SEED + runs):
-            for name, driver in drivers.items():
-                run = drive(world, driver, route, seed, disturb)
-                failed += bool(run.failed)
-                results[route][name].append(run)
-                done += 1
-                progress(done, len(routes) * runs * len(drivers))
-    return results, failed
-
-
 def table_of(results: dict[str, dict[str, list[Run]]]) -> dict[str, dict[str, dict[str, Any]]]:
     """route -> driver -> mean of every measure over its runs, with failed runs counted and left out of the means."""
     table: dict[str, dict[str, dict[str, Any]]] = {}

@@ -6,11 +6,9 @@ is promised is coverage on drives like those that calibrated it, on roads that n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import numpy as np
 
-from headway.evaluate.closed_loop import FIRST_SEED, Driver, Run, drive
+from headway.evaluate.closed_loop import Driver, Run, drive
 from headway.types import Steering
 from headway.worlds import Observation, World
 from headway.worlds.pushes import Pushes
@@ -41,27 +39,13 @@ class Pushed:
         return Steering(steering + self._pushes.steering(), throttle, (-1.0, 1.0), 1.0)
 
 
-def held_out_runs(
-    world: World,
-    driver: Driver,
-    routes: Sequence[str],
-    runs: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Run]:
-    """Pushed drives on the evaluation's seeds, with error, confidence and coverage of what `driver` said."""
-    found: list[Run] = []
-    for route in routes:
-        for seed in range(FIRST_SEED, FIRST_SEED + runs):
-            pushed = Pushed(world, driver, seed)
-            run = drive(world, pushed, route, seed)
-            progress(len(found) + 1, len(routes) * runs)
-            if run.failed:
-                continue
-            wanted = np.array(pushed.wanted)
-            run.error = np.abs([s.steering for s in pushed.said] - wanted)
-            run.confidence = np.array([s.confidence for s in pushed.said])
-            run.covered = np.array(
-                [s.interval[0] <= w <= s.interval[1] for s, w in zip(pushed.said, wanted, strict=True)]
-            )
-            found.append(run)
-    return found
+def pushed_run(world: World, driver: Driver, route: str, seed: int) -> Run:
+    """One pushed drive, with error, confidence and coverage of what `driver` said."""
+    pushed = Pushed(world, driver, seed)
+    run = drive(world, pushed, route, seed)
+    if not run.failed:
+        wanted = np.array(pushed.wanted)
+        run.error = np.abs([s.steering for s in pushed.said] - wanted)
+        run.confidence = np.array([s.confidence for s in pushed.said])
+        run.covered = np.array([s.interval[0] <= w <= s.interval[1] for s, w in zip(pushed.said, wanted, strict=True)])
+    return run

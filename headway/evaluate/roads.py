@@ -10,19 +10,15 @@ from typing import Any
 from headway.errors import UsageError
 from headway.evaluate.closed_loop import (
     FIRST_SEED,
-    Driver,
-    ExpertDriver,
     HeadwayDriver,
     Run,
-    compare,
     confidence_of_runs,
     drive,
     paired,
     table_of,
 )
 from headway.evaluate.driving import unfamiliar
-from headway.evaluate.held_out import held_out_runs
-from headway.evaluate.reference_drivers import reference_drivers
+from headway.evaluate.fleet import compare, held_out_runs, open_fleet
 from headway.evaluate.stress import STRESSES, make_stress
 from headway.runtime.engine import Model
 from headway.stages.drive import DriveStage
@@ -42,6 +38,7 @@ def evaluate_world(
     record: Path | None = None,
     reference: Model | None = None,
     keep: Callable[[dict[str, dict[str, list[Run]]]], None] = lambda results: None,
+    jobs: int = 1,
 ) -> dict[str, Any]:
     """The report: per route and driver the means over `runs` seeds, paired differences, confidence, stress.
 
@@ -51,6 +48,7 @@ def evaluate_world(
     keep: is given the clean runs, route -> driver -> runs, for pictures.
 
     routes: names of the world's routes, () for the published three, or all of the world's where it lacks them.
+    jobs: processes that drive; the numbers are the same for any.
     record: an .mcap file that gets the first run of `headway`, for replay and for the nodes.
     """
     world = open_world(world_name)
@@ -58,29 +56,27 @@ def evaluate_world(
     for route in chosen:
         if route not in world.routes:
             raise UsageError(f"world '{world.name}' has no route '{route}'; it has {', '.join(world.routes)}")
-    disturbances = {name: make_stress(name) for name in stress}
-    drivers: dict[str, Driver] = {}
-    if reference is not None:
-        drivers |= reference_drivers(reference)
-    drivers |= {
-        "headway-regression": HeadwayDriver(model, fused=False),
-        "headway": HeadwayDriver(model),
-        "expert": ExpertDriver(world),
-    }
+    for name in stress:
+        make_stress(name)  # an unknown one is named now, not after an hour
     if record is not None:
         with RunRecorder(record) as recorder:
-            drive(world, drivers["headway"], chosen[0], FIRST_SEED, watch=recorder.step)
+            drive(world, HeadwayDriver(model), chosen[0], FIRST_SEED, watch=recorder.step)
     calibration = DriveStage(model).calibration
-    results, failed = compare(world, drivers, chosen, runs, partial(progress, "clean"))
-    keep(results)
+    with open_fleet(world, world_name, model, reference, jobs) as fleet:
+        results, failed = compare(fleet, chosen, runs, partial(progress, "clean"))
+        keep(results)
+        pushed = held_out_runs(fleet, "headway", chosen, runs, partial(progress, "pushed"))
+        stressed = {
+            name: table_of(compare(fleet, chosen, max(runs // 3, 1), partial(progress, name), name, ["expert"])[0])
+            for name in stress
+        }
     clean = [run for by_driver in results.values() for run in by_driver["headway"] if not run.failed]
-    pushed = held_out_runs(world, HeadwayDriver(model), chosen, runs, partial(progress, "pushed"))
     report: dict[str, Any] = {
         "world": world.name,
         "routes": table_of(results),
         "paired": {
             f"headway - {other}": paired(results, "headway", other)
-            for other in drivers
+            for other in fleet.names
             if other not in ("headway", "expert")
         },
         "confidence": confidence_of_runs(pushed, calibration.small_error, calibration.nominal),
@@ -93,13 +89,8 @@ def evaluate_world(
     }
     if reference is not None:
         report["reference"] = {"name": reference.name, "hash": reference.manifest.hash, **_training(reference)}
-    if disturbances:
-        report["stress"] = {}
-        networks = {name: driver for name, driver in drivers.items() if name != "expert"}
-        for name, disturb in disturbances.items():
-            few = max(runs // 3, 1)
-            shown = partial(progress, name)
-            report["stress"][name] = table_of(compare(world, networks, chosen, few, shown, disturb)[0])
+    if stressed:
+        report["stress"] = stressed
     world.close()
     return report
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from headway.evaluate.held_out import held_out_runs
+from headway.evaluate.fleet import Fleet, held_out_runs
 from headway.types import Steering
 from headway.worlds.pushes import CHANCE, LARGEST, STEPS, Pushes
 from headway.worlds.roadworld import Roadworld
@@ -31,7 +31,7 @@ def test_pushes_last_their_steps_stay_within_their_limit_and_come_as_often_as_sa
 
 
 def test_the_network_is_judged_in_states_that_the_expert_was_pushed_into():
-    (run,) = held_out_runs(Roadworld(), Straight(), ["straight"], 1)
+    (run,) = held_out_runs(Fleet(Roadworld(), {"straight": Straight()}), "straight", ["straight"], 1)
     assert run.completed
     assert np.abs(run.lateral).max() > 0.2
     assert (run.confidence == 0.7).all()

@@ -13,12 +13,12 @@ from headway.evaluate.closed_loop import (
     FIRST_SEED,
     ExpertDriver,
     HeadwayDriver,
-    compare,
     drive,
     measures,
     paired,
     table_of,
 )
+from headway.evaluate.fleet import Fleet, compare
 from headway.evaluate.stress import DELAY_STEPS, FROM_STEP, STRESSES, make_stress
 from headway.runtime.engine import open_model
 from headway.types import DriveCommand, DriveState, Steering
@@ -121,7 +121,7 @@ class Still:
 def test_a_driver_that_never_steers_leaves_the_lane_in_a_turn_and_is_measured_so():
     world = Roadworld()
     drivers = {"still": Still(), "expert": ExpertDriver(world)}
-    results, failed = compare(world, drivers, ["one-turn"], 2)
+    results, failed = compare(Fleet(world, drivers), ["one-turn"], 2)
     table = table_of(results)["one-turn"]
     assert failed == 0
     assert table["still"]["completed"] == 0.0
@@ -170,7 +170,7 @@ def test_a_world_of_ones_own_joins_by_name_and_a_run_in_which_it_dies_counts_as_
         world = open_world("my_simulator:Dying")
     finally:
         del sys.modules["my_simulator"]
-    results, failed = compare(world, {"still": Still()}, ["only"], 4)
+    results, failed = compare(Fleet(world, {"still": Still()}), ["only"], 4)
     table = table_of(results)["only"]["still"]
     assert failed == 2
     assert (table["runs"], table["failed"]) == (4, 2)

@@ -1,0 +1,144 @@
+"""Many drives, one after the other or in several processes: the runs are the same, and come in the order asked for."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+from headway.errors import HeadwayError
+from headway.evaluate.closed_loop import FIRST_SEED, Driver, ExpertDriver, HeadwayDriver, Run, drive
+from headway.evaluate.held_out import pushed_run
+from headway.evaluate.reference_drivers import reference_drivers
+from headway.evaluate.stress import make_stress
+from headway.runtime.engine import Model, open_model
+from headway.worlds import World, open_world
+
+
+@dataclass(frozen=True)
+class Task:
+    """One drive. stress: one of STRESSES, or "" for a healthy camera. pushed: the expert drives and is pushed off the
+    lane, `driver` is asked in every state (held_out.py)."""
+
+    route: str
+    seed: int
+    driver: str
+    stress: str = ""
+    pushed: bool = False
+
+
+class Fleet:
+    """A world and the drivers that take turns in it."""
+
+    def __init__(self, world: World, drivers: Mapping[str, Driver]) -> None:
+        self._world, self._drivers = world, drivers
+        self.names = tuple(drivers)
+
+    def drive(self, tasks: Sequence[Task]) -> Iterator[Run]:
+        """One run for each task, in their order."""
+        return map(self.one, tasks)
+
+    def one(self, task: Task) -> Run:
+        """See Task."""
+        driver = self._drivers[task.driver]
+        if task.pushed:
+            return pushed_run(self._world, driver, task.route, task.seed)
+        disturb = make_stress(task.stress) if task.stress else None
+        return drive(self._world, driver, task.route, task.seed, disturb)
+
+
+class Processes(Fleet):
+    """The same in `jobs` processes, each with a world and networks of its own, opened by name and folder."""
+
+    def __init__(self, pool: ProcessPoolExecutor, names: tuple[str, ...]) -> None:
+        self._pool, self.names = pool, names
+
+    def drive(self, tasks: Sequence[Task]) -> Iterator[Run]:
+        """See Fleet.drive. Raises HeadwayError where a process dies, which a crashing simulator may bring about."""
+        try:
+            yield from self._pool.map(_one, tasks)
+        except BrokenProcessPool as error:
+            raise HeadwayError("a process of the evaluation died: try --jobs 1, which shows its last words") from error
+
+    def one(self, task: Task) -> Run:
+        """See Task."""
+        return next(self.drive([task]))
+
+
+def drivers_of(world: World, model: Model, reference: Model | None) -> dict[str, Driver]:
+    """All that are compared, by their names in the tables."""
+    published = reference_drivers(reference) if reference is not None else {}
+    return {
+        **published,
+        "headway-regression": HeadwayDriver(model, fused=False),
+        "headway": HeadwayDriver(model),
+        "expert": ExpertDriver(world),
+    }
+
+
+@contextlib.contextmanager
+def open_fleet(world: World, name: str, model: Model, reference: Model | None = None, jobs: int = 1) -> Iterator[Fleet]:
+    """world: an open one, for one job; name: what further processes open it by."""
+    drivers = drivers_of(world, model, reference)
+    if jobs == 1:
+        yield Fleet(world, drivers)
+        return
+    folders = (str(model.folder.resolve()), str(reference.folder.resolve()) if reference else None)
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _open, (name, *folders)) as pool:
+        yield Processes(pool, tuple(drivers))
+
+
+_own: list[Fleet] = []  # of a process of the pool, opened once for all of its tasks
+
+
+def _open(world_name: str, model: str, reference: str | None) -> None:
+    world = open_world(world_name)
+    published = open_model(reference, "driving") if reference else None
+    _own.append(Fleet(world, drivers_of(world, open_model(model, "driving"), published)))
+
+
+def _one(task: Task) -> Run:
+    return _own[0].one(task)
+
+
+def compare(
+    fleet: Fleet,
+    routes: Sequence[str],
+    runs: int,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    stress: str = "",
+    without: Sequence[str] = (),
+) -> tuple[dict[str, dict[str, list[Run]]], int]:
+    """All drivers but those `without` on the same `runs` seeds of every route -> route -> driver -> runs, and how many
+    runs failed."""
+    names = [name for name in fleet.names if name not in without]
+    seeds = range(FIRST_SEED, FIRST_SEED + runs)
+    tasks = [Task(route, seed, name, stress) for route in routes for seed in seeds for name in names]
+    results: dict[str, dict[str, list[Run]]] = {route: {name: [] for name in names} for route in routes}
+    failed = 0
+    for done, (task, run) in enumerate(zip(tasks, fleet.drive(tasks), strict=True), 1):
+        failed += bool(run.failed)
+        results[task.route][task.driver].append(run)
+        progress(done, len(tasks))
+    return results, failed
+
+
+def held_out_runs(
+    fleet: Fleet,
+    driver: str,
+    routes: Sequence[str],
+    runs: int,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Run]:
+    """Pushed drives on the evaluation's seeds, with error, confidence and coverage of what `driver` said."""
+    seeds = range(FIRST_SEED, FIRST_SEED + runs)
+    tasks = [Task(route, seed, driver, pushed=True) for route in routes for seed in seeds]
+    found = []
+    for done, run in enumerate(fleet.drive(tasks), 1):
+        progress(done, len(tasks))
+        if not run.failed:
+            found.append(run)
+    return found
