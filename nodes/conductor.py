@@ -33,7 +33,8 @@ FINAL_S = 2.5  # longest wait for the nodes' final account
 
 
 class Stopped:
-    """Set by a signal. A threading.Event has a lock, for which a second signal in the midst of the first waits for ever."""
+    """Set by a signal. A threading.Event has a lock, for which a second signal in the midst of the first waits for
+    ever."""
 
     asked = False
 
