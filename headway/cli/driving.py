@@ -62,7 +62,13 @@ def evaluate(
 
 def train(
     out: Annotated[Path, typer.Option(help="Model folder to write.")],
-    world: Annotated[str, typer.Option(help="tub (recorded frames) or roadworld (imitation of its expert).")] = "tub",
+    world: Annotated[
+        str, typer.Option(help="tub (recorded frames), roadworld (imitation of its expert), or that of --drives.")
+    ] = "tub",
+    drives: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option(help="File of headway render drives, once or more: learn from these alone."),
+    ] = None,
     data: Annotated[str, typer.Option(help="tub: its folder, or its name below the data folder.")] = "donkeycar_tub",
     epochs: Annotated[int, typer.Option(help="Passes over the training frames, for each member.", min=1)] = 25,
     members: Annotated[int, typer.Option(help="Networks in the ensemble, one a fold.", min=2, max=8)] = 5,
@@ -96,7 +102,7 @@ def train(
         raise UsageError(f"--network {network}: headway or caril is wanted")
     from headway.evaluate.tub import find_tub
     from headway.models.driving.config import NetworkConfig, TrainConfig
-    from headway.models.driving.produce import produce_road, produce_tub
+    from headway.models.driving.produce import produce_drives, produce_road, produce_tub
 
     shape = NetworkConfig(members=members, teacher=teacher, brake=world != "tub")
     settings = TrainConfig(seed=seed, epochs=epochs, threads=threads)
@@ -110,13 +116,18 @@ def train(
         def recorded(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total, description="recording")
 
+        if drives:
+            manifest = produce_drives(world, drives, out, shape, settings, show)
+            bar.stop()
+            typer.echo(f"written: {out}, {manifest.parameters:,} parameters; evaluate it where the simulator is")
+            return
         if world == "tub":
             report = produce_tub(_data_folder(data), out, shape, settings, show)
         elif world == "roadworld":
             tub = find_tub(_data_folder(data)) if with_tub else None
             report = produce_road(out, shape, settings, episodes, dagger, runs, show, recorded, tub)
         else:
-            raise UsageError(f"--world {world}: tub or roadworld is wanted")
+            raise UsageError(f"--world {world}: tub or roadworld is wanted, or --drives with files recorded there")
     print_driving_report(report)
 
 

@@ -41,7 +41,11 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "render": (
         "Labelled synthetic data (extra: render).",
-        {"people": "headway.cli.render:people", "scene": "headway.cli.render:scene"},
+        {
+            "people": "headway.cli.render:people",
+            "scene": "headway.cli.render:scene",
+            "drives": "headway.cli.render:drives",
+        },
     ),
     "import": (
         "Weights published elsewhere to an installed model (extra: export).",

@@ -1,4 +1,4 @@
-"""`headway render people|scene`: labelled synthetic data. The work is in headway.models.render."""
+"""`headway render people|scene|drives`: labelled synthetic data. The work is in headway.models."""
 
 from __future__ import annotations
 
@@ -65,3 +65,29 @@ def scene(
     typer.echo(
         f"{out}: {result['images']} images (JPEG quality {result['quality']}), {result['heads']} heads, {size:.2f} MiB"
     )
+
+
+def drives(
+    out: Annotated[Path, typer.Option(help="The file to write, ending in .npz.")],
+    world: Annotated[str, typer.Option(help="roadworld, metadrive, or module:Class of your own.")] = "roadworld",
+    episodes: Annotated[int, typer.Option(min=1, help="Drives of the world's expert, pushed off the lane.")] = 60,
+    first_seed: Annotated[int, typer.Option(min=0, help="Of the first drive; the others count up.")] = 0,
+    learner: Annotated[str, typer.Option(help="Model folder that steers most of the time (a DAgger round).")] = "",
+) -> None:
+    """Record drives to learn from: frames with the expert's controls, for headway train driving --drives."""
+    from rich.progress import Progress
+
+    from headway.models.driving.drives import record_drives, write_drives
+    from headway.runtime.engine import open_model
+    from headway.worlds import open_world
+
+    model = open_model(learner, "driving") if learner else None
+    opened = open_world(world)
+    with Progress() as bar:
+        task = bar.add_task("drives", total=episodes)
+        recording = record_drives(
+            opened, range(first_seed, first_seed + episodes), lambda done, _: bar.update(task, completed=done), model
+        )
+    opened.close()
+    write_drives(recording, out)
+    typer.echo(f"{sum(len(e.drive) for e in recording.episodes)} frames of {episodes} drives in {out}")

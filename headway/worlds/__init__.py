@@ -45,7 +45,11 @@ class Observation:
 
 
 class World(Protocol):
-    """A simulator. `vehicle` says what the gate must know; `routes` names what `reset` accepts; step_s is fixed."""
+    """A simulator. `vehicle` says what the gate must know; `routes` names what `reset` accepts; step_s is fixed.
+
+    A world with a true `starts_beside` takes a third argument of `reset`: start, a lateral offset in metres and a
+    heading error in radians. Recorded training drives use it.
+    """
 
     name: str
     routes: tuple[str, ...]

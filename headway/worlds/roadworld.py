@@ -38,7 +38,8 @@ class Roadworld:
     """See the module. `start` of `reset` puts the car beside and askew of the lane, for training of recoveries."""
 
     name = "roadworld"
-    routes = ROUTES
+    starts_beside = True
+    routes: tuple[str, ...] = ROUTES
     step_s = STEP_S
     vehicle = VEHICLE
 

@@ -99,6 +99,34 @@ for nominal {nominal:.2f}, ECE {ece:.3f}, AUROC of confidence against error {aur
 """
 
 
+DRIVES = """# {name}
+
+The driving network of headway, trained on drives of the world `{world}`: its expert's steering in each state visited,
+with pushes off the lane; never mirrored. Inputs and outputs are those of `driving`: {parameters:,} parameters in
+{members} members. Split by episode: each member leaves out every {members}th; what it has not seen calibrates.
+{frames} frames of {episodes} episodes.
+
+    {command}
+
+Not measured yet: `headway evaluate driving --world {world} --model FOLDER`, where the simulator is.
+"""
+
+
+def drives_card(manifest: Manifest) -> str:
+    """Text of README.md for a network trained on recorded drives."""
+    training = manifest.training
+    seeds = [recording["seeds"] for recording in training["recordings"]]
+    return DRIVES.format(
+        name=manifest.name,
+        world=training["data"],
+        parameters=manifest.parameters,
+        members=training["network"]["members"],
+        frames=training["frames"]["recorded"],
+        episodes=sum(last - first + 1 for first, last in seeds),
+        command=training["command"],
+    )
+
+
 def tub_card(manifest: Manifest, report: dict[str, Any]) -> str:
     """Text of README.md for a network trained on a tub."""
     training, confidence, mae = manifest.training, report["confidence"], report["steering_mae"]

@@ -1,4 +1,5 @@
-"""Training frames from a world: an expert drives, is pushed off the lane, and shows how to come back.
+"""Training frames from a world: an expert drives, is pushed off the lane, and shows how to come back. No torch here: a
+simulator may live in an environment without it.
 
 Each episode is one route on one seed below TRAINING_SEEDS: evaluation drives on others. What is recorded is the
 expert's steering for the state the car is in, whoever steered: the expert, a push, or (DAgger) the learner.
@@ -15,11 +16,13 @@ from numpy.typing import NDArray
 from headway.evaluate.tub import Drive
 from headway.stages.gate import EMERGENCY_DECELERATION, Gate
 from headway.types import Odometry, Steering
+from headway.worlds import World
 from headway.worlds.pushes import Pushes
-from headway.worlds.roadworld import TRAINING_SEEDS, Roadworld
+from headway.worlds.roadworld import TRAINING_SEEDS
 
-ROUTE_TURN = ("random", "one-turn", "random", "two-turn", "random", "straight")
-"""Episodes take these routes in turn: mostly winding ones, since straight frames all look alike."""
+ROUTE_TURNS = {"roadworld": ("random", "one-turn", "random", "two-turn", "random", "straight")}
+"""world -> routes that its episodes take in turn: mostly winding ones, since straight frames all look alike. Of other
+worlds all routes, in turn."""
 KEEP_EVERY = 2  # of the world's 10 Hz frames: neighbours are alike
 START_OFFSET_M, START_ASKEW = 1.3, 0.15  # largest sideways and angular error at the start
 LONGEST_STEPS = 400
@@ -37,13 +40,23 @@ class Episode:
     drive: Drive
 
 
-def record(world: Roadworld, seed: int, learner: Policy | None = None) -> Episode:
-    """Drives one seeded episode; with `learner` (image -> steering) that one steers most of the time."""
+def routes_of(world: World) -> tuple[str, ...]:
+    """What its episodes drive, in turn by their seeds."""
+    return ROUTE_TURNS.get(world.name, world.routes)
+
+
+def record(world: World, seed: int, learner: Policy | None = None) -> Episode:
+    """Drives one seeded episode; with `learner` (image -> steering) that one steers most of the time.
+
+    Where the world says `starts_beside`, its reset takes a start beside and askew of the lane.
+    """
     if seed >= TRAINING_SEEDS:
         raise ValueError(f"seed {seed} belongs to evaluation")
     rng = np.random.default_rng([seed, 77])
     start = (float(rng.uniform(-START_OFFSET_M, START_OFFSET_M)), float(rng.uniform(-START_ASKEW, START_ASKEW)))
-    seen = world.reset(ROUTE_TURN[seed % len(ROUTE_TURN)], seed, start)
+    routes = routes_of(world)
+    beside = {"start": start} if getattr(world, "starts_beside", False) else {}
+    seen = world.reset(routes[seed % len(routes)], seed, **beside)
     gate = Gate(world.vehicle)
     images, steering, throttle, brake = [], [], [], []
     pushes = Pushes(rng)
@@ -72,10 +85,12 @@ def braking(speed_mps: float, wanted_mps: float) -> float:
 
 
 def collect(
-    seeds: range, progress: Callable[[int, int], None] = lambda done, total: None, learner: Policy | None = None
+    world: World,
+    seeds: range,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    learner: Policy | None = None,
 ) -> list[Episode]:
     """One episode a seed."""
-    world = Roadworld()
     episodes = []
     for i, seed in enumerate(seeds):
         episodes.append(record(world, seed, learner))

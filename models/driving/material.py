@@ -13,7 +13,9 @@ import numpy as np
 from headway.errors import UsageError
 from headway.evaluate.tub import SPLIT_PATTERN, Drive, fold_blocks, read_tub, split_blocks
 from headway.models.driving.data import training_frames
-from headway.models.driving.imitation import ROUTE_TURN, balanced, collect, joined
+from headway.models.driving.drives import read_drives
+from headway.models.driving.imitation import Episode, balanced, collect, joined, routes_of
+from headway.worlds.roadworld import Roadworld
 
 FRAMES = "frames.npz"
 CONTROLS = ("steering", "throttle", "brake")
@@ -51,21 +53,38 @@ def road_material(
     members: int, seed: int, count: int, progress: Callable[[int, int], None], learner: Any = None, first: int = 0
 ) -> Material:
     """Folds of `count` recorded episodes of roadworld from seed `first` on: member m leaves out m, m + members, ..."""
-    episodes = collect(range(first, first + count), progress, learner)
+    world = Roadworld()
+    episodes = collect(world, range(first, first + count), progress, learner)
+    facts = {"data": "roadworld", "episodes": [first, first + count - 1], "routes": list(routes_of(world))}
+    return episode_material("driving-roadworld", episodes, members, seed, facts, ROAD_LICENCE)
+
+
+def drives_material(name: str, files: Sequence[Path], members: int, seed: int) -> Material:
+    """Folds of the episodes in files of `headway render drives`, in the order given."""
+    recordings = [read_drives(path) for path in files]
+    episodes = [episode for recording in recordings for episode in recording.episodes]
+    if len(episodes) < members:
+        raise UsageError(f"{len(episodes)} recorded drives for {members} members: each leaves out at least one")
+    facts = {"data": recordings[0].facts["world"], "recordings": [recording.facts for recording in recordings]}
+    licence = f"drawn by the world '{facts['data']}', whose assets have the licence of their makers"
+    return episode_material(name, episodes, members, seed, facts, licence)
+
+
+def episode_material(
+    name: str, episodes: Sequence[Episode], members: int, seed: int, facts: dict[str, Any], licence: str
+) -> Material:
+    """Folds by episode: member m leaves out m, m + members, ..."""
     rng = np.random.default_rng(seed)
     fits, held = [], []
     for m in range(members):
-        own = set(range(m, count, members))
+        own = set(range(m, len(episodes), members))
         fits.append(balanced(joined([e for i, e in enumerate(episodes) if i not in own]), rng))
         held.append(joined([episodes[i] for i in sorted(own)]))
-    facts = {
-        "data": "roadworld",
+    known = {
         "frames": {"recorded": sum(len(e.drive) for e in episodes), "fit": [len(f) for f in fits]},
-        "episodes": [first, first + count - 1],
-        "routes": list(ROUTE_TURN),
         "split": "by episode; member m leaves out episodes m, m + members, ...",
     }
-    return Material("driving-roadworld", fits, held, facts, ROAD_LICENCE)
+    return Material(name, fits, held, {**facts, **known}, licence)
 
 
 def merged(a: Material, b: Material) -> Material:

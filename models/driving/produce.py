@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from headway.errors import UsageError
 from headway.evaluate.driving import evaluate
 from headway.evaluate.roads import evaluate_world
 from headway.evaluate.tub import HEIGHT, WIDTH, find_tub
 from headway.export.package import package_model
 from headway.json_files import finite
 from headway.models.driving.calibrate import as_config, calibrate
-from headway.models.driving.card import road_card, tub_card
+from headway.models.driving.card import drives_card, road_card, tub_card
 from headway.models.driving.config import BINS, NetworkConfig, TrainConfig
 from headway.models.driving.lesson import TEACHER_SCALE, ablation, lesson_of
 from headway.models.driving.material import (
     CONTROLS,
     Material,
+    drives_material,
     merged,
     road_material,
     save_frames,
@@ -172,6 +174,32 @@ def produce_road(
         f"{np.mean([r['completed'] for r in rows]):.0%} of {len(rows) * runs} unseen drives"
     )
     return finish(out, report, road_card)
+
+
+def produce_drives(
+    world: str,
+    files: Sequence[Path],
+    out: Path,
+    network_config: NetworkConfig,
+    config: TrainConfig,
+    progress: Progress,
+) -> Manifest:
+    """`headway train driving --drives FILE`: from drives recorded where the world's simulator is, which is where the
+    model must be evaluated too. Writes the model folder `out` without numbers."""
+    config = replace(config, mirror=False)
+    material = drives_material(f"driving-{world}", files, network_config.members, config.seed)
+    if material.facts["data"] != world:
+        raise UsageError(f"{files[0]} was recorded in '{material.facts['data']}', not in '{world}'")
+    command = (
+        f"headway train driving --world {world} {' '.join(f'--drives {path.name}' for path in files)} --out {out.name} "
+        f"--epochs {config.epochs} --members {network_config.members} --seed {config.seed}"
+        + (" --teacher" if network_config.teacher else "")
+    )
+    save_frames(material, out.with_name(out.name + ".work"))  # now: the reference network may learn meanwhile
+    build(material, out, command, network_config, config, progress)
+    manifest = read_manifest(out)
+    (out / "README.md").write_text(drives_card(manifest), encoding="utf-8")
+    return manifest
 
 
 def steering_of(network: DrivingNetwork) -> Callable[[np.ndarray], float]:
