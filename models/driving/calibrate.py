@@ -23,7 +23,7 @@ SMALL_ERROR = BIN_WIDTH  # an error below the width of a bin counts as small
 NOVELTY_QUANTILE, NOVELTY_MARGIN = 0.99, 1.1  # of the novelty of the calibration frames: some of them are odd, too
 SLOW_QUANTILE, RECOVER_QUANTILE, HANDOVER_QUANTILE = 0.75, 0.9, 1.0  # of the half-widths of the calibration frames
 HANDOVER_MARGIN = 1.1  # hand-over begins above every width that calibration frames showed
-TEMPERATURES = np.geomspace(0.25, 6.0, 400)
+TEMPERATURES = np.geomspace(0.1, 6.0, 400)
 
 
 def temperature_of(logits: Array, steering: Array) -> float:

@@ -7,16 +7,18 @@ expert's steering for the state the car is in, whoever steered: the expert, a pu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headway.evaluate.closed_loop import drive as drive_in_loop
+from headway.evaluate.held_out import Pushed
 from headway.evaluate.tub import Drive
 from headway.stages.gate import EMERGENCY_DECELERATION, Gate
 from headway.types import Odometry, Steering
-from headway.worlds import World
+from headway.worlds import Observation, World
 from headway.worlds.pushes import Pushes
 from headway.worlds.roadworld import TRAINING_SEEDS
 
@@ -76,6 +78,37 @@ def record(world: World, seed: int, learner: Policy | None = None) -> Episode:
             break
     labels = (np.array(column, np.float32) for column in (steering, throttle, brake))
     return Episode(seed, Drive(np.stack(images), *labels))
+
+
+class Witness:
+    """A driver that keeps what it is shown."""
+
+    def __init__(self) -> None:
+        self.images: list[NDArray[np.uint8]] = []
+
+    def reset(self) -> None:
+        """See Driver.reset."""
+
+    def __call__(self, image: NDArray[np.uint8], seen: Observation) -> Steering:
+        """See Driver."""
+        self.images.append(image)
+        return Steering(0.0, 0.0, (-1.0, 1.0), 0.0)
+
+
+def witnessed(world: World, routes: Sequence[str], seeds: range) -> Drive:
+    """Frames of pushed drives of the expert as the evaluation drives them (evaluate/held_out.py), one a seed, the
+    routes in turn: to calibrate on. Throttle and brake are zero."""
+    images, steering = [], []
+    for i, seed in enumerate(seeds):
+        if seed >= TRAINING_SEEDS:
+            raise ValueError(f"seed {seed} belongs to evaluation")
+        witness = Witness()
+        pushed = Pushed(world, witness, seed)
+        drive_in_loop(world, pushed, routes[i % len(routes)], seed)
+        images += witness.images[::KEEP_EVERY]
+        steering += pushed.wanted[::KEEP_EVERY]
+    wanted = np.array(steering, np.float32)
+    return Drive(np.stack(images), wanted, np.zeros_like(wanted))
 
 
 def braking(speed_mps: float, wanted_mps: float) -> float:

@@ -11,28 +11,32 @@ from typing import Any
 import numpy as np
 
 from headway.errors import UsageError
+from headway.evaluate.roads import PUBLISHED_ROUTES
 from headway.evaluate.tub import SPLIT_PATTERN, Drive, fold_blocks, read_tub, split_blocks
 from headway.models.driving.data import training_frames
 from headway.models.driving.drives import read_drives
-from headway.models.driving.imitation import Episode, balanced, collect, joined, routes_of
+from headway.models.driving.imitation import Episode, balanced, collect, joined, routes_of, witnessed
 from headway.worlds.roadworld import Roadworld
 
 FRAMES = "frames.npz"
 CONTROLS = ("steering", "throttle", "brake")
 TUB_LICENCE = "donkeycar sample tub, repository autorope/donkeycar, MIT"
+FIRST_CALIBRATION, CALIBRATION_DRIVES = 5000, 60
+"""Seeds of the drives that calibrate in roadworld: below those of evaluation, above those of training."""
 ROAD_LICENCE = "none: every frame was drawn by headway/worlds"
 
 
 @dataclass(frozen=True)
 class Material:
     """fit[m]: what member m learns from; held[m]: what it has not seen, with the controls as they were; facts: for
-    the manifest."""
+    the manifest. calibration: what no member has seen; without it, each member's `held` calibrates."""
 
     name: str
     fit: Sequence[Drive]
     held: Sequence[Drive]
     facts: dict[str, Any]
     licence: str
+    calibration: Drive | None = None
 
 
 def tub_material(tub: Path, members: int, smooth_frames: float) -> Material:
@@ -57,6 +61,14 @@ def road_material(
     episodes = collect(world, range(first, first + count), progress, learner)
     facts = {"data": "roadworld", "episodes": [first, first + count - 1], "routes": list(routes_of(world))}
     return episode_material("driving-roadworld", episodes, members, seed, facts, ROAD_LICENCE)
+
+
+def road_calibration(material: Material) -> Material:
+    """With drives of the evaluation's kind to calibrate the whole ensemble on."""
+    seeds = range(FIRST_CALIBRATION, FIRST_CALIBRATION + CALIBRATION_DRIVES)
+    drive = witnessed(Roadworld(), PUBLISHED_ROUTES, seeds)
+    facts = {"seeds": [seeds.start, seeds.stop - 1], "routes": list(PUBLISHED_ROUTES), "frames": len(drive)}
+    return replace(material, calibration=drive, facts={**material.facts, "calibration": facts})
 
 
 def drives_material(name: str, files: Sequence[Path], members: int, seed: int) -> Material:

@@ -25,6 +25,7 @@ from headway.models.driving.material import (
     Material,
     drives_material,
     merged,
+    road_calibration,
     road_material,
     save_frames,
     tub_material,
@@ -34,6 +35,7 @@ from headway.models.driving.network import DrivingNetwork
 from headway.models.driving.train import Progress, fit, predict, seconds_since, settings_of, write_log
 from headway.runtime.engine import open_model
 from headway.runtime.manifest import Manifest, TensorSpec, read_manifest, write_manifest
+from headway.stages.drive import DriveCalibration
 
 INPUTS = {"image": TensorSpec((1, HEIGHT, WIDTH, 3), "uint8", "NHWC", "BGR")}
 
@@ -56,16 +58,14 @@ def build(
     config: TrainConfig,
     progress: Progress,
 ) -> DrivingNetwork:
-    """Trains, calibrates on what each member has not seen, and writes the model folder without evaluation or card."""
+    """Trains, calibrates on what has not been seen, and writes the model folder without evaluation or card."""
     start = time.monotonic()
     if network_config.teacher:
         network, log, shown = taught(material, network_config, config, progress)
         material = replace(material, facts={**material.facts, "distillation": shown})
     else:
         network, log = fit(material.fit, network_config, config, progress)
-    unseen = [predict(network, held.images, m) for m, held in enumerate(material.held)]
-    controls, logits, novelty = (np.concatenate([p[i] for p in unseen]) for i in range(3))
-    calibration = calibrate(controls, logits, novelty, np.concatenate([held.steering for held in material.held]))
+    calibration = calibrated(network, material)
     out.mkdir(parents=True, exist_ok=True)
     training = {
         "command": command,
@@ -89,6 +89,16 @@ def build(
         data_licence=material.licence,
     )
     return network
+
+
+def calibrated(network: DrivingNetwork, material: Material) -> DriveCalibration:
+    """From what the ensemble says of frames that no member has seen; where all have been learned from by some, from
+    what each member says of its own fold, which errs on the wide side."""
+    if (own := material.calibration) is not None:
+        return calibrate(*predict(network, own.images), own.steering)
+    unseen = [predict(network, held.images, m) for m, held in enumerate(material.held)]
+    controls, logits, novelty = (np.concatenate([p[i] for p in unseen]) for i in range(3))
+    return calibrate(controls, logits, novelty, np.concatenate([held.steering for held in material.held]))
 
 
 def taught(
@@ -163,6 +173,7 @@ def produce_road(
         network = build(material, out, command, alone, config, progress)
         more = road_material(members, config.seed, episodes // 2, recorded, steering_of(network), round_ * 1000)
         material = merged(material, more)
+    material = road_calibration(material)
     save_frames(material, out.with_name(out.name + ".work"))  # now: the reference network may learn meanwhile
     build(material, out, command, network_config, config, progress)
     model = open_model(str(out.resolve()), "driving")

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from headway.evaluate.closed_loop import FIRST_SEED
+from headway.evaluate.held_out import pushed_run
 from headway.evaluate.tub import Drive
-from headway.models.driving.imitation import balanced, braking, record
+from headway.models.driving.imitation import KEEP_EVERY, balanced, braking, record, witnessed
+from headway.types import Steering
 from headway.worlds.roadworld import TRAINING_SEEDS, Roadworld
 
 
@@ -40,3 +42,24 @@ def test_the_brake_label_is_the_share_of_the_strongest_deceleration():
     assert braking(5.2, 5.0) == 0.0  # a matter of the throttle
     assert braking(6.5, 5.0) == pytest.approx(0.5)
     assert braking(9.0, 2.0) == 1.0
+
+
+def test_calibration_drives_are_those_of_the_evaluation_on_other_seeds():
+    world = Roadworld()
+    drive = witnessed(world, ["straight"], range(5000, 5001))
+    run = pushed_run(world, Still(), "straight", 5000)
+    assert len(drive) == len(run.error[::KEEP_EVERY])
+    np.testing.assert_allclose(np.abs(drive.steering), run.error[::KEEP_EVERY], atol=1e-6)  # who says 0 errs by it all
+    assert (drive.images[0] == world.reset("straight", 5000).image).all()
+    with pytest.raises(ValueError, match="belongs to evaluation"):
+        witnessed(world, ["straight"], range(FIRST_SEED, FIRST_SEED + 1))
+
+
+class Still:
+    """Says 0 whatever it sees."""
+
+    def reset(self):
+        pass
+
+    def __call__(self, image, seen):
+        return Steering(0.0, 0.5, (-0.1, 0.1), 0.5)

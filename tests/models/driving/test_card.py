@@ -1,0 +1,29 @@
+"""Cards say what the manifest says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headway.models.driving.card import road_card
+from headway.runtime.manifest import read_manifest
+
+SHIPPED = Path(__file__).parents[3] / "models" / "weights" / "driving-roadworld"
+
+
+def test_the_shipped_card_is_written_from_the_shipped_manifest():
+    manifest = read_manifest(SHIPPED)
+    assert (SHIPPED / "README.md").read_text(encoding="utf-8") == road_card(manifest, manifest.evaluation)
+
+
+def test_stress_and_reference_are_in_the_card_where_they_were_measured():
+    manifest = read_manifest(SHIPPED)
+    row = {"off_road_m": 1.5, "stopped": 0.0, "runs": 3}
+    stress = {"noise": {"straight": {"caril": row, "headway": {**row, "off_road_m": 0.0, "stopped": 1.0}}}}
+    reference = {"frames": 123, "epochs": 1.5}
+    text = road_card(manifest, {**manifest.evaluation, "stress": stress, "reference": reference})
+    assert "| camera | caril | headway |" in text
+    assert "| noise | 1.5 (0%) | 0.0 (100%) |" in text
+    assert "the same 123 frames for 1.5 epochs" in text
+    without = road_card(manifest, {k: v for k, v in manifest.evaluation.items() if k not in ("stress", "reference")})
+    assert "| camera |" not in without
+    assert "has not been trained" in without
