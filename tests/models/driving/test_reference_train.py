@@ -17,6 +17,7 @@ from headway.models.driving.reference_train import (  # noqa: E402
     Training,
     label_gain,
     published_input,
+    settle,
     write_folder,
 )
 from headway.runtime.engine import open_model  # noqa: E402
@@ -31,6 +32,20 @@ def test_the_input_is_rgb_in_0_to_1_at_160_pixels():
     assert x.shape == (1, 3, 160, 160)
     assert x[0, 0].min() == 1.0
     assert x[0, 1:].max() == 0.0
+
+
+def test_batch_statistics_are_those_of_the_frames_with_the_weights_as_they_are(tmp_path):
+    training = Training(drive_of(8), ReferenceConfig(batch=4), tmp_path)
+    norm = next(m for m in training.network.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    seen = []
+    norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    momentum = norm.momentum
+    settle(training)
+    means = torch.stack([x.mean((0, 2, 3)) for x in seen]).mean(0)
+    assert len(seen) == 2
+    torch.testing.assert_close(norm.running_mean, means, rtol=1e-4, atol=1e-5)
+    assert norm.momentum == momentum
+    assert not training.network.training
 
 
 def test_the_gain_fills_the_bins():
