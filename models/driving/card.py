@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from headway.evaluate.roads import PUBLISHED_ROUTES
+from headway.evaluate.stress import STRESSES
 from headway.runtime.manifest import Manifest
+
+DRIVERS = ("regression", "caril", "headway-regression", "headway", "expert")
 
 TUB = """# driving
 
@@ -158,8 +163,8 @@ def road_card(manifest: Manifest, report: dict[str, Any]) -> str:
     rows = [
         f"| {route} | {driver} | {m['frechet_m']:.2f} | {m['dtw']:.0f} | {m['area']:.1f} | {m['deviation_m']:.2f} "
         f"| {m['off_road_s']:.1f} | {m['completed']:.0%} |"
-        for route, drivers in report["routes"].items()
-        for driver, m in drivers.items()
+        for route, drivers in _ordered(report["routes"], PUBLISHED_ROUTES)
+        for driver, m in _ordered(drivers, DRIVERS)
     ]
     first, last = training["episodes"]
     rounds = training.get("dagger", [])
@@ -200,7 +205,7 @@ def _paired(found: dict[str, dict[str, Any]]) -> str:
     """Fréchet differences; the one to the scalar head is what fusion and the behaviour bring."""
     rows = [
         f"| {name} | {p['mean']:+.3f} | {p['low']:+.3f} .. {p['high']:+.3f} | {p['ratio']:.2f} |"
-        for name, p in found.items()
+        for name, p in _ordered(found, [f"headway - {driver}" for driver in DRIVERS])
     ]
     head = "| Fréchet, paired by seed | m | 95 % interval | ratio of means |\n|---|---|---|---|"
     return "\n".join([head, *rows])
@@ -210,9 +215,9 @@ def _stress(found: dict[str, dict[str, dict[str, dict[str, Any]]]]) -> str:
     """Metres off the lane under each disturbance, and how many runs ended in a stop; means over routes and runs."""
     if not found:
         return ""
-    drivers = list(next(iter(next(iter(found.values())).values())))
+    drivers = [driver for driver, _ in _ordered(next(iter(next(iter(found.values())).values())), DRIVERS)]
     rows = []
-    for name, routes in found.items():
+    for name, routes in _ordered(found, STRESSES):
         cells = []
         for driver in drivers:
             metres, stopped = (
@@ -248,4 +253,11 @@ def _reference(report: dict[str, Any]) -> str:
 
 
 def _unfamiliar(report: dict[str, Any]) -> str:
-    return "\n".join(f"| {k} | {v['confidence']:.3f} | {v['state'].upper()} |" for k, v in report["unfamiliar"].items())
+    rows = _ordered(report["unfamiliar"], ("black", "white", "noise", "checkerboard"))
+    return "\n".join(f"| {k} | {v['confidence']:.3f} | {v['state'].upper()} |" for k, v in rows)
+
+
+def _ordered(found: dict[str, Any], names: Sequence[str]) -> list[tuple[str, Any]]:
+    """The items of `found`, those of `names` first and in their order: a manifest keeps its keys sorted."""
+    known = [name for name in names if name in found]
+    return [(name, found[name]) for name in [*known, *(k for k in found if k not in known)]]
