@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from headway.evaluate.tub import Drive
 from headway.models.driving.imitation import Episode, Policy, collect, joined, routes_of
 from headway.runtime.engine import Model
 from headway.worlds import World
+from headway.worlds.roadworld import TRAINING_SEEDS
 
 COLUMNS = ("images", "steering", "throttle", "brake")
 
@@ -38,7 +39,14 @@ def record_drives(
     progress: Callable[[int, int], None] = lambda done, total: None,
     learner: Model | None = None,
 ) -> Recording:
-    """The expert of `world` drives one episode a seed; with `learner`, that one steers most of the time (DAgger)."""
+    """The expert of `world` drives one episode a seed; with `learner`, that one steers most of the time (DAgger).
+
+    Raises UsageError for seeds that belong to evaluation.
+    """
+    if seeds.stop > TRAINING_SEEDS:
+        raise UsageError(
+            f"seeds {seeds.start} to {seeds.stop - 1}: those from {TRAINING_SEEDS} on belong to evaluation"
+        )
     policy = policy_of(learner) if learner is not None else None
     facts = {
         "world": world.name,
@@ -59,10 +67,17 @@ def write_drives(recording: Recording, path: Path) -> None:
     """See the module."""
     drive = joined(list(recording.episodes))
     seed = np.concatenate([np.full(len(e.drive), e.seed, np.int64) for e in recording.episodes])
-    path.parent.mkdir(parents=True, exist_ok=True)
     d, facts = drive, np.array(json.dumps(recording.facts))
-    with path.open("wb") as file:  # a name without .npz is kept as it is
+    with _created(path) as file:  # a name without .npz is kept as it is
         np.savez(file, images=d.images, steering=d.steering, throttle=d.throttle, brake=d.brake, seed=seed, facts=facts)
+
+
+def _created(path: Path) -> BinaryIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("wb")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def read_drives(path: Path) -> Recording:

@@ -33,6 +33,7 @@ PARSED = [
     ["train", "head-pose"],
     ["train", "driving"],
     ["render", "scene"],
+    ["render", "drives"],
 ]
 PARSED += [["evaluate", "head-pose"], ["evaluate", "trajectory"], ["train", "trajectory"], ["render", "people"]]
 OPTIONS = [

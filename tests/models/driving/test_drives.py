@@ -72,6 +72,13 @@ def test_too_few_drives_and_a_file_that_is_none_are_named(recorded, tmp_path):
         read_drives(other)
 
 
+def test_seeds_of_the_evaluation_and_a_place_that_cannot_be_written_are_named(recorded, tmp_path):
+    with pytest.raises(UsageError, match="belong to evaluation"):
+        record_drives(Bare(), range(9_999, 10_001))
+    with pytest.raises(UsageError, match="cannot be written"):
+        write_drives(recorded[2], tmp_path)
+
+
 def test_an_exported_network_steers_a_dagger_round(recorded):
     model = open_model("driving-roadworld", "driving")
     frame = recorded[2].episodes[0].drive.images[0]
