@@ -9,10 +9,9 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 from headway import messages
 from headway.bags import BagReader
 from headway.bags.topics import InputTopics, choose_topics
+from headway.children import child, terminable
 from headway.errors import HeadwayError, MissingDependencyError
 from headway.images import COMPRESSED
 from headway.node_config import HeadwayNodeConfig, load, parameter_file
@@ -29,7 +29,6 @@ from headway.ros_environment import child_environment, own_domain
 OUTPUT = "output.mcap"
 LOST_FIRST = "lost in the transport before the first frame came"
 SPARE_S = 30.0  # beyond the length of the bag, for the last answers and the nodes' account
-SIGTERM_S, SIGKILL_S = 11.0, 5.0
 
 # What each node listens to, of the bag.
 LISTENS = {
@@ -119,17 +118,15 @@ def perform(
     (logs / "plan.json").write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
     (logs / "result.json").unlink(missing_ok=True)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_terminable())
+        stack.enter_context(terminable())
         env = child_environment(stack.enter_context(own_domain()), len(arguments) + 1)
         env["ROS_LOG_DIR"] = str((logs / "ros").resolve())
         processes = {}
         for node, given in arguments.items():
             command = [sys.executable, "-m", f"headway.nodes.{node}", *given]
-            processes[node] = stack.enter_context(_process(command, env, logs / f"{node}.log", performance.problems))
+            processes[node] = stack.enter_context(child(command, env, logs / f"{node}.log", performance.problems))
         command = [sys.executable, "-m", "headway.nodes.conductor", str(logs / "plan.json")]
-        conductor = stack.enter_context(
-            _process(command, env, logs / "conductor.log", performance.problems, piped=True)
-        )
+        conductor = stack.enter_context(child(command, env, logs / "conductor.log", performance.problems, piped=True))
         _follow(conductor, processes, logs, progress)
     result = json.loads((logs / "result.json").read_text(encoding="utf-8"))
     performance.frames, performance.loss = result["frames"], result["loss"]
@@ -195,83 +192,6 @@ def _plan(
         "output": str(out / OUTPUT),
         "result": str(out / "logs" / "result.json"),
     }
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends this process as Ctrl-C does: through the exits of all contexts, which end the nodes."""
-
-    def end(*_: Any) -> None:
-        raise SystemExit(128 + signal.SIGTERM)
-
-    try:
-        before = signal.signal(signal.SIGTERM, end)
-    except ValueError:  # not the main thread: whoever started it looks after signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextlib.contextmanager
-def _unbroken() -> Iterator[None]:
-    """SIGTERM and SIGINT wait for the end of this block. One that came while a process is being started would leave it
-    behind, known to nobody."""
-    came: list[int] = []
-    try:
-        before = {
-            number: signal.signal(number, lambda n, _: came.append(n)) for number in (signal.SIGTERM, signal.SIGINT)
-        }
-    except ValueError:  # not the main thread, which alone hears of signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for late in came:
-            signal.raise_signal(late)
-
-
-@contextlib.contextmanager
-def _process(
-    command: list[str], env: dict[str, str], log: Path, problems: list[str], piped: bool = False
-) -> Iterator[subprocess.Popen[str]]:
-    """A process that is asked to end with SIGTERM, then killed; what was not clean goes to `problems`."""
-    process = None
-    with log.open("w", encoding="utf-8") as file:
-        try:
-            with _unbroken():
-                # Its own session: Ctrl-C at the terminal ends this process, which then ends the others in order.
-                process = subprocess.Popen(
-                    command,
-                    env=env,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE if piped else file,
-                    stderr=file,
-                    text=True,
-                    start_new_session=True,
-                )
-            yield process
-        finally:
-            if process is not None:
-                _end(process)
-                if process.returncode != 0:
-                    problems.append(f"{log.stem} ended with code {process.returncode}: see {log}")
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    # Not SIGINT: a process that is still importing answers it with a traceback.
-    for sent, patience in ((signal.SIGTERM, SIGTERM_S), (signal.SIGKILL, SIGKILL_S)):
-        if process.poll() is None:
-            process.send_signal(sent)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(patience)
-    if process.stdout:
-        process.stdout.close()
 
 
 def _follow(

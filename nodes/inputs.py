@@ -34,9 +34,6 @@ OVERLOAD = 2
 alone could fill the processor."""
 LISTENING_SHARE, LONGEST_PAUSE_S = 1 / 3, 0.03
 """Of a core, for taking frames out of DDS while the thread that computes does not come along; no pause is longer."""
-SWITCH_S = 5e-4
-"""How long a thread that computes may keep Python's lock from one that listens: several turns of it lie between a frame
-and the mailbox, and with Python's own 5 ms frames came up to 20 ms late."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 
+SWITCH_S = 5e-4
+"""How long a thread that computes may keep Python's lock from one that listens: several turns of it lie between a frame
+and the mailbox, and with Python's own 5 ms frames came up to 20 ms late."""
+
 
 class ComputingPriority:
     """Of the calling thread, which computes; made in that thread. Without a real-time priority it changes nothing.

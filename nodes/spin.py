@@ -12,7 +12,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 
 from headway.errors import HeadwayError
 from headway.nodes.base import StageNode
-from headway.nodes.inputs import SWITCH_S
+from headway.nodes.priority import SWITCH_S
 from headway.nodes.systemd import Systemd
 from headway.ros_environment import prepare
 

@@ -65,9 +65,9 @@ def policy_of(model: Model) -> Policy:
 
 def write_drives(recording: Recording, path: Path) -> None:
     """See the module."""
-    drive = joined(list(recording.episodes))
+    d = joined(list(recording.episodes))
+    facts = np.array(json.dumps(recording.facts))
     seed = np.concatenate([np.full(len(e.drive), e.seed, np.int64) for e in recording.episodes])
-    d, facts = drive, np.array(json.dumps(recording.facts))
     with _created(path) as file:  # a name without .npz is kept as it is
         np.savez(file, images=d.images, steering=d.steering, throttle=d.throttle, brake=d.brake, seed=seed, facts=facts)
 

@@ -1,4 +1,4 @@
-"""Processes of the graph end with it, whenever the signal comes. The graph itself: tests/nodes/test_processes.py."""
+"""Child processes end with the one that started them, whenever the signal comes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from headway import graph
+from headway.children import child, terminable
 
 SLEEPING = [sys.executable, "-c", "import time; time.sleep(60)"]
 
@@ -31,7 +31,7 @@ def test_a_signal_while_a_process_is_being_started_ends_that_process_too(
     problems: list[str] = []
 
     def start() -> None:
-        with graph._terminable(), graph._process(SLEEPING, {}, tmp_path / "sleeping.log", problems):
+        with terminable(), child(SLEEPING, {}, tmp_path / "sleeping.log", problems):
             pytest.fail("went on as if nothing had come")
 
     with pytest.raises(raised):
@@ -43,6 +43,6 @@ def test_a_signal_while_a_process_is_being_started_ends_that_process_too(
 
 def test_a_process_that_ends_by_itself_is_no_problem(tmp_path: Path) -> None:
     problems: list[str] = []
-    with graph._process([sys.executable, "-c", "pass"], {}, tmp_path / "brief.log", problems) as process:
+    with child([sys.executable, "-c", "pass"], {}, tmp_path / "brief.log", problems) as process:
         process.wait(30)
     assert problems == []
