@@ -68,14 +68,14 @@ def transport(content: dict[str, Any]) -> list[str]:
     lines = [
         *where(content, content["machine"], f", {content['load_1min_after']:.1f} after"),
         "",
-        f"| {wide}x{high} bgr8 to | Hz | sent | received | answered | replaced by a newer | RSS growth | "
+        f"| {wide}x{high} bgr8 to | Hz | sent | received | answered | replaced by a newer | RSS growth / going on | "
         "received at min / max ms | max/min | relative sd | waited p99 ms | age p50 / p99 / max ms | "
         "answered at min / max ms | max/min | relative sd | broken |",
         "|---" * 16 + "|",
     ]
     for row in content["rows"]:
         age = row["age_ms"]
-        growth = "-" if row["rss_growth"] is None else f"{100 * row['rss_growth']:.1f} %"
+        growth = " / ".join("-" if v is None else f"{100 * v:.1f} %" for v in (row["rss_growth"], row.get("rss_creep")))
         lines.append(
             f"| `{row['node']}` | {row['rate_hz']:g} | {row['sent']:,} | {row['received']:,} | {row['answered']:,} | "
             f"{sum(row['dropped'].values()):,} | {growth} | {regularity(row.get('received_interval_ms'))} | "

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from headway.paths import share_dir
@@ -23,6 +25,17 @@ pytestmark = [
         shared_memory_free() < 5 * SEGMENT_BYTES, reason="/dev/shm is too small for the shared-memory profile"
     ),
 ]
+
+
+def test_memory_that_goes_on_growing_is_told_from_history_that_is_filled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(TOOL.parent))
+    creep = importlib.import_module("transport").creep
+    noise = np.random.default_rng(0).integers(0, 200, 40)
+    flat = 300_000 + noise
+    for at in range(40):
+        assert abs(creep(list(flat + 60_000 * (np.arange(40) >= at)))) < 0.005
+    assert creep(list(flat + np.arange(40) * 150)) == pytest.approx(150 * 30 * 7 / 8 / 300_000, rel=0.2)
+    assert creep([300_000] * 9) is None
 
 
 def test_large_frames_of_another_process_are_all_accounted_for_even_ten_times_as_many(tmp_path: Path) -> None:
