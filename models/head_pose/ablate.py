@@ -13,6 +13,7 @@ from typing import Any
 
 from headway.json_files import write_json
 from headway.models.head_pose.produce import ABLATIONS, Order, produce
+from headway.runtime.manifest import read_manifest
 
 
 def _config(**changes: Any) -> Callable[[Order], Order]:
@@ -23,6 +24,7 @@ def _loss(**changes: Any) -> Callable[[Order], Order]:
     return lambda order: replace(order, loss=replace(order.loss, **changes))
 
 
+DISTILLATION = "distillation"
 WITHOUT: dict[str, Callable[[Order], Order]] = {
     "nothing left out": lambda order: order,
     "crop start": _config(crop_share=0.0, mixed_share=0.0),
@@ -31,8 +33,9 @@ WITHOUT: dict[str, Callable[[Order], Order]] = {
     "photo-like cut-outs": _config(photo_share=0.0),
     "semi-supervision": _config(teach_each=0),
     "crowns and globes": _config(distractor_share=0.0),
+    DISTILLATION: lambda order: replace(order, teacher=None),
 }
-"""Left out -> the run without it."""
+"""Left out -> the run without it. Where the order has no teacher there is no distillation to leave out."""
 
 
 def ablate(order: Order, told: Callable[[str, Mapping[str, Any]], None] = lambda name, row: None) -> Path:
@@ -40,10 +43,12 @@ def ablate(order: Order, told: Callable[[str, Mapping[str, Any]], None] = lambda
     `finish` puts into the card of the model folder `order.out`. Runs that are there already are not repeated."""
     file = order.out / ABLATIONS
     content: dict[str, Any] = {"limit": vars(order.limit), "size": order.size, "seed": order.config.seed, "rows": {}}
+    if order.teacher:
+        content["teacher"] = read_manifest(order.teacher).name
     if file.is_file():
         content["rows"] = json.loads(file.read_text(encoding="utf-8"))["rows"]
     for name, change in WITHOUT.items():
-        if name in content["rows"]:
+        if name in content["rows"] or (name == DISTILLATION and order.teacher is None):
             continue
         folder = order.work / ("ablation-" + name.replace(" ", "-"))
         run = replace(change(order), out=folder / "model", work=folder)

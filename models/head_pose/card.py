@@ -149,8 +149,9 @@ def _ablations(found: Mapping[str, Any] | None) -> str:
         return ""
     limit = found["limit"]
     length = f"{limit['minutes']:g} minutes" if limit["minutes"] else f"{limit['steps']} steps"
+    teacher = f", distilled from `{found['teacher']}`" if found.get("teacher") else ""
     lines = [
-        f"\nThe same recipe for {length} ({found['size']}, seed {found['seed']}), each time without one part"
+        f"\nThe same recipe for {length} ({found['size']}, seed {found['seed']}{teacher}), each time without one part"
         " (`python tools/head_pose_ablations.py`); one seed, so small differences say nothing:\n",
         "| without | AP50 | recall | geodesic mean | median | rank of sigma | photos recall | precision | real faces |",
         "|---|---|---|---|---|---|---|---|---|",

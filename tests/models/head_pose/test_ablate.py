@@ -1,6 +1,7 @@
 """Ablations: one run for each part that is left out, none twice, and a table in the card."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -20,26 +21,31 @@ CONFIG = TrainConfig(
 
 
 def test_every_part_is_really_switched_off() -> None:
-    order = Order(*4 * [None], Limit(steps=1), TrainConfig())
+    order = Order(*4 * [None], Limit(steps=1), TrainConfig(), teacher=Path("larger"))
     changed = {name: change(order) for name, change in module.WITHOUT.items()}
     assert changed.pop("nothing left out") == order
     assert changed["crop start"].config.crop_share == 0.0
     assert changed["uncertainty term"].loss.sigma == 0.0
     assert changed["photo-like cut-outs"].config.photo_share == 0.0
     assert changed["semi-supervision"].config.teach_each == 0
+    assert changed["distillation"].teacher is None
     assert all(run != order for run in changed.values())
 
 
 def test_the_card_has_a_row_for_each_and_no_run_is_made_twice(folder, monkeypatch):
     monkeypatch.setenv("HEADWAY_DATA", str(folder.parent / "nowhere"))
-    kept = {name: module.WITHOUT[name] for name in ("nothing left out", "uncertainty term")}
+    kept = {name: module.WITHOUT[name] for name in ("nothing left out", "uncertainty term", "distillation")}
     monkeypatch.setattr(module, "WITHOUT", kept)
     parent, told = folder.parent, []
     order = Order(folder, folder, parent / "out", parent / "work", Limit(steps=2), CONFIG, 64, 96, "test", size="nano")
     produce(order)
     for _ in range(2):
         module.ablate(replace(order, command="ablation"), lambda name, row: told.append(name))
-    assert told == list(kept)
+    assert told == ["nothing left out", "uncertainty term"], "without a teacher there is nothing to leave out"
     finish(order.out, folder)
     assert "| uncertainty term |" in (order.out / "README.md").read_text()
     assert "ablations" in read_manifest(order.out).files
+    module.ablate(replace(order, command="ablation", teacher=order.out), lambda name, row: told.append(name))
+    assert told[2:] == ["distillation"]
+    finish(order.out, folder)
+    assert "distilled from `head-pose-nano`" in (order.out / "README.md").read_text()
