@@ -104,11 +104,13 @@ class TrainConfig:
     checkpoint_s: float = 120.0
 
     def continued(self) -> TrainConfig:
-        """The settings of a run that starts from trained weights: neither crop start nor raw 6D error, and a learning
-        rate that does not undo what is there."""
+        """The settings of a run that starts from trained weights: neither crop start nor raw 6D error, frames alone
+        from half of the run on (crops teach the pose, frames to find heads far away), and a learning rate that does not
+        undo what is there."""
         return replace(
             self,
             crop_share=0.0,
+            mixed_share=min(self.mixed_share, 0.5),
             raw_pose_share=0.0,
             learning_rate=0.25 * self.learning_rate,
             kernel_learning_rate=0.25 * self.kernel_learning_rate,
