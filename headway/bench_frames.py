@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.errors import BagError, UsageError
+from headway.images import picture_file
 from headway.paths import data_dir, sample_dir
 from headway.runtime.engine import Engine, Model
 from headway.types import Frame
@@ -69,7 +70,7 @@ def pictures(count: int) -> tuple[list[Image], str]:
     if bag.is_file():
         return bag_images(bag, count), f"bundled recording {bag.name}"
     root = data_dir()
-    read = [cv2.imread(str(p)) for p in sorted((root / "people").glob("*.jpg"))[:count]] if root else []
+    read = [picture_file(p) for p in sorted((root / "people").glob("*.jpg"))[:count]] if root else []
     photos = [image for image in read if image is not None]
     if not photos:
         raise UsageError(f"no images: neither {bag} nor ../shared/data/people (HEADWAY_DATA) is there")

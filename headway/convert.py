@@ -19,7 +19,7 @@ import numpy as np
 
 from headway.bags import BagWriter
 from headway.errors import UsageError
-from headway.images import COMPRESSED
+from headway.images import COMPRESSED, picture_file
 from headway.messages import COMMAND, stamp
 
 IMAGE_TOPIC = "/camera/image_raw/compressed"
@@ -221,7 +221,7 @@ def encode(image: np.ndarray) -> Picture:
 
 def read_picture(file: Path) -> Picture | None:
     """An image file as JPEG; the bytes of a JPEG file are kept as they are. None where it cannot be read."""
-    image = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    image = picture_file(file)
     if image is None:
         return None
     if file.suffix.lower() in (".jpg", ".jpeg"):

@@ -1,7 +1,9 @@
-"""sensor_msgs Image and CompressedImage to (H, W, 3) uint8 BGR, without a copy where the bytes already are BGR."""
+"""sensor_msgs Image and CompressedImage to (H, W, 3) uint8 BGR, without a copy where the bytes already are BGR; and
+picture files."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -34,6 +36,20 @@ ENCODINGS: dict[str, tuple[int, int | None]] = {
 JPEG_END, PNG_END = b"\xff\xd9", b"IEND"
 HEAD = 1 << 20  # some cameras put a thumbnail and their settings before a JPEG's size
 TAIL = 4096  # some drivers pad the end of a compressed image: the end mark is looked for this far back
+
+
+def picture_file(path: Path) -> Image | None:
+    """(H, W, 3) uint8 BGR of any file that OpenCV reads; None where there is none or it cannot be read.
+
+    By its bytes, since `cv2.imread` brings the process down at a name with half a surrogate pair, which JSON and YAML
+    can hold, and opens another file than the one that was named where a name has a NUL.
+    """
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+        found = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except (OSError, ValueError, cv2.error):  # ValueError: a name that no file can have
+        return None
+    return None if found is None else np.asarray(found, np.uint8)
 
 
 def decode_image(message: Any) -> Image:

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from headway.errors import FrameError
 from headway.image_size import announced_size
-from headway.images import ENCODINGS, decode_image
+from headway.images import ENCODINGS, decode_image, picture_file
 
 HEIGHT, WIDTH = 6, 8
 
@@ -217,3 +218,21 @@ def test_a_broken_image_is_said_once_and_not_by_opencv_as_well(capfd):
     with pytest.raises(FrameError):
         decode_image(SimpleNamespace(format="bmp", data=data))
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["\ud800.png", "a\0b.png", "x" * 400 + ".png", "missing.png", "empty.png", "."])
+def test_a_picture_that_cannot_be_there_is_none_and_the_process_lives(tmp_path, name):
+    (tmp_path / "empty.png").touch()
+    assert picture_file(tmp_path / Path(name)) is None
+
+
+def test_a_picture_file_is_bgr_whatever_it_holds(tmp_path, bgr):
+    for name, picture in (
+        ("a.png", bgr),
+        ("b.tiff", bgr),
+        ("c.png", bgr[..., 0]),
+        ("d.png", np.dstack([bgr, bgr[..., :1]])),
+    ):
+        cv2.imwrite(str(tmp_path / name), picture)
+        wanted = np.dstack([picture] * 3) if picture.ndim == 2 else picture[..., :3]
+        np.testing.assert_array_equal(picture_file(tmp_path / name), wanted)

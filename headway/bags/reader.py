@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import os
 import tempfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -138,8 +139,11 @@ class BagReader:
             info = yaml.safe_load(metadata.read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
             # Only the bare name counts: a path in a file from outside may not lead out of the bag.
             names = [Path(name).name for name in info["relative_file_paths"]]
+            if any("\0" in name for name in names):
+                raise ValueError("a file name with a NUL")
+            os.fsencode("".join(names))  # raises for half a surrogate pair, which no file name has
             self._compressed = str(info.get("compression_mode") or "").lower() == "message"
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+        except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
             raise BagError(f"{metadata} cannot be read ({error}); without it the bag opens: move it away") from error
         if not names:
             raise BagError(f"{metadata} names no file")

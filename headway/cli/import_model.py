@@ -30,17 +30,16 @@ def directmhp(
 
 def _picture(path: Path | None) -> np.ndarray:
     """(H, W, 3) uint8 BGR."""
-    import cv2
 
     from headway.bags import BagReader
     from headway.errors import UsageError
-    from headway.images import COMPRESSED, decode_image
+    from headway.images import COMPRESSED, decode_image, picture_file
     from headway.paths import sample_dir
 
     if path is None:
         with BagReader(sample_dir() / "street-vehicle.mcap") as bag:
             return decode_image(next(bag.messages(bag.of_type(COMPRESSED))).decode())
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    picture = picture_file(path)
     if picture is None:
         raise UsageError(f"{path} is not a picture that OpenCV can read")
-    return np.asarray(picture)
+    return picture

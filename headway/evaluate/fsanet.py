@@ -21,6 +21,7 @@ from headway.evaluate.head_labels import HeadLabels
 from headway.evaluate.head_match import match, wanted
 from headway.evaluate.head_published import mean_angles
 from headway.geometry import Array, geodesic_deg
+from headway.images import picture_file
 from headway.paths import data_dir
 from headway.types import Heads
 
@@ -80,7 +81,7 @@ def peer_report(labels: HeadLabels, peers: Path, mask: np.ndarray | None = None)
     for row, label in enumerate(rows):
         if labels.index[label] != last:
             last = int(labels.index[label])
-            image = np.asarray(cv2.imread(str(labels.images[last])))
+            image = np.asarray(picture_file(labels.images[last]))
         crop = _crop(image, labels.boxes[label], 0.0 if labels.whole_head else GROWN)
         started = time.perf_counter()
         blob = ((crop.astype(np.float32) - 127.5) / 128.0).transpose(2, 0, 1)[None]

@@ -139,7 +139,7 @@ def read_image(path: Path) -> np.ndarray:
     """(H, W, 3) uint8 BGR of any picture that OpenCV reads: grey is spread, alpha is dropped, 16 bits become 8."""
     try:
         return compressed_image(SimpleNamespace(format=path.suffix.lstrip("."), data=path.read_bytes()))
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a name that no file can have
         raise UsageError(f"{path} is missing or no image") from None
     except FrameError as error:
         raise UsageError(f"{path} is missing or no image: {error}") from None

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.errors import UsageError
+from headway.images import picture_file
 
 FRAME_RATE_HZ = 20.0
 HEIGHT, WIDTH = 120, 160
@@ -66,7 +67,7 @@ def read_tub(folder: Path) -> Drive:
     images = np.empty((len(rows), HEIGHT, WIDTH, 3), np.uint8)
     for i, row in enumerate(rows):
         path = folder / "images" / Path(row["cam/image_array"]).name
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        image = picture_file(path)
         if image is None:
             raise UsageError(f"{path} cannot be read as an image")
         images[i] = image if image.shape[:2] == (HEIGHT, WIDTH) else cv2.resize(image, (WIDTH, HEIGHT))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ FILE_NAME = "manifest.json"
 SIZE_LIMIT = 4 << 20  # bytes; the largest shipped one has a few kB
 TASKS = ("head-pose", "trajectory", "driving")
 DTYPES = ("float32", "float16", "float64", "uint8", "int8", "int32", "int64", "bool")
+LONGEST_NAME = 255  # bytes, on every file system in use
 ELEMENT_LIMIT = 1 << 28  # numbers in one tensor
 KINDS: dict[str, type] = {
     **dict.fromkeys(("name", "exporter", "data_licence"), str),
@@ -147,6 +149,8 @@ def _parse(raw: Mapping[str, Any]) -> Manifest:
         # A manifest comes from outside: a path may not lead out of its folder.
         if "\0" in entry.path or Path(entry.path).name != entry.path or entry.path in (".", ".."):
             raise ValueError(f"file name {entry.path!r} is not a bare name")
+        if (length := len(os.fsencode(entry.path))) > LONGEST_NAME:
+            raise ValueError(f"file name {entry.path[:40]!r}... has {length} bytes: {LONGEST_NAME} is the most")
         _is(entry.sha256, str, "sha256")
     if "onnx" not in files:
         raise ValueError("files.onnx is missing")
@@ -191,11 +195,14 @@ def verified_path(folder: Path, manifest: Manifest, key: str) -> Path:
     if entry is None:
         raise ModelError(f"model '{manifest.name}' has no file '{key}' in {folder / FILE_NAME}")
     path = folder / entry.path
-    if path.resolve().parent != folder.resolve():
-        raise ModelError(f"{path} is a link out of its model folder: put the file itself there")
-    if not path.is_file():
-        raise ModelError(f"{path} is missing though {FILE_NAME} names it: install the model again")
-    found = sha256(path)
+    try:
+        if path.resolve().parent != folder.resolve():
+            raise ModelError(f"{path} is a link out of its model folder: put the file itself there")
+        if not path.is_file():
+            raise ModelError(f"{path} is missing though {FILE_NAME} names it: install the model again")
+        found = sha256(path)
+    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
+        raise ModelError(f"{path} cannot be read: {error}") from error
     if found != entry.sha256:
         raise ModelError(
             f"{path} is not the file its manifest names (SHA-256 {found[:12]}…, expected {entry.sha256[:12]}…): "

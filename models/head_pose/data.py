@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from headway.errors import UsageError
 from headway.evaluate.head_labels import HeadLabels
+from headway.images import picture_file
 from headway.models.head_pose.loss import Targets
 
 Image = NDArray[np.uint8]
@@ -121,7 +122,7 @@ class ImageCache:
 
 
 def _decoded(parent: Path, images: list[Path], folder: Path) -> np.ndarray:
-    first = cv2.imread(str(images[0]))
+    first = picture_file(images[0])
     if first is None:
         raise UsageError(f"{images[0]} is missing or no image")
     key = hashlib.sha256("\n".join([str(parent.resolve()), *(p.name for p in images)]).encode()).hexdigest()[:16]
@@ -131,7 +132,7 @@ def _decoded(parent: Path, images: list[Path], folder: Path) -> np.ndarray:
         part = path.with_suffix(".part")
         store = np.lib.format.open_memmap(part, "w+", np.uint8, (len(images), *first.shape))
         for row, source in enumerate(images):
-            image = cv2.imread(str(source))
+            image = picture_file(source)
             if image is None or image.shape != first.shape:
                 raise UsageError(f"{source} cannot be read, or is not {first.shape[1]}x{first.shape[0]} px")
             store[row] = image

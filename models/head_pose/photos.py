@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.errors import MissingDependencyError
+from headway.images import picture_file
 
 Image = NDArray[np.uint8]
 
@@ -47,10 +48,10 @@ def load_photos() -> list[Image]:
 
 def read(path: Path) -> Image:
     """One picture; raises MissingDependencyError where it is not there."""
-    image = cv2.imread(str(path))
+    image = picture_file(path)
     if image is None:
         raise MissingDependencyError(f"{path} is missing: install openpeople again")
-    return np.asarray(image, np.uint8)
+    return image
 
 
 def shrunk(image: Image) -> Image:

@@ -9,13 +9,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from headway.evaluate.by_eye import BUNDLED, evaluate_by_eye
 from headway.evaluate.fsanet import peer_report
 from headway.evaluate.head_labels import HeadLabels, read_labels
-from headway.evaluate.head_pose import AP_SCORE, best_threshold, evaluate_folder, predict
+from headway.evaluate.head_pose import AP_SCORE, best_threshold, evaluate_folder, predict, read_image
 from headway.export.package import package_model
 from headway.models.head_pose.card import write_card
 from headway.models.head_pose.config import COLUMNS, NAMES, SIZES, LossConfig, TrainConfig
@@ -146,7 +145,7 @@ def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
     distilled = _distilled(order, network)
     order.out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(order.work / LOG_FILE, order.out / LOG_FILE)
-    sample = Letterbox(order.height, order.width)(np.asarray(cv2.imread(str(read_first(order.validation))), np.uint8))
+    sample = Letterbox(order.height, order.width)(read_image(read_first(order.validation)))
     package_model(
         order.out,
         order.name,

@@ -206,6 +206,13 @@ def test_a_missing_bag_and_one_of_another_kind_are_named(tmp_path):
         BagReader(tmp_path / "other.db3")
 
 
+@pytest.mark.parametrize("name", ["a\\0.mcap", "\\ud800.mcap", "x" * 300 + ".mcap"], ids=["NUL", "half a pair", "long"])
+def test_metadata_with_a_name_that_no_file_can_have_is_refused_by_its_name(tmp_path, name):
+    (tmp_path / "metadata.yaml").write_text(f'rosbag2_bagfile_information: {{relative_file_paths: ["{name}"]}}\n')
+    with pytest.raises(BagError, match=str(tmp_path)):
+        BagReader(tmp_path)
+
+
 def test_metadata_cannot_lead_out_of_the_bag(tmp_path, whole):
     folder = tmp_path / "bag"
     folder.mkdir()

@@ -28,6 +28,10 @@ CHANGES = st.lists(
 )
 
 
+# Also half a surrogate pair, NUL, and what is longer than a file name can be.
+NAMES = st.text(max_size=8) | st.text(st.characters(exclude_categories=()), max_size=8) | st.just("x" * 300)
+
+
 def changed(whole: bytes, changes: list[tuple[float, bytes, str]], length: float) -> bytes:
     """`whole` cut to a part of its length, with bytes written over, put in or left out."""
     data = bytearray(whole[: int(len(whole) * length)])
@@ -103,7 +107,7 @@ def test_bag_metadata(bags: dict[str, bytes], tmp_path: Path, outcomes: Outcomes
     outside = tmp_path / "outside.mcap"
     outside.write_bytes(bags["plain.mcap"])
     names = st.lists(
-        st.one_of(st.sampled_from(["drive.mcap", "../outside.mcap", str(outside), "", ".", ".."]), st.text(max_size=9)),
+        st.one_of(st.sampled_from(["drive.mcap", "../outside.mcap", str(outside), "", ".", ".."]), NAMES),
         max_size=3,
     )
     modes = st.one_of(
@@ -133,7 +137,7 @@ def test_bag_metadata(bags: dict[str, bytes], tmp_path: Path, outcomes: Outcomes
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just("x" * 10_000),
+    st.none() | st.booleans() | st.integers() | st.floats() | NAMES | st.just("x" * 10_000),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )

@@ -60,6 +60,24 @@ def test_a_path_cannot_leave_its_folder(folder, name):
         read_manifest(folder)
 
 
+@pytest.mark.parametrize(
+    "name", ["x" * 256, "\u00e9" * 128, "\ud800.onnx"], ids=["long", "long in bytes", "half a pair"]
+)
+def test_a_name_that_no_file_can_have_is_refused(folder, name):
+    raw = json.loads((folder / "manifest.json").read_text())
+    raw["files"]["log"] = {"path": name, "sha256": "0"}
+    (folder / "manifest.json").write_text(json.dumps(raw))
+    with pytest.raises(ModelError, match=r"255 is the most|surrogates"):
+        read_manifest(folder)
+
+
+def test_links_that_lead_in_a_circle_are_refused_by_name(folder):
+    (folder / "m.onnx").unlink()
+    (folder / "m.onnx").symlink_to(folder / "m.onnx")
+    with pytest.raises(ModelError, match=r"m\.onnx"):
+        verified_path(folder, read_manifest(folder), "onnx")
+
+
 def test_a_folder_without_manifest_is_named(tmp_path):
     with pytest.raises(ModelError, match=r"manifest\.json is missing"):
         read_manifest(tmp_path)
