@@ -190,7 +190,7 @@ def tub_records(source: Path) -> list[dict[str, Any]]:
         rows = [
             json.loads(row) for name in names for row in (source / name).read_text(encoding="utf-8").splitlines() if row
         ]
-    except (OSError, UnicodeDecodeError, ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, RecursionError, IndexError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{source} is no donkeycar tub (manifest.json with its catalogs): {type(error).__name__} {error}"
         ) from error

@@ -143,7 +143,7 @@ class BagReader:
                 raise ValueError("a file name with a NUL")
             os.fsencode("".join(names))  # raises for half a surrogate pair, which no file name has
             self._compressed = str(info.get("compression_mode") or "").lower() == "message"
-        except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
+        except (OSError, ValueError, RecursionError, yaml.YAMLError, KeyError, TypeError) as error:
             raise BagError(f"{metadata} cannot be read ({error}); without it the bag opens: move it away") from error
         if not names:
             raise BagError(f"{metadata} names no file")

@@ -8,8 +8,11 @@ to be frame times: FRAME_RATE_HZ is an assumption, used only for what needs seco
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -58,22 +61,46 @@ def find_tub(data: Path) -> Path:
 
 
 def read_tub(folder: Path) -> Drive:
-    """All frames of a tub in order of recording."""
-    rows = []
-    for catalog in sorted(folder.glob("catalog_*.catalog"), key=lambda p: int(p.stem.rpartition("_")[2])):
-        rows += [json.loads(line) for line in catalog.read_text(encoding="utf-8").splitlines() if line.strip()]
+    """All frames of a tub in order of recording. Raises UsageError that names the catalog, or the picture."""
+    rows = [row for catalog in sorted(folder.glob("catalog_*.catalog"), key=_number) for row in _rows(catalog)]
     if not rows:
         raise UsageError(f"the tub {folder} has no frames")
     images = np.empty((len(rows), HEIGHT, WIDTH, 3), np.uint8)
     for i, row in enumerate(rows):
-        path = folder / "images" / Path(row["cam/image_array"]).name
+        path = folder / "images" / row.picture
         image = picture_file(path)
         if image is None:
             raise UsageError(f"{path} cannot be read as an image")
         images[i] = image if image.shape[:2] == (HEIGHT, WIDTH) else cv2.resize(image, (WIDTH, HEIGHT))
-    steering = np.array([-row["user/angle"] for row in rows], np.float32)
-    throttle = np.array([row["user/throttle"] for row in rows], np.float32)
+    steering = np.array([-row.angle for row in rows], np.float32)
+    throttle = np.array([row.throttle for row in rows], np.float32)
     return Drive(images, np.clip(steering, -1, 1), np.clip(throttle, 0, 1))
+
+
+class _Row(NamedTuple):
+    picture: str
+    angle: float
+    throttle: float
+
+
+def _number(catalog: Path) -> int:
+    number = catalog.stem.rpartition("_")[2]
+    if not number.isdecimal():
+        raise UsageError(f"{catalog}: a catalog's name ends in its number, catalog_0.catalog say")
+    return int(number)
+
+
+def _rows(catalog: Path) -> Iterator[_Row]:
+    try:
+        for line in catalog.read_text(encoding="utf-8").splitlines():
+            if line.strip():
+                raw = json.loads(line)
+                row = _Row(Path(raw["cam/image_array"]).name, float(raw["user/angle"]), float(raw["user/throttle"]))
+                if not (math.isfinite(row.angle) and math.isfinite(row.throttle)):
+                    raise ValueError("an angle or a throttle that is not finite")
+                yield row
+    except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
+        raise UsageError(f"{catalog} is no catalog of a tub: {type(error).__name__} {error}") from error
 
 
 def blocks(count: int) -> list[tuple[str, NDArray[np.int64]]]:

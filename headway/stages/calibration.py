@@ -51,7 +51,7 @@ class Calibration:
             people = np.array(raw.get("people", [1]), float)
             tables = raw["scores"] if isinstance(raw["scores"], dict) else {key: [raw["scores"]] for key in CONDITIONS}
             scores = {name: np.array(tables[name], float) for name in CONDITIONS}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(f"{path} is no calibration: {type(error).__name__}: {error}") from error
         shape = (len(people), len(levels))
         lists = (floor, levels, people)

@@ -213,6 +213,12 @@ def test_metadata_with_a_name_that_no_file_can_have_is_refused_by_its_name(tmp_p
         BagReader(tmp_path)
 
 
+def test_metadata_nested_too_deeply_is_refused_by_its_name(tmp_path):
+    (tmp_path / "metadata.yaml").write_text("[" * 20_000)
+    with pytest.raises(BagError, match=r"metadata\.yaml cannot be read"):
+        BagReader(tmp_path)
+
+
 def test_metadata_cannot_lead_out_of_the_bag(tmp_path, whole):
     folder = tmp_path / "bag"
     folder.mkdir()

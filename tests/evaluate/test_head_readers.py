@@ -293,6 +293,8 @@ def test_a_biwi_frame_without_picture_or_calibration_is_named(tmp_path) -> None:
         ({"landmark_box": [5, 5]}, "face 0: landmark_box .* is not 4 numbers"),
         ({"R_ray": (2 * np.eye(3)).tolist()}, "label 0 is not a rotation matrix"),
         ({"image": "../../other.jpg"}, "leads out of the folder"),
+        ({"image": "\ud800.jpg"}, "is no file name"),
+        ({"image": "a\0.jpg"}, "is no file name"),
     ],
 )
 def test_wrong_faces_are_refused_by_file_and_field(tmp_path, change, named) -> None:

@@ -26,7 +26,7 @@ def load_json(path: Path) -> Any:
     """The content of a JSON file."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, no JSON, a number of 5,000 digits
         raise UsageError(f"{path} cannot be read: {error}") from None
 
 
@@ -35,7 +35,11 @@ def inside(folder: Path, name: Any) -> Path:
     if not isinstance(name, str) or not name:
         raise UsageError(f"{folder}: image name {name!r} is no file name")
     path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        leads_out = not path.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError) as error:  # too long, NUL, half a surrogate pair; links in a circle
+        raise UsageError(f"{folder}: image name {name[:80]!r} is no file name: {error}") from None
+    if leads_out:
         raise UsageError(f"{folder}: image name '{name}' leads out of the folder")
     return path
 
