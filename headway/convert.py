@@ -190,11 +190,15 @@ def tub_records(source: Path) -> list[dict[str, Any]]:
         rows = [
             json.loads(row) for name in names for row in (source / name).read_text(encoding="utf-8").splitlines() if row
         ]
-    except (OSError, ValueError, RecursionError, IndexError, KeyError, TypeError, AttributeError) as error:
+        return sorted((r for r in rows if r.get("_index") not in deleted), key=lambda r: int(r.get("_index", 0)))
+    except _NO_TUB as error:
         raise UsageError(
             f"{source} is no donkeycar tub (manifest.json with its catalogs): {type(error).__name__} {error}"
         ) from error
-    return sorted((r for r in rows if r.get("_index") not in deleted), key=lambda r: int(r.get("_index", 0)))
+
+
+_NO_TUB = (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError, OverflowError)
+"""What text that is no tub's manifest or catalog ends in, somewhere between its bytes and its numbers."""
 
 
 def camera_info(picture: Picture, hfov_deg: float, stamp_ns: int) -> dict[str, Any]:

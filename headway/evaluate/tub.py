@@ -72,9 +72,9 @@ def read_tub(folder: Path) -> Drive:
         if image is None:
             raise UsageError(f"{path} cannot be read as an image")
         images[i] = image if image.shape[:2] == (HEIGHT, WIDTH) else cv2.resize(image, (WIDTH, HEIGHT))
-    steering = np.array([-row.angle for row in rows], np.float32)
-    throttle = np.array([row.throttle for row in rows], np.float32)
-    return Drive(images, np.clip(steering, -1, 1), np.clip(throttle, 0, 1))
+    steering = np.array([-row.angle for row in rows])
+    throttle = np.array([row.throttle for row in rows])
+    return Drive(images, np.clip(steering, -1, 1).astype(np.float32), np.clip(throttle, 0, 1).astype(np.float32))
 
 
 class _Row(NamedTuple):

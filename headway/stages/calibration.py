@@ -51,12 +51,11 @@ class Calibration:
             people = np.array(raw.get("people", [1]), float)
             tables = raw["scores"] if isinstance(raw["scores"], dict) else {key: [raw["scores"]] for key in CONDITIONS}
             scores = {name: np.array(tables[name], float) for name in CONDITIONS}
-        except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ModelError(f"{path} is no calibration: {type(error).__name__}: {error}") from error
-        shape = (len(people), len(levels))
         lists = (floor, levels, people)
         good = all(a.ndim == 1 and len(a) and np.isfinite(a).all() for a in lists)
-        if not good or not all(s.shape == shape and np.isfinite(s).all() for s in scores.values()):
+        if not good or not all(s.shape == (len(people), len(levels)) and np.isfinite(s).all() for s in scores.values()):
             raise ModelError(f"{path} is no calibration: floor_m, levels, people and scores must be numbers that fit")
         return cls(floor, levels, people, scores)
 

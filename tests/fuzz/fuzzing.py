@@ -10,6 +10,8 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 
+from headway.errors import HeadwayError
+
 tried: dict[str, Counter[str]] = {}
 """Target -> outcome -> examples; "examples" counts all."""
 
@@ -34,6 +36,11 @@ class Outcomes:
         """One example more, which ended so."""
         self._counts["examples"] += 1
         self._counts[outcome] += 1
+
+
+def named(path: Path, error: HeadwayError) -> None:
+    """An error that does not say which file it speaks of helps nobody."""
+    assert str(path) in str(error), error
 
 
 def told() -> dict[str, Any]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from documents import JSON, NAMES, paths, put
 from drives import write_drive
-from fuzzing import Outcomes, examples
+from fuzzing import Outcomes, examples, named
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -26,10 +27,6 @@ CHANGES = st.lists(
     ),
     max_size=5,
 )
-
-
-# Also half a surrogate pair, NUL, and what is longer than a file name can be.
-NAMES = st.text(max_size=8) | st.text(st.characters(exclude_categories=()), max_size=8) | st.just("x" * 300)
 
 
 def changed(whole: bytes, changes: list[tuple[float, bytes, str]], length: float) -> bytes:
@@ -61,11 +58,6 @@ def bags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     with BagWriter(folder / "plain.mcap") as bag:
         bag.write("/text", "std_msgs/msg/String", {"data": "hello"}, 1)
     return {p.name: p.read_bytes() for p in sorted(folder.iterdir())}
-
-
-def named(path: Path, error: HeadwayError) -> None:
-    """An error that does not say which file it speaks of helps nobody."""
-    assert str(path) in str(error), error
 
 
 def read_all(path: Path) -> tuple[int, str]:
@@ -134,30 +126,6 @@ def test_bag_metadata(bags: dict[str, bytes], tmp_path: Path, outcomes: Outcomes
         outcomes("read")
 
     run()
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | NAMES | st.just("x" * 10_000),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=12,
-)
-
-
-def paths(thing: Any, path: tuple[Any, ...] = ()) -> Any:
-    """Every place of a JSON document."""
-    yield path
-    items = thing.items() if isinstance(thing, dict) else enumerate(thing) if isinstance(thing, list) else ()
-    for key, item in items:
-        yield from paths(item, (*path, key))
-
-
-def put(thing: Any, path: tuple[Any, ...], value: Any) -> Any:
-    """A copy of `thing` with `value` at `path`."""
-    if not path:
-        return value
-    copy = dict(thing) if isinstance(thing, dict) else list(thing)
-    copy[path[0]] = put(thing[path[0]], path[1:], value)
-    return copy
 
 
 def model_folder(tmp_path: Path) -> tuple[Path, Any]:

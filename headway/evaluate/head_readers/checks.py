@@ -53,6 +53,14 @@ def field(label: Any, name: str, where: str) -> Any:
     return label[name]
 
 
+def identity(label: Any, name: str, where: str) -> int | str:
+    """The field of a label that names something: a whole number or a text."""
+    found = field(label, name, where)
+    if not isinstance(found, (int, str)):
+        raise UsageError(f"{where}: {name} {_short(found)} is no identifier")
+    return found
+
+
 def numbers(values: Any, count: int, name: str, where: str) -> Array:
     """(count,) finite float64 from a list in a file, nested or not."""
     try:

@@ -15,6 +15,7 @@ from headway.evaluate.head_readers.checks import (
     angles_deg,
     box_xyxy,
     field,
+    identity,
     inside,
     load_json,
     numbers,
@@ -58,16 +59,20 @@ def read_coco(path: Path, folder: Path) -> HeadLabels:
     if not isinstance(raw, Mapping) or not all(isinstance(raw.get(k), list) for k in ("images", "annotations")):
         raise UsageError(f"{path} is no COCO file: an object with lists 'images' and 'annotations' is wanted")
     entries = raw["images"]
-    ids = [field(entry, "id", f"{path}: image {row}") for row, entry in enumerate(entries)]
+    ids = [identity(entry, "id", f"{path}: image {row}") for row, entry in enumerate(entries)]
     unique(ids, "images", path)
     known = {image: row for row, image in enumerate(ids)}
     images = [inside(folder, field(entry, "file_name", f"{path}: image {row}")) for row, entry in enumerate(entries)]
     sizes = [_size(entry, f"{path}: image {row}") for row, entry in enumerate(entries)]
-    unique([a["id"] for a in raw["annotations"] if isinstance(a, dict) and "id" in a], "annotations", path)
+    labels = [(f"{path}: annotation {row}", label) for row, label in enumerate(raw["annotations"])]
+    unique(
+        [identity(label, "id", where) for where, label in labels if isinstance(label, dict) and "id" in label],
+        "annotations",
+        path,
+    )
     index, boxes, rotations, angles, visibility = [], [], [], [], []
-    for row, label in enumerate(raw["annotations"]):
-        where = f"{path}: annotation {row}"
-        image = field(label, "image_id", where)
+    for where, label in labels:
+        image = identity(label, "image_id", where)
         if image not in known:
             raise UsageError(f"{where}: image {image} is missing")
         index.append(known[image])
