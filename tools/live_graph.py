@@ -33,10 +33,11 @@ END_S = 20.0
 
 @dataclass(frozen=True)
 class Reading:
-    """One look at a process: monotonic seconds, resident memory in kB, threads, open handles."""
+    """One look at a process: monotonic seconds, resident memory in kB, of that shared, threads, open handles."""
 
     at_s: float
     rss_kb: int
+    shared_kb: int
     threads: int
     handles: int
 
@@ -45,7 +46,8 @@ def look(pid: int) -> Reading:
     """Raises OSError where the process is gone."""
     fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     handles = len(os.listdir(f"/proc/{pid}/fd"))
-    return Reading(time.monotonic(), int(fields["VmRSS"].split()[0]), int(fields["Threads"]), handles)
+    rss_kb, shared_kb = (int(fields[name].split()[0]) for name in ("VmRSS", "RssShmem"))
+    return Reading(time.monotonic(), rss_kb, shared_kb, int(fields["Threads"]), handles)
 
 
 @dataclass(frozen=True)

@@ -68,14 +68,15 @@ def transport(content: dict[str, Any]) -> list[str]:
     lines = [
         *where(content, content["machine"], f", {content['load_1min_after']:.1f} after"),
         "",
-        f"| {wide}x{high} bgr8 to | Hz | sent | received | answered | replaced by a newer | RSS growth / going on | "
+        f"| {wide}x{high} bgr8 to | Hz | sent | received | answered | replaced by a newer | RSS growth / private | "
         "received at min / max ms | max/min | relative sd | waited p99 ms | age p50 / p99 / max ms | "
         "answered at min / max ms | max/min | relative sd | broken |",
         "|---" * 16 + "|",
     ]
     for row in content["rows"]:
         age = row["age_ms"]
-        growth = " / ".join("-" if v is None else f"{100 * v:.1f} %" for v in (row["rss_growth"], row.get("rss_creep")))
+        grown = row["rss_growth"], row.get("private_growth")
+        growth = " / ".join("-" if v is None else f"{100 * v:.1f} %" for v in grown)
         lines.append(
             f"| `{row['node']}` | {row['rate_hz']:g} | {row['sent']:,} | {row['received']:,} | {row['answered']:,} | "
             f"{sum(row['dropped'].values()):,} | {growth} | {regularity(row.get('received_interval_ms'))} | "

@@ -90,7 +90,8 @@ def account(node: str, rate_hz: float, sent: list[tuple[int, int]], ear: Ear, re
         "diagnostics_age_ms": {q: float(said[f"age_{q}_ms"]) for q in ("p50", "p99") if f"age_{q}_ms" in said},
         "rss_mib": round(readings[-1].rss_kb / 1024, 1) if readings else None,
         "rss_growth": growth([r.rss_kb for r in readings]),
-        "rss_creep": creep([r.rss_kb for r in readings]),
+        # Without the transport's shared memory: its segments (64 MiB a process) fill when a reader falls behind.
+        "private_growth": growth([r.rss_kb - r.shared_kb for r in readings]),
     }  # fmt: skip
     return result
 
@@ -141,19 +142,6 @@ def growth(values: list[int]) -> float | None:
     return rounded(np.median(values[-quarter:]) / np.median(values[quarter : 2 * quarter]) - 1.0)
 
 
-def creep(values: list[int]) -> float | None:
-    """Growth that goes on: of eight parts after the first quarter, the median growth from one to the next, times seven.
-
-    DDS first fills its history of 16 frames, and its shared memory, at the first moment in which a reader falls behind,
-    early or late: a step of up to 100 MiB, and the last of its kind. A leak is in most of the parts.
-    """
-    settled = values[len(values) // 4 :]
-    if len(settled) < 8:
-        return None
-    levels = [float(np.median(part)) for part in np.array_split(np.asarray(settled, np.float64), 8)]
-    return rounded(7 * np.median(np.diff(levels)) / levels[0])
-
-
 def rounded(value: Any) -> float:
     """Three digits are more than these numbers have."""
     return round(float(value), 3)
@@ -177,8 +165,8 @@ def broken(result: dict[str, Any], nominal_hz: float, times: bool) -> list[str]:
         # The newest frame wins: none waits longer than the nominal period, however many come.
         if result["waited_ms"]["p99"] > 1e3 / nominal_hz:
             said.append(f"frames waited {result['waited_ms']['p99']} ms (p99)")
-        if (result["rss_creep"] or 0.0) > MOST_GROWTH:
-            said.append(f"memory goes on growing: {100 * result['rss_creep']:.1f} %")
+        if (result["private_growth"] or 0.0) > MOST_GROWTH:
+            said.append(f"memory grew by {100 * result['private_growth']:.1f} %")
         return said
     for what in ("received", "answered"):
         spans = result["received_interval_ms" if what == "received" else "interval_ms"]
