@@ -8,24 +8,27 @@ FILE is that of `headway replay BAG --out DIR --fault all --json FILE`, `tools/s
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 
 def main() -> None:
     """Replaces what stands between the markers."""
-    content = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("page", type=Path)
+    file, path = vars(parser.parse_args()).values()
+    content = json.loads(file.read_text(encoding="utf-8"))
     kind, made = ("faults", faults) if "tried" in content else ("transport", transport) if "size" in content else (
         "soak", soak)  # fmt: skip
     if kind == "transport":
-        kind = Path(sys.argv[1]).stem  # runs under several conditions stand side by side
+        kind = file.stem  # runs under several conditions stand side by side
     if "rows" in content and "tried" not in content and "examples" in content["rows"][0]:
         kind, made = "fuzz", fuzz
-        for more in sorted(Path(sys.argv[1]).parent.glob("fuzz-*.json")):  # what atheris tried
+        for more in sorted(file.parent.glob("fuzz-*.json")):  # what atheris tried
             content["rows"] += json.loads(more.read_text(encoding="utf-8"))["rows"]
-    path = Path(sys.argv[2])
     text = path.read_text(encoding="utf-8")
     begin, end = f"<!-- begin {kind} -->", f"<!-- end {kind} -->"
     if begin not in text or end not in text:
