@@ -30,7 +30,6 @@ def directmhp(
 
 def _picture(path: Path | None) -> np.ndarray:
     """(H, W, 3) uint8 BGR."""
-
     from headway.bags import BagReader
     from headway.errors import UsageError
     from headway.images import COMPRESSED, decode_image, picture_file
