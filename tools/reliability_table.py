@@ -19,7 +19,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     parser.add_argument("page", type=Path)
-    file, path = vars(parser.parse_args()).values()
+    arguments = parser.parse_args()
+    file, path = arguments.file, arguments.page
     content = json.loads(file.read_text(encoding="utf-8"))
     kind, made = ("faults", faults) if "tried" in content else ("transport", transport) if "size" in content else (
         "soak", soak)  # fmt: skip

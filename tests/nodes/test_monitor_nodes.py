@@ -10,10 +10,9 @@ import cv2
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.lifecycle import TransitionCallbackReturn
-from rclpy.parameter import Parameter
 from ros_bench import Bench, wait
 from sensor_msgs.msg import CameraInfo, CompressedImage
+from task_messages import started
 
 from headway.bags import BagReader
 from headway.images import COMPRESSED
@@ -48,14 +47,6 @@ def picture(index: int, jpeg: bytes) -> CompressedImage:
     message.header.stamp.sec, message.header.stamp.nanosec = divmod(ns, 10**9)
     message.header.frame_id = "lens"
     return message
-
-
-def started(bench: Bench, kind: type, **parameters: Any) -> Any:
-    overrides = [Parameter(k.replace("__", "."), value=v) for k, v in parameters.items()]
-    node = bench.add(kind(context=bench.context, parameter_overrides=overrides))
-    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
-    assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
-    return node
 
 
 def shown(camera: Any, answers: list[Any], jpegs: list[bytes], first: int = 0) -> list[Any]:
