@@ -29,11 +29,11 @@ WITHOUT: dict[str, Callable[[Order], Order]] = {
     "nothing left out": lambda order: order,
     "crop start": _config(crop_share=0.0, mixed_share=0.0),
     "uncertainty term": _loss(sigma=0.0),
-    "classes of rotations": _loss(nearest=0.0),
     "photo-like cut-outs": _config(photo_share=0.0),
     "semi-supervision": _config(teach_each=0),
-    "crowns and globes": _config(distractor_share=0.0),
     DISTILLATION: lambda order: replace(order, teacher=None),
+    "classes of rotations": _loss(nearest=0.0),
+    "crowns and globes": _config(distractor_share=0.0),
 }
 """Left out -> the run without it. Where the order has no teacher there is no distillation to leave out."""
 

@@ -112,6 +112,6 @@ class TrainConfig:
             crop_share=0.0,
             mixed_share=min(self.mixed_share, 0.5),
             raw_pose_share=0.0,
-            learning_rate=0.25 * self.learning_rate,
-            kernel_learning_rate=0.25 * self.kernel_learning_rate,
+            learning_rate=0.5 * self.learning_rate,
+            kernel_learning_rate=0.5 * self.kernel_learning_rate,
         )

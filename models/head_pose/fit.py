@@ -31,6 +31,9 @@ KINDS = ("crop", "frame", "large", "photo")
 """Of pictures: rendered heads, rendered scenes, those with near heads, photographs with the teacher's labels."""
 
 LOG_EVERY_S = 15.0
+HALF = ("avx512_bf16", "amx_bf16", "bf16")
+"""Capabilities, x86 and Arm, of processors that multiply bfloat16 themselves: networks train in it there."""
+
 CLIP = 5.0
 """Largest gradient norm: a head on the border of two cells now and then gives a gradient a hundred times the usual."""
 
@@ -47,6 +50,12 @@ class Limit:
         by_time = elapsed_s / (60 * self.minutes) if self.minutes else 0.0
         by_step = step / self.steps if self.steps else 0.0
         return min(1.0, max(by_time, by_step))
+
+
+def multiplies_half() -> bool:
+    """Whether this processor has bfloat16 instructions."""
+    able = torch.cpu.get_capabilities()
+    return any(able.get(name, False) for name in HALF)
 
 
 class Average:
@@ -84,6 +93,7 @@ class Run:
     shape: NetworkConfig = SIZES["small"]
     lessons: Lessons | None = None
     larges: Sampler | None = None
+    half: bool = field(default_factory=multiplies_half)  # convolutions in bfloat16; weights and loss stay in float32
     teacher: nn.Module | None = None  # a larger network, whose answers to the crops the second rotation learns
 
     def __post_init__(self) -> None:
@@ -178,7 +188,9 @@ class Run:
         if self.teacher is not None and kind == "crop":
             with torch.no_grad():
                 said = self.teacher(images)
-        loss, terms = self.losses[size](self.network(images), targets, raw_pose, said)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
+            maps = self.network(images)
+        loss, terms = self.losses[size]([m.float() for m in maps], targets, raw_pose, said)
         self.optimizer.zero_grad()
         loss.backward()
         self.team.average_gradients(self.network.parameters())

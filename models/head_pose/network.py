@@ -66,8 +66,16 @@ class Tower(nn.Module):
         """(B, C, H, W) of one level -> the same shape."""
         norms: nn.ModuleList = self.norms[level]  # type: ignore[assignment]
         for wide, mix, norm in zip(self.wide, self.mix, norms, strict=True):
-            x = F.relu(norm(mix(wide(x))), inplace=True)
+            x = F.relu(norm(mix(_depthwise(wide, x))), inplace=True)
         return x
+
+
+def _depthwise(convolution: nn.Module, x: Tensor) -> Tensor:
+    """In float32 also under autocast: torch's bfloat16 gradient of depthwise kernels takes three times as long."""
+    if not torch.is_autocast_enabled("cpu"):
+        return convolution(x)
+    with torch.autocast("cpu", enabled=False):
+        return convolution(x.float())
 
 
 class HeadPoseNet(nn.Module):

@@ -52,6 +52,18 @@ def test_a_run_goes_on_where_it_stopped(folder, monkeypatch):
     assert [line.split(",")[0] for line in lines] == ["step", "4", "7"]
 
 
+def test_convolutions_in_bfloat16_give_nearly_the_same_loss_and_gradient(folder):
+    labels, losses, gradients = read_labels(folder), [], []
+    for half in (False, True):
+        run = prepare(order(folder, 1), labels, [])
+        run.half = half
+        run.fit(lambda _, terms: losses.append(terms["crop_loss"]))
+        gradients.append(torch.cat([p.grad.flatten() for p in run.network.parameters() if p.grad is not None]))
+        assert all(p.dtype == torch.float32 for p in run.network.parameters())
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.9
+
+
 def test_progress_is_the_nearer_of_the_two_limits():
     assert Limit(minutes=10, steps=100).progress(60.0, 50) == 0.5
     assert Limit(minutes=1).progress(90.0, 0) == 1.0
