@@ -37,12 +37,15 @@ def rotation_from_6d(six: Array) -> Array:
     six = np.asarray(six, float)
     a, b = six[..., :3], six[..., 3:]
     x = _unit(a, _X)
+    least = 1e-9 * np.maximum(1.0, _length(b))  # what is left of two parallel vectors is rounding, at their scale
     b = b - (x * b).sum(-1, keepdims=True) * x
-    if (_length(b) > 1e-9).all():
-        y = b / _length(b)
+    length = _length(b)
+    if (length > least).all():
+        y = b / length
     else:
         spare = np.eye(3)[np.argmin(np.abs(x), axis=-1)]
-        y = _unit(b, _unit(spare - (x * spare).sum(-1, keepdims=True) * x, spare))
+        spare = _unit(spare - (x * spare).sum(-1, keepdims=True) * x, spare)
+        y = np.where(length > least, b / np.maximum(length, least), spare)
     rotation = np.empty((*x.shape, 3))
     rotation[..., 0], rotation[..., 1], rotation[..., 2] = x, y, _cross(x, y)
     return rotation

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation, Slerp
@@ -38,7 +38,12 @@ def test_six_numbers_round_trip(seed):
     np.testing.assert_allclose(g.rotation_from_6d(g.rotation_to_6d(rotations)), rotations, atol=1e-12)
 
 
+NEARLY_PARALLEL = np.array([[2.0**-24, 419.0, 419.0, 0.0, 419.0, 419.0]] * 5)
+"""Found by the nightly run: what the projection leaves is hardly more than rounding, and was taken for a direction."""
+
+
 @given(arrays(float, (5, 6), elements=st.floats(-1e3, 1e3)))
+@example(NEARLY_PARALLEL)
 def test_any_six_numbers_give_a_rotation(six):
     rotations = g.rotation_from_6d(six)
     identity = rotations @ np.swapaxes(rotations, -1, -2)
