@@ -31,8 +31,8 @@ KINDS = ("crop", "frame", "large", "photo")
 """Of pictures: rendered heads, rendered scenes, those with near heads, photographs with the teacher's labels."""
 
 LOG_EVERY_S = 15.0
-HALF = ("avx512_bf16", "amx_bf16", "bf16")
-"""Capabilities, x86 and Arm, of processors that multiply bfloat16 themselves: networks train in it there."""
+BFLOAT16_CAPABILITIES = ("avx512_bf16", "amx_bf16", "bf16")
+"""Of x86 and Arm processors that multiply bfloat16 themselves: networks train in it there."""
 
 CLIP = 5.0
 """Largest gradient norm: a head on the border of two cells now and then gives a gradient a hundred times the usual."""
@@ -52,10 +52,10 @@ class Limit:
         return min(1.0, max(by_time, by_step))
 
 
-def multiplies_half() -> bool:
+def has_bfloat16() -> bool:
     """Whether this processor has bfloat16 instructions."""
     able = torch.cpu.get_capabilities()
-    return any(able.get(name, False) for name in HALF)
+    return any(able.get(name, False) for name in BFLOAT16_CAPABILITIES)
 
 
 class Average:
@@ -93,7 +93,7 @@ class Run:
     shape: NetworkConfig = SIZES["small"]
     lessons: Lessons | None = None
     larges: Sampler | None = None
-    half: bool = field(default_factory=multiplies_half)  # convolutions in bfloat16; weights and loss stay in float32
+    bfloat16: bool = field(default_factory=has_bfloat16)  # of what is multiplied; weights and loss stay float32
     teacher: nn.Module | None = None  # a larger network, whose answers to the crops the second rotation learns
 
     def __post_init__(self) -> None:
@@ -188,7 +188,7 @@ class Run:
         if self.teacher is not None and kind == "crop":
             with torch.no_grad():
                 said = self.teacher(images)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
             maps = self.network(images)
         loss, terms = self.losses[size]([m.float() for m in maps], targets, raw_pose, said)
         self.optimizer.zero_grad()

@@ -11,6 +11,7 @@ import pytest
 
 from headway.errors import UsageError
 from headway.evaluate.fsanet import peer_report
+from headway.evaluate.head_ap import RECALL_WEIGHT
 from headway.evaluate.head_labels import HeadLabels, read_labels
 from headway.evaluate.head_pose import (
     average_precision,
@@ -66,7 +67,7 @@ def test_ap_is_that_of_pycocotools(seed: int) -> None:
 def test_the_best_threshold_has_the_highest_f_beta_of_all() -> None:
     labels, predictions = made_up(4)
     seen = HeadLabels(labels.images, labels.index, labels.boxes, labels.rotation, np.ones(len(labels)))
-    weight = 1.5**2  # recall counts one and a half times
+    weight = RECALL_WEIGHT**2
 
     def f_beta(threshold: float) -> float:
         report = report_of(seen, predictions, threshold)

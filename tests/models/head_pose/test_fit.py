@@ -54,9 +54,9 @@ def test_a_run_goes_on_where_it_stopped(folder, monkeypatch):
 
 def test_convolutions_in_bfloat16_give_nearly_the_same_loss_and_gradient(folder):
     labels, losses, gradients = read_labels(folder), [], []
-    for half in (False, True):
+    for bfloat16 in (False, True):
         run = prepare(order(folder, 1), labels, [])
-        run.half = half
+        run.bfloat16 = bfloat16
         run.fit(lambda _, terms: losses.append(terms["crop_loss"]))
         gradients.append(torch.cat([p.grad.flatten() for p in run.network.parameters() if p.grad is not None]))
         assert all(p.dtype == torch.float32 for p in run.network.parameters())
