@@ -27,7 +27,13 @@ def train(
     steps: Annotated[Optional[int], typer.Option(help="Training steps.", min=1)] = None,  # noqa: UP045
     seed: Annotated[int, typer.Option(help="Seed of weights and pictures.")] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads of each process.", min=1)] = 1,
-    jobs: Annotated[int, typer.Option(help="Processes that train together, one a core.", min=1)] = 1,
+    jobs: Annotated[
+        int,
+        typer.Option(help="Processes that train together, one a core; cuda: that make pictures for the GPU.", min=1),
+    ] = 1,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    batch_times: Annotated[int, typer.Option(help="Batches so many times as large: 16 keeps a GPU busy.", min=1)] = 1,
+    rate: Annotated[float, typer.Option(help="Share of the usual learning rates.", min=0.01, max=4.0)] = 1.0,
     init: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Model folder whose weights the run starts from, instead of a crop start from scratch."),
@@ -55,7 +61,9 @@ def train(
     if minutes is None and steps is None:
         minutes = 60.0
     torch.set_num_threads(threads)
-    config = TrainConfig(seed=seed)
+    if device not in ("cpu", "cuda"):
+        raise UsageError(f"--device {device}: cpu or cuda is wanted")
+    config = TrainConfig(seed=seed).enlarged(batch_times).rated(rate)
     if not cutouts:
         config = replace(config, photo_share=0.0)
     if not teach:
@@ -66,10 +74,15 @@ def train(
     command = f"headway train head-pose --data {data.name} --val {val.name} --out {out.name} {limit} --seed {seed}"
     command += ("" if cutouts else " --no-cutouts") + ("" if teach else " --no-teach")
     command += f" --size {size}" + (f" --jobs {jobs}" if jobs > 1 else "")
+    command += f" --device {device}" if device != "cpu" else ""
+    command += (f" --batch-times {batch_times}" if batch_times > 1 else "") + (f" --rate {rate:g}" if rate != 1 else "")
     command += f" --init {init.name}" if init else ""
     command += f" --teacher {teacher.name}" if teacher else ""
     work = work or out.with_name(out.name + ".work")
-    order = Order(data, val, out, work, Limit(minutes, steps), config, init=init, jobs=jobs, size=size, teacher=teacher)
+    limit_of = Limit(minutes, steps)
+    order = Order(
+        data, val, out, work, limit_of, config, init=init, jobs=jobs, size=size, teacher=teacher, device=device
+    )
     with Progress() as bars:
         task = bars.add_task("training", total=1.0)
 

@@ -96,6 +96,7 @@ class TrainConfig:
     distractor_share: float = 0.3  # of the frames
     # Mean teacher on photographs without labels (see pseudo.py): every so many steps, from this share of the run on.
     teach_each: int = 6
+    teach_batch: int = 8
     teach_from: float = 0.5
     teach_every: int = 400  # steps between two rounds of new labels
     teach_kept: float = 0.85  # share of the found heads that count, those with the least entropy
@@ -104,14 +105,20 @@ class TrainConfig:
     checkpoint_s: float = 120.0
 
     def continued(self) -> TrainConfig:
-        """The settings of a run that starts from trained weights: neither crop start nor raw 6D error, frames alone
-        from half of the run on (crops teach the pose, frames to find heads far away), and a learning rate that does not
-        undo what is there."""
-        return replace(
-            self,
-            crop_share=0.0,
-            mixed_share=min(self.mixed_share, 0.5),
-            raw_pose_share=0.0,
-            learning_rate=0.5 * self.learning_rate,
-            kernel_learning_rate=0.5 * self.kernel_learning_rate,
-        )
+        """The settings of a run that starts from trained weights: neither crop start nor raw 6D error."""
+        return replace(self, crop_share=0.0, raw_pose_share=0.0)
+
+    def rated(self, share: float) -> TrainConfig:
+        """With such a share of both learning rates."""
+        rate, kernel_rate = share * self.learning_rate, share * self.kernel_learning_rate
+        return replace(self, learning_rate=rate, kernel_learning_rate=kernel_rate)
+
+    def enlarged(self, times: int) -> TrainConfig:
+        """With batches so many times as large: what a GPU needs to be busy. Photographs without labels are few: they
+        are rehearsed and taught half as often, instead of in batches as large."""
+        if times == 1:
+            return self
+        names = ("crop_batch", "frame_batch", "large_batch")
+        batches = {name: times * getattr(self, name) for name in names}
+        seldom = {name: 2 * getattr(self, name) for name in ("teach_each", "teach_every")}
+        return replace(self, **batches, **seldom, teach_batch=min(times, 4) * self.teach_batch)

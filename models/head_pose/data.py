@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -131,11 +132,15 @@ def _decoded(parent: Path, images: list[Path], folder: Path) -> np.ndarray:
         folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
         store = np.lib.format.open_memmap(part, "w+", np.uint8, (len(images), *first.shape))
-        for row, source in enumerate(images):
-            image = picture_file(source)
+
+        def decode(row: int) -> None:
+            image = picture_file(images[row])
             if image is None or image.shape != first.shape:
-                raise UsageError(f"{source} cannot be read, or is not {first.shape[1]}x{first.shape[0]} px")
+                raise UsageError(f"{images[row]} cannot be read, or is not {first.shape[1]}x{first.shape[0]} px")
             store[row] = image
+
+        with ThreadPoolExecutor() as threads:  # OpenCV decodes without Python's lock
+            list(threads.map(decode, range(len(images))))
         store.flush()
         part.rename(path)
     return np.load(path, mmap_mode="r")
@@ -163,8 +168,18 @@ def recoloured(image: Image, rng: np.random.Generator) -> Image:
 
 def collate(samples: list[Sample]) -> tuple[torch.Tensor, Targets]:
     """Samples of one size -> images (B, 3, S, S) float32 0..255 and targets."""
-    images = torch.from_numpy(np.stack([s.image for s in samples])).permute(0, 3, 1, 2)
-    return images.float().contiguous(memory_format=torch.channels_last), Targets(
+    images, targets = packed(samples)
+    return as_input(images), targets
+
+
+def as_input(images: torch.Tensor) -> torch.Tensor:
+    """(B, S, S, 3) uint8 -> what a network takes: (B, 3, S, S) float32 0..255, channels_last."""
+    return images.permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
+
+
+def packed(samples: list[Sample]) -> tuple[torch.Tensor, Targets]:
+    """Samples of one size -> images (B, S, S, 3) uint8 and targets: the form in which batches travel."""
+    return torch.from_numpy(np.stack([s.image for s in samples])), Targets(
         boxes=torch.from_numpy(np.concatenate([s.boxes for s in samples]).astype(np.float32)),
         rotation=torch.from_numpy(np.concatenate([s.rotation for s in samples]).astype(np.float32)),
         image=torch.from_numpy(np.repeat(np.arange(len(samples)), [len(s.boxes) for s in samples])),

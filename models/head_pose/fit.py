@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from headway.errors import UsageError
 from headway.models.head_pose.config import SIZES, LossConfig, NetworkConfig, TrainConfig
 from headway.models.head_pose.crops import Sampler
-from headway.models.head_pose.data import Sample, collate
+from headway.models.head_pose.data import as_input
+from headway.models.head_pose.feed import Feed
 from headway.models.head_pose.grow import grown
-from headway.models.head_pose.loss import HeadPoseLoss
+from headway.models.head_pose.loss import HeadPoseLoss, Targets
 from headway.models.head_pose.network import HeadPoseNet
 from headway.models.head_pose.optimizer import Optimizer
 from headway.models.head_pose.pseudo import Lessons
@@ -54,7 +55,7 @@ class Limit:
 
 def has_bfloat16() -> bool:
     """Whether this processor has bfloat16 instructions."""
-    able = torch.cpu.get_capabilities()
+    able = torch.cpu.get_capabilities()  # every GPU that is worth training on has them
     return any(able.get(name, False) for name in BFLOAT16_CAPABILITIES)
 
 
@@ -69,16 +70,20 @@ class Average:
         """Takes the weights of `network` in."""
         self.count += 1
         share = 1 - min(self.decay, (1 + self.count) / (10 + self.count))
-        for mine, new in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
-            if mine.dtype.is_floating_point:
-                mine.lerp_(new, share)
-            else:
+        pairs = list(zip(self.network.state_dict().values(), network.state_dict().values(), strict=True))
+        moving = [pair for pair in pairs if pair[0].dtype.is_floating_point]
+        torch._foreach_lerp_([mine for mine, _ in moving], [new for _, new in moving], share)
+        for mine, new in pairs:
+            if not mine.dtype.is_floating_point:
                 mine.copy_(new)
 
 
 @dataclass
 class Run:
-    """State of one training run; `folder` receives the log and the checkpoints, from the leader of `team`."""
+    """State of one training run; `folder` receives the log and the checkpoints, from the leader of `team`.
+
+    workers: processes that make the pictures ahead, beside a GPU; 0: each step makes its own.
+    """
 
     config: TrainConfig
     limit: Limit
@@ -94,13 +99,22 @@ class Run:
     lessons: Lessons | None = None
     larges: Sampler | None = None
     bfloat16: bool = field(default_factory=has_bfloat16)  # of what is multiplied; weights and loss stay float32
+    device: torch.device = torch.device("cpu")
+    workers: int = 0
     teacher: nn.Module | None = None  # a larger network, whose answers to the crops the second rotation learns
 
     def __post_init__(self) -> None:
         torch.manual_seed(self.config.seed)
-        self.network = HeadPoseNet(self.shape).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # three sizes of pictures: worth a search each
+            torch.set_float32_matmul_precision("high")
+        network = HeadPoseNet(self.shape).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.to(self.device)
         self.average = Average(self.network, self.config.ema)
-        self.losses = {s.size: HeadPoseLoss(s.size, s.size, self.loss, self.shape.taught) for s in self._samplers()}
+        self.losses = {
+            s.size: HeadPoseLoss(s.size, s.size, self.loss, self.shape.taught, self.device) for s in self._samplers()
+        }
+        self._feeds: dict[str, Feed] = {}
         c = self.config
         self.optimizer = Optimizer(self.network, c.learning_rate, c.kernel_learning_rate, c.weight_decay)
 
@@ -112,7 +126,7 @@ class Run:
         path = self.folder / CHECKPOINT_FILE
         if not path.is_file():
             return False
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, weights_only=True, map_location=self.device)
         self.network.load_state_dict(state["network"])
         self.average.network.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -155,9 +169,10 @@ class Run:
 
     def fit(self, report: Callable[[float, dict[str, float]], None] | None = None) -> None:
         """Trains to the limit; `report` gets progress 0..1 and the mean terms since the last call."""
+        self._open_feeds()
         started, before = time.monotonic(), self.elapsed_s
         saved = logged = started
-        terms: dict[str, list[float]] = {}
+        terms: dict[str, list[Tensor]] = {}
         while (progress := self.team.agree(self.limit.progress(self.elapsed_s, self.step))) < 1.0:
             for name, value in self._one_step(progress).items():
                 terms.setdefault(name, []).append(value)
@@ -166,7 +181,7 @@ class Run:
             if self.team.rank > 0:
                 continue
             if now - logged > LOG_EVERY_S or self.limit.progress(self.elapsed_s, self.step) >= 1.0:
-                means = {name: sum(values) / len(values) for name, values in terms.items()}
+                means = {name: float(torch.stack(values).mean()) for name, values in terms.items()}
                 self._log(means)
                 if report:
                     report(progress, means)
@@ -177,47 +192,61 @@ class Run:
         if self.team.rank == 0:
             self.save()
 
-    def _one_step(self, progress: float) -> dict[str, float]:
+    def _open_feeds(self) -> None:
+        c, workers = self.config, self.workers
+        wanted = [("crop", self.crops, c.crop_batch, workers // 2), ("frame", self.frames, c.frame_batch, workers)]
+        if self.larges:
+            wanted.append(("large", self.larges, c.large_batch, -(-workers // 4)))
+        self._feeds = {kind: Feed(s, count, n, c.seed + self.step) for kind, s, count, n in wanted}
+
+    def _one_step(self, progress: float) -> dict[str, Tensor]:
         c = self.config
-        kind, size, samples = self._pictures(progress)
+        kind, size, (pictures, targets) = self._pictures(progress)
         self.optimizer.set_share(self._rate_share(progress))
-        images, targets = collate(samples)
+        images = as_input(pictures.to(self.device, non_blocking=True))
+        targets = targets.to(self.device)
         self.network.train()
         raw_pose = max(0.0, 1.0 - progress / c.raw_pose_share) if c.raw_pose_share else 0.0
         said = None
         if self.teacher is not None and kind == "crop":
             with torch.no_grad():
                 said = self.teacher(images)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
             maps = self.network(images)
         loss, terms = self.losses[size]([m.float() for m in maps], targets, raw_pose, said)
         self.optimizer.zero_grad()
         loss.backward()
         self.team.average_gradients(self.network.parameters())
-        norm: Tensor = nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
-        if bool(torch.isfinite(norm)):
-            self.optimizer.step()
-            self.average.update(self.network)
+        self._clip()
+        self.optimizer.step()
+        self.average.update(self.network)
         self.step += 1
-        self.pictures += len(samples) * self.team.size
+        self.pictures += len(images) * self.team.size
         return {f"{kind}_{k}": v for k, v in terms.items()}
 
-    def _pictures(self, progress: float) -> tuple[str, int, list[Sample]]:
-        """What this step learns from: kind, size in pixels, pictures.
+    def _clip(self) -> None:
+        """Bounds the gradient; one that is not finite becomes zero, which is decided on the device: no wait for it."""
+        parameters = [p for p in self.network.parameters() if p.grad is not None]
+        sound = torch.isfinite(nn.utils.clip_grad_norm_(parameters, CLIP))
+        for p in parameters:
+            p.grad = torch.where(sound, p.grad, 0.0)
+
+    def _pictures(self, progress: float) -> tuple[str, int, tuple[Tensor, Targets]]:
+        """What this step learns from: kind, size in pixels, batch.
 
         A team learns from one kind at a time, unless the teacher of one member is sure of nothing.
         """
         c = self.config
         if self.lessons and progress >= c.teach_from and self.step % c.teach_each == 0:
-            samples = self.lessons.batch(c.frame_batch, self.step, self.average.network)
-            if samples:
-                return "photo", self.lessons.size, samples
+            batch = self.lessons.batch(self.step, self.average.network)
+            if batch:
+                return "photo", self.lessons.size, batch
         if progress < c.crop_share or (progress < c.mixed_share and self.step % 2 == 0):
-            return "crop", self.crops.size, self.crops.batch(c.crop_batch)
+            return "crop", self.crops.size, self._feeds["crop"].next()
         # Of two successive steps one may be of crops: pairs of steps are counted.
         if self.larges and (self.step // 2) % c.large_each == 0:
-            return "large", self.larges.size, self.larges.batch(c.large_batch)
-        return "frame", self.frames.size, self.frames.batch(c.frame_batch)
+            return "large", self.larges.size, self._feeds["large"].next()
+        return "frame", self.frames.size, self._feeds["frame"].next()
 
     def _rate_share(self, progress: float) -> float:
         warm = min(1.0, (self.step + 1) / self.config.warmup_steps)

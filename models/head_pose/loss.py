@@ -25,6 +25,10 @@ class Targets:
     image: Tensor
     ignore: Tensor
 
+    def to(self, device: torch.device) -> Targets:
+        """On another device."""
+        return Targets(*(t.to(device, non_blocking=True) for t in vars(self).values()))
+
 
 @dataclass(frozen=True)
 class Assignment:
@@ -42,27 +46,27 @@ def assign(targets: Targets, batch: int, centres: Tensor, strides: Tensor, confi
     A head whose radius holds no cell has the nearest one on its best level. Ignored heads have none, and silence the
     cells inside their box.
     """
-    boxes = targets.boxes
+    boxes, device = targets.boxes, targets.boxes.device
     middle, size = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]).clamp(min=1.0)
     scale = size.prod(1).sqrt()
-    low, high = (torch.tensor(v) for v in zip(*config.size_ranges, strict=True))
+    low, high = (torch.tensor(v, device=device) for v in zip(*config.size_ranges, strict=True))
     level = torch.log2(strides / STRIDES[0]).round().long()
     fits = (scale[:, None] >= low[level]) & (scale[:, None] < high[level])  # (M, A)
     offset = (centres[None] - middle[:, None]).abs()
     distance = offset.amax(-1)
     inside = (offset < 0.5 * size[:, None]).all(-1)
     near = fits & (distance < config.radius * strides) & inside
-    near[torch.arange(len(boxes)), torch.where(fits, distance, torch.inf).argmin(1)] = True
+    near[torch.arange(len(boxes), device=device), torch.where(fits, distance, torch.inf).argmin(1)] = True
 
-    silent = torch.zeros(batch, len(strides), dtype=torch.bool)
+    silent = torch.zeros(batch, len(strides), dtype=torch.bool, device=device)
     ignored, cell = torch.nonzero(inside & targets.ignore[:, None], as_tuple=True)
     silent[targets.image[ignored], cell] = True
 
     head, cell = torch.nonzero(near & ~targets.ignore[:, None], as_tuple=True)
     rank = torch.empty_like(targets.image)
-    rank[torch.argsort(scale)] = torch.arange(len(boxes))
+    rank[torch.argsort(scale)] = torch.arange(len(boxes), device=device)
     place = targets.image[head] * len(strides) + cell
-    best = torch.full((batch * len(strides),), len(boxes)).scatter_reduce(0, place, rank[head], "amin")
+    best = torch.full((batch * len(strides),), len(boxes), device=device).scatter_reduce(0, place, rank[head], "amin")
     won = best[place] == rank[head]
     head, cell = head[won], cell[won]
     silent[targets.image[head], cell] = False
@@ -93,17 +97,25 @@ def quality_focal(logit: Tensor, quality: Tensor) -> Tensor:
 class HeadPoseLoss:
     """The loss for one input size. taught: the network has a second rotation (`NetworkConfig.taught`)."""
 
-    def __init__(self, height: int, width: int, config: LossConfig | None = None, taught: bool = False):
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        config: LossConfig | None = None,
+        taught: bool = False,
+        device: torch.device | None = None,
+    ):
         self.config, self.taught = config or LossConfig(), taught
-        self.centres, self.strides = grid_centres(height, width)
+        self.centres, self.strides = grid_centres(height, width, device)
         self._spread: Tensor | None = None
 
     def __call__(
         self, maps: list[Tensor], targets: Targets, raw_pose: float = 0.0, teacher: list[Tensor] | None = None
-    ) -> tuple[Tensor, dict[str, float]]:
-        """Returns the loss and its terms. `raw_pose` 0..1 is the share of the raw 6D error in the pose term.
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Returns the loss and its terms, which stay on the device: to read one is to wait for it.
 
-        teacher: a larger network's raw maps of the same pictures, for the second rotation of a network that has one.
+        raw_pose: share 0..1 of the raw 6D error in the pose term. teacher: a larger network's raw maps of the same
+        pictures, for the second rotation of a network that has one.
         """
         c, raw = self.config, flatten_maps(maps)
         a = assign(targets, len(raw), self.centres, self.strides, c)
@@ -111,7 +123,7 @@ class HeadPoseLoss:
         boxes = decode_boxes(rows, self.centres[a.cell], self.strides[a.cell])
         iou, giou = generalised_iou(boxes, targets.boxes[a.head])
 
-        quality = torch.zeros(raw.shape[:2])
+        quality = torch.zeros(raw.shape[:2], device=raw.device)
         quality[a.image, a.cell] = iou.detach().clamp(0.0, 1.0)
         score = (quality_focal(raw[..., RAW_SCORE][..., 0], quality) * ~a.silent).sum() / count
 
@@ -133,13 +145,13 @@ class HeadPoseLoss:
             total = total + c.taught * taught.sum() / count
         total = total + c.nearest * self._nearest(extra[:, TAUGHT_CHANNELS * self.taught :], wanted) / count
         terms = {"score": score, "box": box, "angle_deg": torch.rad2deg(angle).sum() / count, "sigma": sigma}
-        return total, {"loss": float(total.detach()), **{k: float(v.detach()) for k, v in terms.items()}}
+        return total, {"loss": total.detach(), **{k: v.detach() for k, v in terms.items()}}
 
     def _nearest(self, logits: Tensor, wanted: Tensor) -> Tensor:
         """Cross-entropy of the spread rotations; 0 for a network that does not tell them apart."""
         if logits.shape[1] == 0:
             return logits.sum()
         if self._spread is None or len(self._spread) != logits.shape[1]:
-            self._spread = spread_rotations(logits.shape[1])
+            self._spread = spread_rotations(logits.shape[1]).to(logits.device)
         soft = nearness(wanted, self._spread, self.config.nearest_deg)
         return -(soft * torch.log_softmax(logits, -1)).sum()

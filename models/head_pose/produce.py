@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+from headway.errors import UsageError
 from headway.evaluate.by_eye import BUNDLED, evaluate_by_eye
 from headway.evaluate.fsanet import peer_report
 from headway.evaluate.head_labels import HeadLabels, read_labels
@@ -23,7 +25,7 @@ from headway.models.head_pose.cutouts import Cutout, load_cutouts
 from headway.models.head_pose.data import ImageCache
 from headway.models.head_pose.decode import Exported
 from headway.models.head_pose.distil import choose_mix, load_network
-from headway.models.head_pose.fit import LOG_FILE, Limit, Run
+from headway.models.head_pose.fit import LOG_FILE, Limit, Run, has_bfloat16
 from headway.models.head_pose.network import HeadPoseNet
 from headway.models.head_pose.photos import load_photos
 from headway.models.head_pose.pseudo import Lessons
@@ -52,8 +54,9 @@ class Order:
     """One call of `headway train head-pose`.
 
     work: folder of the cache and the checkpoints; a run there is resumed. init: model folder whose weights the run
-    starts from, None for a start from scratch. jobs: processes that train together (see team.py); each computes
-    batches of the size that the configuration names. teacher: model folder of a larger network (see distil.py).
+    starts from, None for a start from scratch. device: cpu or cuda. jobs: on a CPU processes that train together (see
+    team.py), each with batches of the size that the configuration names; on a GPU processes that make the pictures for
+    it (see feed.py). teacher: model folder of a larger network (see distil.py).
     """
 
     data: Path
@@ -69,6 +72,7 @@ class Order:
     jobs: int = 1
     size: str = "small"
     teacher: Path | None = None
+    device: str = "cpu"
     loss: LossConfig = field(default_factory=LossConfig)
 
     @property
@@ -81,7 +85,7 @@ def produce(order: Order, report: Report | None = None) -> dict[str, Any]:
     """Trains (or goes on training), writes the model folder, and returns its evaluation."""
     labels = read_labels(order.data)
     ImageCache(labels, order.work / "cache")  # made once, before the others look for it
-    with lead(order.jobs, order.work, assist, order) as team:
+    with lead(1 if order.device == "cuda" else order.jobs, order.work, assist, order) as team:
         run = begin(order, labels, team)
         run.fit(report)
     return export(order, run, labels)
@@ -96,11 +100,13 @@ def begin(order: Order, labels: HeadLabels, team: Team) -> Run:
     """The run as it stood when it was stopped, or at its start."""
     run = prepare(order, labels, load_cutouts() if order.config.photo_share > 0 else [], team)
     if order.config.teach_each:
-        run.lessons = Lessons(load_photos(), order.config, team.rank)
+        run.lessons = Lessons(load_photos(), order.config, team.rank, min(run.workers, 2))
     if order.teacher:
-        run.teacher = load_network(order.teacher)
+        run.teacher = load_network(order.teacher).to(run.device)
     if not run.resume() and order.init:
         run.start_from(order.init / read_manifest(order.init).files["weights"].path)
+    if order.device == "cuda" and run.device.type != "cuda" and run.limit.progress(run.elapsed_s, run.step) < 1.0:
+        raise UsageError("--device cuda: torch finds no CUDA device here, and there is training left to do")
     return run
 
 
@@ -136,12 +142,15 @@ def prepare(order: Order, labels: HeadLabels, cutouts: list[Cutout], team: Team 
         larges=stream(c.large_size, False, (1.0, c.large_from_px)) if c.large_each else None,
         shape=replace(SIZES[order.size], taught=order.teacher is not None),
         loss=order.loss,
+        device=torch.device(order.device if torch.cuda.is_available() else "cpu"),  # a run that is over needs no GPU
+        workers=order.jobs if order.device == "cuda" else 0,
+        bfloat16=order.device == "cuda" or has_bfloat16(),
     )
 
 
 def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
     """Writes weights, ONNX, log, card and manifest, the last two with what the written model scores."""
-    network: HeadPoseNet = run.average.network  # type: ignore[assignment]  # an average is of any module
+    network: HeadPoseNet = run.average.network.cpu()  # type: ignore[assignment]  # an average is of any module
     distilled = _distilled(order, network)
     order.out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(order.work / LOG_FILE, order.out / LOG_FILE)
@@ -167,6 +176,7 @@ def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
             "steps": run.step,
             "pictures": run.pictures,
             "jobs": order.jobs,
+            "device": order.device,
             "data": f"{len(labels.images)} rendered images with {len(labels)} heads"
             + ("; head cut-outs of openpeople P001-P007" if order.config.photo_share > 0 else "")
             + ("; pictures of openpeople P001-P007, unlabelled" if order.config.teach_each else ""),

@@ -13,13 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from headway.evaluate.head_labels import HeadLabels
 from headway.models.head_pose.config import BOX, LOG_SIGMA, ROTATION, SCORE, TrainConfig
 from headway.models.head_pose.crops import Sampler
 from headway.models.head_pose.data import Image, Sample
 from headway.models.head_pose.decode import Exported
+from headway.models.head_pose.feed import Feed
+from headway.models.head_pose.loss import Targets
 from headway.stages.letterbox import Letterbox
 
 VIEW = 256
@@ -36,10 +38,11 @@ def teach(teacher: nn.Module, photos: Sequence[Image], kept: float, least_score:
     kept: share of the found heads that count, those of least entropy (log sigma, for a Laplace distribution). A picture
     in which no score reaches `least_score` has no label, and its best box is not sure.
     """
-    view, look = Letterbox(VIEW, VIEW), Exported(teacher, VIEW, VIEW).eval()
+    device = next(teacher.parameters()).device
+    view, look = Letterbox(VIEW, VIEW), Exported(teacher, VIEW, VIEW).to(device).eval()
     best = []
     for photo in photos:
-        row = look(torch.from_numpy(view(photo)))[0, 0].numpy().astype(float)
+        row = look(torch.from_numpy(view(photo)).to(device))[0, 0].cpu().numpy().astype(float)
         row[BOX] = view.boxes_to_source(row[BOX])[0]
         best.append(row)
     rows = np.array(best)
@@ -66,18 +69,37 @@ def occluded(sample: Sample, rng: np.random.Generator) -> Sample:
     return Sample(image, sample.boxes, sample.rotation, sample.ignore)
 
 
-class Lessons:
-    """A stream of photographs with the labels that the teacher gives them, anew every `teach_every` steps."""
+class Covered:
+    """A stream of which some pictures have a part of every head covered."""
 
-    def __init__(self, photos: Sequence[Image], config: TrainConfig, rank: int = 0) -> None:
+    def __init__(self, sampler: Sampler, share: float) -> None:
+        self._sampler, self._share = sampler, share
+
+    def reseed(self, seed: int, rank: int = 0) -> None:
+        """See Sampler.reseed."""
+        self._sampler.reseed(seed, rank)
+
+    def batch(self, count: int) -> list[Sample]:
+        """The next `count` pictures."""
+        rng = self._sampler.rng
+        return [occluded(s, rng) if rng.random() < self._share else s for s in self._sampler.batch(count)]
+
+
+class Lessons:
+    """A stream of photographs with the labels that the teacher gives them, anew every `teach_every` steps.
+
+    workers: processes that make the pictures ahead (see feed.py).
+    """
+
+    def __init__(self, photos: Sequence[Image], config: TrainConfig, rank: int = 0, workers: int = 0) -> None:
         self.size = config.frame_size
-        self._photos, self._config, self._rank = photos, config, rank
-        self._taught = -config.teach_every
+        self._photos, self._config, self._rank, self._workers = photos, config, rank, workers
         self._labels: HeadLabels | None = None
         self.reseed(config.seed)
 
     def reseed(self, seed: int) -> None:
         """Starts another stream, with new labels; those of the members of a team differ."""
+        self._seed = seed
         self._rng = np.random.default_rng([seed, self.size, self._rank, len(self._photos)])
         self._taught = -self._config.teach_every
 
@@ -86,13 +108,11 @@ class Lessons:
         """Pictures with a label, as of the last lesson."""
         return 0 if self._labels is None else int(self._labels.visibility.sum())
 
-    def batch(self, count: int, step: int, teacher: nn.Module) -> list[Sample]:
-        """The next `count` pictures; none where the teacher is not sure of any."""
+    def batch(self, step: int, teacher: nn.Module) -> tuple[Tensor, Targets] | None:
+        """The next batch of `teach_batch` pictures; None where the teacher is not sure of any."""
         c = self._config
         if step - self._taught >= c.teach_every:
             self._labels, self._taught = teach(teacher, self._photos, c.teach_kept, c.teach_score), step
-            self._sampler = Sampler(self._photos, self._labels, self.size, self._rng, around_heads=False)
-        if not self.sure:
-            return []
-        samples = self._sampler.batch(count)
-        return [occluded(s, self._rng) if self._rng.random() < c.cover_share else s for s in samples]
+            sampler = Sampler(self._photos, self._labels, self.size, self._rng, around_heads=False)
+            self._feed = Feed(Covered(sampler, c.cover_share), c.teach_batch, self._workers, self._seed + step)
+        return self._feed.next() if self.sure else None

@@ -16,7 +16,8 @@ from headway.errors import UsageError  # noqa: E402
 from headway.evaluate.head_labels import read_labels  # noqa: E402
 from headway.models.head_pose.config import TrainConfig  # noqa: E402
 from headway.models.head_pose.fit import Limit  # noqa: E402
-from headway.models.head_pose.produce import Order, prepare, produce  # noqa: E402
+from headway.models.head_pose.produce import Order, begin, prepare, produce  # noqa: E402
+from headway.models.head_pose.team import Team  # noqa: E402
 from headway.runtime.engine import open_model  # noqa: E402
 from headway.runtime.manifest import read_manifest  # noqa: E402
 from headway.stages.heads import HeadConfig, HeadStage  # noqa: E402
@@ -144,3 +145,43 @@ def test_weights_of_another_network_are_refused_by_name(folder, tmp_path):
     save_file({"layer.weight": torch.zeros(2, 2)}, path)
     with pytest.raises(UsageError, match=r"other\.safetensors holds another network"):
         prepare(order(folder, 1), read_labels(folder), []).start_from(path)
+
+
+def test_processes_that_make_the_pictures_train_as_well_as_none(folder):
+    run = prepare(order(folder, 4), read_labels(folder), [])
+    run.workers = 2
+    run.fit()
+    assert run.step == 4
+    assert all(torch.isfinite(p).all() for p in run.network.parameters())
+
+
+def test_a_gpu_run_without_a_gpu_is_refused_while_it_has_steps_to_do_and_exported_when_it_has_none(folder, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    wanted = replace(order(folder, 2), device="cuda")
+    with pytest.raises(UsageError, match="no CUDA device"):
+        produce(wanted)
+    begin(order(folder, 2), read_labels(folder), Team()).fit()
+    produce(wanted)
+    assert read_manifest(wanted.out).training["device"] == "cuda"
+
+
+def test_larger_batches_and_other_rates_are_what_is_asked_for():
+    config = TrainConfig().enlarged(16).rated(0.5)
+    assert (config.crop_batch, config.frame_batch, config.large_batch) == (768, 128, 64)
+    assert config.kernel_learning_rate == pytest.approx(0.02)
+    assert config.teach_batch == 32
+
+
+def test_a_gradient_that_is_not_finite_moves_no_weight_to_nowhere(folder):
+    run = prepare(order(folder, 3), read_labels(folder), [])
+    loss, calls = run.losses[64], []
+
+    def broken(*arguments):
+        total, terms = loss(*arguments)
+        calls.append(total)
+        return (total * torch.inf if len(calls) == 2 else total), terms
+
+    run.losses[64] = broken
+    run.fit()
+    assert len(calls) == 3
+    assert all(torch.isfinite(value).all() for value in run.average.network.state_dict().values())

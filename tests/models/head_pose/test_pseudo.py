@@ -20,7 +20,7 @@ from headway.models.head_pose.pseudo import Lessons, occluded, teach  # noqa: E4
 pytestmark = pytest.mark.train
 
 CONFIG = TrainConfig(
-    frame_size=64, frame_batch=2, crop_batch=2, teach_each=2, teach_from=0.0, teach_every=5, large_each=0
+    frame_size=64, frame_batch=2, crop_batch=2, teach_each=2, teach_batch=2, teach_from=0.0, teach_every=5, large_each=0
 )
 
 
@@ -51,15 +51,17 @@ def test_of_what_is_found_the_share_with_the_least_entropy_counts(kept):
 
 def test_a_teacher_that_finds_nobody_teaches_nothing():
     lessons = Lessons(photos(), CONFIG)
-    assert lessons.batch(4, 0, teacher(-9.0)) == []
+    assert lessons.batch(0, teacher(-9.0)) is None
     assert lessons.sure == 0
 
 
 def test_labels_are_made_anew_when_they_are_due():
     lessons = Lessons(photos(), CONFIG)
-    assert lessons.batch(1, 0, teacher(-9.0)) == []
-    assert lessons.batch(1, 3, teacher(5.0)) == []
-    assert len(lessons.batch(1, 5, teacher(5.0))) == 1
+    assert lessons.batch(0, teacher(-9.0)) is None
+    assert lessons.batch(3, teacher(5.0)) is None
+    batch = lessons.batch(5, teacher(5.0))
+    assert batch is not None
+    assert batch[0].shape == (CONFIG.teach_batch, 64, 64, 3)
     assert lessons.sure > 0
 
 
