@@ -14,7 +14,10 @@ from headway.errors import FrameError
 from headway.image_size import PIXEL_LIMIT, announced_size
 
 # What cannot be decoded is said in a FrameError; OpenCV's own line about each such frame would bury the log.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+if hasattr(cv2, "setLogLevel"):  # OpenCV 4, which the simulator MetaDrive is held to
+    cv2.setLogLevel(0)
+else:
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 Image = NDArray[np.uint8]
 

@@ -87,6 +87,7 @@ def train(
         typer.Option(help="caril: frames.npz of a headway run (OUT.work), to learn from the same frames."),
     ] = None,
     minutes: Annotated[Optional[float], typer.Option(help="caril: training time, resumed time included.")] = None,  # noqa: UP045
+    device: Annotated[str, typer.Option(help="caril: cpu, or cuda, where steps are left.")] = "cpu",
 ) -> None:
     """Trains the driving network, calibrates it, exports it, and writes the model folder with its card."""
     from headway.errors import MissingDependencyError, UsageError
@@ -96,10 +97,12 @@ def train(
     except ImportError:
         raise MissingDependencyError("training needs torch: pip install 'headway[train,export]'") from None
     if network == "caril":
-        _train_reference(out, frames, epochs, minutes, seed, threads)
+        _train_reference(out, frames, epochs, minutes, seed, threads, device)
         return
     if network != "headway":
         raise UsageError(f"--network {network}: headway or caril is wanted")
+    if device != "cpu":
+        raise UsageError(f"--device {device}: only --network caril learns elsewhere than on the CPU")
     from headway.evaluate.tub import find_tub
     from headway.models.driving.config import NetworkConfig, TrainConfig
     from headway.models.driving.produce import produce_drives, produce_road, produce_tub
@@ -132,26 +135,32 @@ def train(
 
 
 def _train_reference(
-    out: Path, frames: Path | None, epochs: int, minutes: float | None, seed: int, threads: int
+    out: Path, frames: Path | None, epochs: int, minutes: float | None, seed: int, threads: int, device: str
 ) -> None:
     import torch
 
     from headway.errors import UsageError
     from headway.models.driving.material import load_frames
-    from headway.models.driving.reference_train import ReferenceConfig, Training, write_folder
+    from headway.models.driving.reference_train import DEVICES, ReferenceConfig, Training, write_folder
 
     if frames is None:
         raise UsageError("--network caril needs --frames: frames.npz, which a headway run writes into OUT.work")
+    if device not in DEVICES:
+        raise UsageError(f"--device {device}: {' or '.join(DEVICES)} is wanted")
     torch.set_num_threads(threads)
     drive, facts = load_frames(frames)
-    config = ReferenceConfig(seed=seed, epochs=epochs, minutes=minutes)
+    config = ReferenceConfig(seed=seed, epochs=epochs, minutes=minutes, device=device)
     training = Training(drive, config, out.with_name(out.name + ".work"))
     training.resume()
     with _bar() as bar:
         task = bar.add_task("training", total=1.0)
         training.fit(lambda share, step, loss: bar.update(task, completed=share, description=f"{step}: {loss:.3f}"))
-    limit = f"--minutes {minutes:g}" if minutes else f"--epochs {epochs}"
-    command = f"headway train driving --network caril --frames {frames.name} --out {out.name} {limit} --seed {seed}"
+    command = (
+        f"headway train driving --network caril --frames {frames.name} --out {out.name} --epochs {epochs}"
+        + (f" --minutes {minutes:g}" if minutes else "")
+        + f" --seed {seed}"
+        + (f" --device {device}" if device != "cpu" else "")
+    )
     licence = str(facts.pop("licence", ""))
     manifest = write_folder(training, out, command, facts, licence)
     typer.echo(f"written: {out}, {manifest.training['epochs']} epochs of {len(drive)} frames")

@@ -2,13 +2,15 @@
 
 What is published is kept: loss, optimizer, schedule, batch of 32; it starts from random weights. The limit is time: the
 network has 24 million parameters, and 50 epochs on two CPU cores take days. How far a run came stands in the manifest,
-and a run in the same work folder goes on where it stopped.
+and a run in the same work folder goes on where it stopped, on another device too: it may learn on a GPU and be
+exported from its checkpoint where there is none.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from headway.errors import UsageError
 from headway.evaluate.tub import HEIGHT, WIDTH, Drive
 from headway.export.package import package_model
-from headway.models.driving.data import flip
 from headway.models.driving.reference import (
     BINS,
     SIZE,
@@ -30,11 +32,15 @@ from headway.models.driving.reference import (
     published_loss,
     published_optimizer,
 )
+from headway.models.driving.reference_feed import Feed, steps_an_epoch
 from headway.runtime.manifest import Manifest, TensorSpec
 
 NAME = "caril"
 CHECKPOINT = "caril.pt"
 SAVE_EVERY_S = 300.0
+READ_EVERY = 50
+"""Steps between two rows of the log. On a GPU the loss is read only then: to read it is to wait for the GPU."""
+DEVICES = ("cpu", "cuda")
 SETTLED_ON = 640
 """Frames over which the batch statistics are estimated at the end."""
 FILLED = 0.995
@@ -45,13 +51,17 @@ Progress = Callable[[float, int, float], None]
 
 @dataclass(frozen=True)
 class ReferenceConfig:
-    """One run. Published: 50 epochs. minutes: of training, resumed time included; whichever comes first ends it."""
+    """One run. Published: 50 epochs. minutes: of training, resumed time included; whichever comes first ends it.
+
+    device: cpu or cuda; wanted only while there are steps left.
+    """
 
     seed: int = 0
     batch: int = 32
     epochs: int = 50
     minutes: float | None = None
     mirror: bool = False  # half of the frames, with their bin: the released loader forgets the bin
+    device: str = "cpu"
 
 
 class ReferenceGraph(nn.Module):
@@ -94,22 +104,23 @@ class Training:
         self.optimizer, self.schedule = published_optimizer(self.network)
         self.gain = label_gain(self.drive.steering)
         self.log: list[dict[str, float]] = []
+        self.trained_on: list[dict[str, Any]] = []
 
     @property
     def steps_an_epoch(self) -> int:
         """Batches in one pass over the frames."""
-        return -(-len(self.drive) // self.config.batch)
+        return steps_an_epoch(len(self.drive), self.config.batch)
 
     def resume(self) -> bool:
-        """Goes on from the checkpoint in the folder, if there is one."""
+        """Goes on from the checkpoint in the folder, if there is one, whatever device wrote it."""
         path = self.folder / CHECKPOINT
         if not path.is_file():
             return False
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
+        self._load_optimizer(state["optimizer"], state["schedule"])
         self.step, self.elapsed_s, self.log = state["step"], state["elapsed_s"], state["log"]
+        self.trained_on = state.get("trained_on", [])
         return True
 
     def save(self) -> None:
@@ -117,57 +128,113 @@ class Training:
         self.folder.mkdir(parents=True, exist_ok=True)
         parts = {"network": self.network, "optimizer": self.optimizer, "schedule": self.schedule}
         state: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}
+        for name in ("step", "elapsed_s", "log", "trained_on"):
+            state[name] = getattr(self, name)
         part = self.folder / (CHECKPOINT + ".part")
-        torch.save({**state, "step": self.step, "elapsed_s": self.elapsed_s, "log": self.log}, part)
+        torch.save(state, part)
         part.rename(self.folder / CHECKPOINT)
 
     def fit(self, progress: Progress = lambda share, step, loss: None) -> None:
-        """Trains to the limit."""
-        total = self.steps_an_epoch * self.config.epochs
-        started, before = time.monotonic(), self.elapsed_s
-        saved, losses = started, []
-        self.network.train()
-        while (share := self._progress(total)) < 1.0:
-            loss = self._one_step()
-            losses.append(loss)
-            self.step += 1
-            now = time.monotonic()
-            self.elapsed_s = before + now - started
-            progress(share, self.step, loss)
-            if self.step % 50 == 0 or self._progress(total) >= 1.0:
-                self.log.append(
-                    {"step": self.step, "seconds": round(self.elapsed_s, 1), "loss": float(np.mean(losses))}
-                )
-                losses = []
-            if now - saved > SAVE_EVERY_S:
-                self.save()
-                saved = now
-        self.save()
+        """Trains to the limit, on the device; afterwards the network is on the CPU. Raises UsageError where steps are
+        left and the device is not there."""
+        if self._progress() < 1.0:
+            check_device(self.config.device)
+            with _fast_arithmetic(self.config.device):
+                self._learn(progress)
+            self._move("cpu")
+            self.save()
         self.network.eval()
 
-    def _progress(self, total: int) -> float:
-        by_time = self.elapsed_s / (60 * self.config.minutes) if self.config.minutes else 0.0
-        return min(1.0, max(self.step / total, by_time))
+    def _learn(self, progress: Progress) -> None:
+        device, started, before = self.config.device, time.monotonic(), self.elapsed_s
+        self._move(device)
+        self._note_device()
+        feed = Feed(self.drive, self.config.batch, self.config.seed, self.config.mirror, device)
+        saved, lost, count = started, torch.zeros((), dtype=torch.float64, device=device), 0
+        self.network.train()
+        while self._progress() < 1.0:
+            loss = self._one_step(feed)
+            lost += loss
+            count += 1
+            self.step += 1
+            self.elapsed_s = before + time.monotonic() - started
+            read = self.step % READ_EVERY == 0 or self._progress() >= 1.0
+            if read:
+                mean = float(lost) / count  # waits for the device
+                self.elapsed_s = before + time.monotonic() - started
+                self.log.append({"step": self.step, "seconds": round(self.elapsed_s, 1), "loss": mean})
+                lost.zero_()
+                count = 0
+                loss = torch.tensor(mean)
+            if read or device == "cpu":
+                progress(self._progress(), self.step, float(loss))
+                if time.monotonic() - saved > SAVE_EVERY_S:
+                    self.save()
+                    saved = time.monotonic()
 
-    def _one_step(self) -> float:
-        epoch, at = divmod(self.step, self.steps_an_epoch)
-        # The order of an epoch follows from its number alone, so that a resumed run goes on in the same order.
-        rng = np.random.default_rng([self.config.seed, epoch])
-        rows = np.array_split(rng.permutation(len(self.drive)), self.steps_an_epoch)[at]
-        images, steering = self.drive.images[rows], self.drive.steering[rows]
-        if self.config.mirror:
-            turned = np.random.default_rng([self.config.seed, epoch, at]).random(len(rows)) < 0.5
-            images, steering = images.copy(), steering.copy()
-            images[turned], steering[turned] = flip(images[turned], steering[turned])
-        wanted, index = published_label(torch.from_numpy(steering), self.gain)
-        x = published_input(torch.from_numpy(np.ascontiguousarray(images)))
+    def _progress(self) -> float:
+        by_time = self.elapsed_s / (60 * self.config.minutes) if self.config.minutes else 0.0
+        return min(1.0, max(self.step / (self.steps_an_epoch * self.config.epochs), by_time))
+
+    def _one_step(self, feed: Feed) -> Tensor:
+        images, steering = feed.batch(self.step)
+        wanted, index = published_label(steering, self.gain)
+        x = published_input(images)
         regression, logits = self.network(x.contiguous(memory_format=torch.channels_last))
         loss = published_loss(self.network, regression, logits, wanted, index)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
         self.schedule.step()
-        return loss.item()
+        return loss.detach()
+
+    def _move(self, device: str) -> None:
+        state, schedule = self.optimizer.state_dict(), self.schedule.state_dict()
+        self.network.to(device)
+        self.optimizer, self.schedule = published_optimizer(self.network, fused=device != "cpu")
+        self._load_optimizer(state, schedule)
+
+    def _load_optimizer(self, state: dict[str, Any], schedule: dict[str, Any]) -> None:
+        # Which kernel computes a step is the device's matter, not the checkpoint's.
+        for group, own in zip(state["param_groups"], self.optimizer.param_groups, strict=True):
+            group["fused"] = own["fused"]
+        self.optimizer.load_state_dict(state)
+        self.schedule.load_state_dict(schedule)
+
+    def _note_device(self) -> None:
+        if (on := _described(self.config.device)) not in [entry["device"] for entry in self.trained_on[-1:]]:
+            self.trained_on.append({"from_step": self.step, "device": on})
+
+
+def check_device(device: str) -> None:
+    """Raises UsageError where the device is not there."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError(f"--device cuda: torch {torch.__version__} finds no CUDA device here, and steps are left")
+
+
+def _described(device: str) -> str:
+    if device == "cpu":
+        return f"CPU, torch {torch.__version__}"
+    name = torch.cuda.get_device_name()
+    return f"{name}, torch {torch.__version__}, TF32 in convolutions and matrix products"
+
+
+@contextmanager
+def _fast_arithmetic(device: str) -> Iterator[None]:
+    """On a GPU: TF32, and the convolution kernels that measure fastest."""
+    if device == "cpu":
+        yield
+        return
+    cudnn = torch.backends.cudnn
+    before = torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.benchmark
+    # The old switches: torch 2.9 to 2.13 keep them and the new fp32_precision in step, but not the other way round.
+    torch.set_float32_matmul_precision("high")
+    cudnn.allow_tf32, cudnn.benchmark = True, True
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        cudnn.allow_tf32, cudnn.benchmark = before[1:]
 
 
 @torch.no_grad()
@@ -216,6 +283,7 @@ def write_folder(training: Training, out: Path, command: str, data: dict[str, An
             **data,
             "settings": asdict(config),
             "seconds": round(training.elapsed_s, 1),
+            "trained_on": training.trained_on,
             "steps": training.step,
             "epochs": round(training.step / training.steps_an_epoch, 2),
             "frames": len(training.drive),

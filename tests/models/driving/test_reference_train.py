@@ -12,6 +12,8 @@ from toy_drives import drive_of  # noqa: E402
 from headway.errors import ModelError, UsageError  # noqa: E402
 from headway.evaluate.reference_drivers import reference_drivers  # noqa: E402
 from headway.models.driving.material import Material, load_frames, save_frames  # noqa: E402
+from headway.models.driving.reference import published_optimizer  # noqa: E402
+from headway.models.driving.reference_feed import Feed  # noqa: E402
 from headway.models.driving.reference_train import (  # noqa: E402
     ReferenceConfig,
     Training,
@@ -61,7 +63,7 @@ def test_a_run_goes_on_as_if_it_had_not_stopped_and_its_folder_drives(tmp_path):
     assert whole.step == 3
     first = Training(drive, ReferenceConfig(batch=4, epochs=1), tmp_path / "parts")
     first.network.train()
-    first._one_step()
+    first._one_step(Feed(drive, 4, 0, False))
     first.step = 1
     first.save()
     second = Training(drive, ReferenceConfig(batch=4, epochs=1), tmp_path / "parts")
@@ -70,9 +72,15 @@ def test_a_run_goes_on_as_if_it_had_not_stopped_and_its_folder_drives(tmp_path):
     for a, b in zip(first.network.state_dict().values(), second.network.state_dict().values(), strict=True):
         assert torch.equal(a, b)
 
+    second.fit()
+    assert second.step == 3
+    assert [entry["from_step"] for entry in second.trained_on] == [1]
+
     manifest = write_folder(whole, tmp_path / "caril", "test", {"data": "toy"}, "none")
     assert manifest.config["parameters_keras"] == 24_162_444
     assert manifest.training["epochs"] == 1.0
+    assert manifest.training["trained_on"] == [{"from_step": 0, "device": f"CPU, torch {torch.__version__}"}]
+    assert manifest.training["log"][-1]["step"] == 3
     model = open_model(str(tmp_path / "caril"), "driving")
     drivers = reference_drivers(model)
     plain, confidence = drivers["regression"].steering(drive.images[0])
@@ -84,6 +92,62 @@ def test_a_run_goes_on_as_if_it_had_not_stopped_and_its_folder_drives(tmp_path):
     once = [caril.steering(image)[0] for image in drive.images[:3]]
     caril.reset()
     assert once == [caril.steering(image)[0] for image in drive.images[:3]]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
+def test_cuda_is_asked_for_only_while_there_are_steps_left(tmp_path):
+    drive = drive_of(4)
+    config = ReferenceConfig(batch=4, epochs=1, device="cuda")
+    with pytest.raises(UsageError, match="no CUDA device"):
+        Training(drive, config, tmp_path).fit()
+    done = Training(drive, config, tmp_path)
+    done.step = 1
+    done.save()
+    again = Training(drive, config, tmp_path)
+    assert again.resume()
+    again.fit()
+    assert not again.network.training
+    assert again.step == 1
+
+
+def test_a_checkpoint_of_a_gpu_goes_on_on_the_cpu_with_the_cpus_kernel(tmp_path):
+    drive = drive_of(4)
+    gpu = Training(drive, ReferenceConfig(batch=2, epochs=2), tmp_path)
+    gpu.optimizer, gpu.schedule = published_optimizer(gpu.network, fused=True)
+    gpu.network.train()
+    gpu._one_step(Feed(drive, 2, 0, False))
+    gpu.step = 1
+    gpu.trained_on = [{"from_step": 0, "device": "some GPU"}]
+    gpu.save()
+    cpu = Training(drive, ReferenceConfig(batch=2, epochs=1), tmp_path)
+    assert cpu.resume()
+    assert not cpu.optimizer.param_groups[0]["fused"]
+    first, own = (next(iter(t.optimizer.state.values())) for t in (gpu, cpu))
+    assert torch.equal(first["exp_avg"], own["exp_avg"])
+    assert float(own["step"]) == 1.0
+    assert cpu.optimizer.param_groups[0]["lr"] == gpu.optimizer.param_groups[0]["lr"]
+    cpu.fit()
+    assert cpu.step == 2
+    assert [entry["from_step"] for entry in cpu.trained_on] == [0, 1]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_learns_and_its_checkpoint_is_exported_on_the_cpu(tmp_path):
+    drive = drive_of(12)
+    training = Training(drive, ReferenceConfig(batch=4, epochs=20, device="cuda"), tmp_path)
+    training.fit()
+    assert training.step == 60
+    assert [row["step"] for row in training.log] == [50, 60]
+    assert training.log[-1]["loss"] < training.log[0]["loss"]
+    assert "TF32" in training.trained_on[0]["device"]
+    assert next(training.network.parameters()).device.type == "cpu"
+    assert torch.get_float32_matmul_precision() == "highest"
+    cpu = Training(drive, ReferenceConfig(batch=4, epochs=20, device="cpu"), tmp_path)
+    assert cpu.resume()
+    cpu.fit()
+    settle(cpu)
+    assert torch.isfinite(cpu.network(published_input(torch.from_numpy(drive.images)))[0]).all()
 
 
 def test_another_network_is_no_reference(tmp_path):

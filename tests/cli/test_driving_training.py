@@ -1,0 +1,22 @@
+"""`headway train driving` refuses devices that it cannot learn on, in one line."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from headway.cli.driving import train  # noqa: E402
+from headway.errors import UsageError  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+
+def test_a_device_of_another_name_is_refused_before_anything_is_read(tmp_path):
+    with pytest.raises(UsageError, match="cpu or cuda is wanted"):
+        train(tmp_path / "out", network="caril", frames=tmp_path / "none.npz", device="tpu")
+
+
+def test_the_headway_network_learns_on_the_cpu_alone(tmp_path):
+    with pytest.raises(UsageError, match="only --network caril"):
+        train(tmp_path / "out", device="cuda")
