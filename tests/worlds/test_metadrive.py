@@ -1,6 +1,6 @@
 """The world `metadrive`: one line where the simulator or a screen is missing, and the real simulator where it is there.
 
-tools/metadrive_env.sh /tmp/md && xvfb-run -a /tmp/md/bin/python -m pytest tests/worlds/test_metadrive.py
+tools/metadrive_env.sh && xvfb-run -a .venv-metadrive/bin/python -m pytest --noconftest tests/worlds/test_metadrive.py
 """
 
 from __future__ import annotations
