@@ -11,26 +11,44 @@ import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from headway.bench_frames import Feeds, real_feeds
+from headway.bench_parity import TIES, compare
 from headway.errors import EngineError, MissingDependencyError, ModelError, UsageError
-from headway.runtime.engine import ENGINES, Engine, model_folder, open_model
+from headway.runtime.engine import ENGINES, Engine, Model, graph_key, model_folder, open_model
 from headway.runtime.few import FEW, Few
-from headway.runtime.manifest import read_manifest
+from headway.runtime.manifest import read_manifest, verified_path
 
 WARM_UP = 5
-PRECISION = {"openvino-bf16": "bf16", "openvino-int8": "int8", "tensorrt-fp16": "fp16", "tensorrt-int8": "int8"}
+PRECISION = {
+    "onnxruntime-cuda-fp16": "fp16",
+    "openvino-bf16": "bf16",
+    "openvino-int8": "int8",
+    "tensorrt-fp16": "fp16",
+    "tensorrt-int8": "int8",
+}
 """Of engines that do not run in fp32."""
 TORCH = "torch-eager"
-NO_GRAPH = "tensorrt-no-graph"
+ON_GPU = (
+    "onnxruntime-cuda",
+    "onnxruntime-cuda-fp16",
+    "onnxruntime-tensorrt",
+    "tensorrt",
+    "tensorrt-fp16",
+    "tensorrt-int8",
+)
+"""Engines that torch eager on the same GPU is measured beside."""
+NO_GRAPH = "-no-graph"
+"""Ends the name of the row in which an engine launches every kernel by itself."""
 REFERENCE = "directmhp-s-1280"
 REFERENCE_EVERY = 10
 """The reference takes longer than everything else together: it has one turn in this many."""
 
-Call = Callable[[Feeds], object]
+Call = Callable[[Feeds], Any]
 
 
 @dataclass
@@ -103,6 +121,7 @@ class Bench:
     ratios: dict[str, float] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
+    parity: dict[str, dict[str, Any]] = field(default_factory=dict)
     pipeline: dict[str, Any] = field(default_factory=dict)
 
 
@@ -135,8 +154,9 @@ def bench_network(
             continue
         opened.append(model.engine)
         contestants.append(Contestant(label, engine, PRECISION.get(engine, "fp32"), model.infer, feeds))
-        if engine == "tensorrt":
-            opened.append(_without_graph(name, contestants, feeds))
+        if engine in WITHOUT_GRAPH:
+            opened.append(_without_graph(name, engine, contestants, feeds))
+    _parities(bench, first, contestants)
     if torch_rows:
         _torch_rows(bench, name, feeds, threads, contestants, reference)
     if FEW in manifest.files and "onnxruntime" in engines:
@@ -150,26 +170,57 @@ def bench_network(
         engine_opened.close()
 
 
-def _without_graph(name: str, contestants: list[Contestant], feeds: Sequence[Feeds]) -> Engine:
-    from headway.runtime.manifest import verified_path
+def _parities(bench: Bench, first: Model, contestants: Sequence[Contestant]) -> None:
+    """Compares the engines with `first`, where their precision has a tolerance; no torch row is among them yet."""
+    for c in contestants:
+        if c.engine != "onnxruntime" and c.precision in TIES:
+            found = compare(first.infer, c.call, c.feeds, first.manifest.outputs, c.precision)
+            bench.parity.setdefault(c.name, {})[c.engine] = found
+
+
+def _tensorrt(graph: Path, precision: str) -> Engine:
     from headway.runtime.tensorrt import TensorRTEngine
 
+    return TensorRTEngine(graph, precision, graph=False)
+
+
+def _onnxruntime_cuda(graph: Path, precision: str) -> Engine:
+    from headway.runtime.onnx_cuda import OnnxCudaEngine
+
+    return OnnxCudaEngine(graph, precision, graph=False)
+
+
+WITHOUT_GRAPH: dict[str, Callable[[Path, str], Engine]] = {
+    "onnxruntime-cuda": _onnxruntime_cuda,
+    "onnxruntime-cuda-fp16": _onnxruntime_cuda,
+    "tensorrt": _tensorrt,
+    "tensorrt-fp16": _tensorrt,
+}
+"""Engines that run a frame as one CUDA graph -> how they are opened without."""
+
+
+def _without_graph(name: str, engine: str, contestants: list[Contestant], feeds: Sequence[Feeds]) -> Engine:
     folder = model_folder(name)
-    engine = TensorRTEngine(verified_path(folder, read_manifest(folder), "onnx"), graph=False)
-    contestants.append(Contestant(read_manifest(folder).name, NO_GRAPH, "fp32", engine.infer, feeds))
-    return engine
+    manifest, precision = read_manifest(folder), PRECISION.get(engine, "fp32")
+    opened = WITHOUT_GRAPH[engine](verified_path(folder, manifest, graph_key(engine)), precision)
+    contestants.append(Contestant(manifest.name, engine + NO_GRAPH, precision, opened.infer, feeds))
+    return opened
 
 
 def _torch_rows(
     bench: Bench, name: str, feeds: Sequence[Feeds], threads: int, contestants: list[Contestant], reference: bool
 ) -> None:
+    """torch eager where the engines run: on the CPU, but not beside engines of the GPU alone, and on the GPU."""
     try:
         from headway.bench_torch import eager, eager_devices, reference_call
     except ImportError as error:
         bench.skipped[TORCH] = f"'{error.name}' is not installed: pip install 'headway[train]'"
         return
     try:
+        only_gpu = contestants and all(c.engine.removesuffix(NO_GRAPH) in ON_GPU for c in contestants)
         for device in eager_devices():
+            if only_gpu and device == "cpu":
+                continue  # a GPU that waits for the CPU's turn clocks down
             engine = TORCH if device == "cpu" else f"{TORCH}-{device}"
             contestants.append(
                 Contestant(read_manifest(model_folder(name)).name, engine, "fp32", eager(name, threads, device), feeds)
@@ -191,8 +242,12 @@ def network_ratios(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, fl
             if engine != TORCH:
                 found[f"{name}: {engine} vs {TORCH}"] = mine[TORCH]["p50_ms"] / row["p50_ms"]
                 found[f"{name}: {engine} vs {TORCH}, cpu time"] = mine[TORCH]["cpu_p50_ms"] / row["cpu_p50_ms"]
-    if NO_GRAPH in mine and "tensorrt" in mine:
-        found[f"{name}: CUDA graph vs none"] = mine[NO_GRAPH]["p50_ms"] / mine["tensorrt"]["p50_ms"]
+    on_gpu = f"{TORCH}-cuda"
+    for engine, row in mine.items():
+        if on_gpu in mine and engine.removesuffix(NO_GRAPH) in ON_GPU:
+            found[f"{name}: {engine} vs {on_gpu}"] = mine[on_gpu]["p50_ms"] / row["p50_ms"]
+        if engine + NO_GRAPH in mine:
+            found[f"{name}: {engine}, CUDA graph vs none"] = mine[engine + NO_GRAPH]["p50_ms"] / row["p50_ms"]
     reference = next((r for r in rows if r["name"] == REFERENCE), None)
     if reference and "onnxruntime" in mine and name.startswith("head-pose"):  # the same task, no other
         found[f"{name}: onnxruntime vs {REFERENCE}"] = reference["p50_ms"] / mine["onnxruntime"]["p50_ms"]

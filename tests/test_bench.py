@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from headway.bench import Contestant, network_ratios, quantiles, take_turns
+from headway.bench import Bench, Contestant, _torch_rows, network_ratios, quantiles, take_turns
 from headway.bench_crowd import CLIP, Scene, clip, turning
+from headway.bench_parity import TOLERANCES, compare, outside
 from headway.bench_pipeline import Clocked
 from headway.cli.main import build
 from headway.errors import UsageError
 from headway.paths import sample_dir
+from headway.runtime.engine import installed_models, model_folder
+from headway.runtime.manifest import TensorSpec, read_manifest
 
 ROUNDS = "10"
 
@@ -22,7 +25,7 @@ ROUNDS = "10"
 @pytest.fixture(scope="module")
 def network_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("bench") / "driving.json"
-    arguments = ["bench", "driving", "--rounds", ROUNDS, "--engines", "onnxruntime,tensorrt", "--no-torch"]
+    arguments = ["bench", "driving", "--rounds", ROUNDS, "--engines", "onnxruntime,openvino,tensorrt", "--no-torch"]
     result = CliRunner().invoke(build(), [*arguments, "--json", str(path)])
     assert result.exit_code == 0, result.output
     return json.loads(path.read_text())
@@ -119,6 +122,60 @@ def test_ratios_compare_medians_of_the_same_network():
         "n: onnxruntime vs torch-eager": 3.0,
         "n: onnxruntime vs torch-eager, cpu time": 2.0,
     }
+
+
+def test_on_a_gpu_ratios_are_to_torch_on_the_same_gpu_and_to_the_engine_without_its_graph():
+    times = {
+        "torch-eager-cuda": 6.0,
+        "tensorrt-fp16": 1.0,
+        "tensorrt-fp16-no-graph": 1.5,
+        "onnxruntime": 9.0,
+    }
+    rows = [{"name": "n", "engine": e, "p50_ms": ms, "cpu_p50_ms": ms} for e, ms in times.items()]
+    assert network_ratios("n", rows) == {
+        "n: tensorrt-fp16 vs torch-eager-cuda": 6.0,
+        "n: tensorrt-fp16, CUDA graph vs none": 1.5,
+        "n: tensorrt-fp16-no-graph vs torch-eager-cuda": 4.0,
+    }
+
+
+def test_an_engine_is_compared_column_by_column_and_what_leaves_its_tolerance_is_named():
+    specs = {"controls": TensorSpec((1, 2), columns={"steering": (0, 1), "throttle": (1, 2)})}
+
+    def found(steering):
+        return lambda feeds: {"controls": np.array([[steering, feeds["x"]]])}
+
+    feeds = [{"x": 1.0}, {"x": 2.0}]
+    near = compare(found(0.1), found(0.1001), feeds, specs, "fp32")
+    assert near["inputs"] == 2
+    assert near["columns"]["controls.throttle"]["worst"] == 0.0
+    assert near["columns"]["controls.steering"]["worst"] == pytest.approx(1e-4)
+    far = compare(found(0.1), found(0.102), feeds, specs, "fp32")
+    (line,) = outside({"driving": {"near": near, "far": far}})
+    assert line.startswith("driving, far: controls.steering is off by 0.002")
+    assert outside({"driving": {"half": compare(found(0.1), found(0.102), feeds, specs, "fp16")}}) == []
+
+
+@pytest.mark.parametrize("name", installed_models())
+def test_every_output_column_of_the_installed_networks_has_a_tolerance(name):
+    outputs = read_manifest(model_folder(name)).outputs
+    labels = {f"{o}.{c}" for o, spec in outputs.items() for c in spec.columns} | {
+        o for o, spec in outputs.items() if not spec.columns
+    }
+    assert labels <= set(TOLERANCES)
+
+
+def test_torch_eager_on_the_cpu_has_no_turn_between_engines_of_the_gpu_alone(monkeypatch):
+    torch_rows = pytest.importorskip("headway.bench_torch", exc_type=ImportError)
+    monkeypatch.setattr(torch_rows, "eager_devices", lambda: ["cpu", "cuda"])
+    monkeypatch.setattr(torch_rows, "eager", lambda name, threads, device: lambda feeds: None)
+    for engine, expected in (
+        ("tensorrt-fp16-no-graph", ["torch-eager-cuda"]),
+        ("onnxruntime", ["torch-eager", "torch-eager-cuda"]),
+    ):
+        contestants = [Contestant("driving", engine, "fp32", lambda feeds: None, [{}])]
+        _torch_rows(Bench(), "driving", [{}], 1, contestants, False)
+        assert [c.engine for c in contestants[1:]] == expected
 
 
 def test_a_clocked_engine_passes_on_what_its_engine_answers():

@@ -27,7 +27,16 @@ def page(text: str, files: Sequence[Path]) -> str:
 def section(title: str, content: dict[str, Any]) -> str:
     """One measured run."""
     return "\n".join(
-        [f"### {title}", "", *_machine(content), "", *_rows(content), *_stages(content), *_ratios(content)]
+        [
+            f"### {title}",
+            "",
+            *_machine(content),
+            "",
+            *_rows(content),
+            *_parity(content),
+            *_stages(content),
+            *_ratios(content),
+        ]
     )
 
 
@@ -53,6 +62,21 @@ def _rows(content: dict[str, Any]) -> Iterator[str]:
         note = f" ({r['note']})" if "note" in r else ""
         times = [f"{r[k]:.2f}" for k in ("p50_ms", "p95_ms", "p99_ms", "cpu_p50_ms")]
         yield _line(r["name"] + note, r["engine"], r["precision"], *times, str(r["calls"]))
+    yield ""
+
+
+def _parity(content: dict[str, Any]) -> Iterator[str]:
+    if "parity" not in content:
+        return
+    yield "Worst difference to ONNX Runtime on the CPU, on the same inputs:"
+    yield ""
+    yield from _head("network", "engine", "column", "worst", "tolerance", "")
+    for name, engines in content["parity"].items():
+        for engine, found in engines.items():
+            for column, c in found["columns"].items():
+                tolerance = f"{c['tolerance']:g} {c['unit']}".strip() if "tolerance" in c else ""
+                word = "**outside**" if c["worst"] > c.get("tolerance", c["worst"]) else ""
+                yield _line(name, engine, column, f"{c['worst']:.2g}", tolerance, word)
     yield ""
 
 

@@ -49,13 +49,14 @@ def bench(
             bench_network(found, network, chosen, rounds, threads, torch, with_reference, _bar(bars, network))
         if name in (PIPELINE, ALL):
             bench_pipeline(found, [e for e in chosen if e != "auto"], rounds, threads, _bar(bars, PIPELINE))
-            crowded = chosen[0] if engines else "onnxruntime"
-            bench_crowd(found, crowded, max(rounds // 2, 20), threads, _bar(bars, "crowd"))
-    content = {
+            crowded = next((e for e in chosen if e not in found.skipped), "") if engines else ""
+            bench_crowd(found, crowded or "onnxruntime", max(rounds // 2, 20), threads, _bar(bars, "crowd"))
+    content: dict[str, Any] = {
         "rows": found.rows,
         "ratios": found.ratios,
         "pipeline": found.pipeline,
         "inputs": found.inputs,
+        **({"parity": found.parity} if found.parity else {}),
         "skipped": found.skipped,
         "machine": {**before, "load_1min_after": machine(threads)["load_1min"]},
         "command": "headway " + shlex.join(sys.argv[1:]),
@@ -72,9 +73,23 @@ def _bar(bars: Any, label: str) -> Callable[[int, int], None]:
     return lambda done, total: bars.update(task, completed=done, total=total)
 
 
+def _parity(parity: Any) -> Any:
+    from rich.table import Table
+
+    table = Table("network", "engine", "column", "worst", "tolerance", title="difference to onnxruntime")
+    for name, engines in parity.items():
+        for engine, found in engines.items():
+            for column, c in found["columns"].items():
+                tolerance = f"{c['tolerance']:g} {c['unit']}" if "tolerance" in c else ""
+                table.add_row(name, engine, column, f"{c['worst']:.2g}", tolerance)
+    return table
+
+
 def _print(console: Any, content: dict[str, Any]) -> None:
     from rich.markup import escape
     from rich.table import Table
+
+    from headway.bench_parity import outside
 
     machine = content["machine"]
     title = (
@@ -98,11 +113,15 @@ def _print(console: Any, content: dict[str, Any]) -> None:
             "not network", f"{found['outside_network_p50_ms']:.2f}", "", f"{found['outside_network_share']:.1%}"
         )
         console.print(stages)
+    if content.get("parity"):
+        console.print(_parity(content["parity"]))
     if content["ratios"]:
         ratios = Table("ratio", "", title="ratios of medians in this run")
         for label, value in content["ratios"].items():
             ratios.add_row(label, f"{value:.2f}")
         console.print(ratios)
+    for line in outside(content.get("parity", {})):
+        console.print(f"[bold red]outside its tolerance:[/] {escape(line)}", soft_wrap=True, highlight=False)
     for engine, reason in content["skipped"].items():
         console.print(f"not run: {escape(engine)}: {escape(reason)}", soft_wrap=True, highlight=False)
     if machine["load_1min"] > 0.5 * machine["cores"]:

@@ -17,6 +17,7 @@ from headway.runtime.signature import trusted_key
 ENGINES = (
     "onnxruntime",
     "onnxruntime-cuda",
+    "onnxruntime-cuda-fp16",
     "onnxruntime-tensorrt",
     "openvino",
     "openvino-bf16",
@@ -28,7 +29,7 @@ ENGINES = (
 )
 """What a configuration may name; "auto" is the first of AUTO that opens and answers on this machine."""
 
-AUTO = ("tensorrt-fp16", "tensorrt", "onnxruntime-cuda", "onnxruntime")
+AUTO = ("tensorrt-fp16", "tensorrt", "onnxruntime-cuda-fp16", "onnxruntime-cuda", "onnxruntime")
 
 
 def graph_key(engine: str) -> str:

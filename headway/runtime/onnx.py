@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -12,7 +13,8 @@ from headway.errors import EngineError
 
 PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
     "cpu": ("CPUExecutionProvider", {}),
-    "cuda": ("CUDAExecutionProvider", {}),
+    # FP32 means FP32 here: no TF32 inside it.
+    "cuda": ("CUDAExecutionProvider", {"use_tf32": "0"}),
     # Without its own engine cache: that one is keyed by node names alone and lies in the working directory.
     "tensorrt": ("TensorrtExecutionProvider", {"trt_engine_cache_enable": "0"}),
 }
@@ -23,20 +25,7 @@ class OnnxEngine:
 
     def __init__(self, path: Path, threads: int = 1, provider: str = "cpu") -> None:
         self.name = "onnxruntime" if provider == "cpu" else f"onnxruntime-{provider}"
-        wanted = _provider(provider)
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # Spinning threads take the CPU from the other nodes of the graph between two frames.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = ort.InferenceSession(str(path), options, providers=[wanted])
-        except Exception as error:  # onnxruntime raises its own unrelated types for every cause
-            raise EngineError(f"ONNX Runtime {ort.__version__} refuses {path}: {error}") from error
-        found = self._session.get_providers()[0]
-        if found != wanted[0]:  # it falls back to the CPU without a word that a program could read
-            raise EngineError(f"ONNX Runtime could not start {wanted[0]} for {path.name} and took {found}")
+        self._session = open_session(path, threads, provider)
         self._outputs = [o.name for o in self._session.get_outputs()]
 
     def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -51,7 +40,28 @@ class OnnxEngine:
         del self._session
 
 
-def _provider(name: str) -> tuple[str, dict[str, str]]:
+def open_session(path: Path, threads: int, provider: str, options: Mapping[str, str] | None = None) -> Any:
+    """A session of `provider` with its own options and `options`; raises EngineError where another took its place."""
+    name, own = provider_options(provider)
+    session_options = ort.SessionOptions()
+    session_options.intra_op_num_threads = threads
+    session_options.inter_op_num_threads = 1
+    session_options.log_severity_level = 3
+    session_options.use_deterministic_compute = provider != "cpu"  # the CPU's is, for the same number of threads
+    # Spinning threads take the CPU from the other nodes of the graph between two frames.
+    session_options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = ort.InferenceSession(str(path), session_options, providers=[(name, {**own, **(options or {})})])
+    except Exception as error:  # onnxruntime raises its own unrelated types for every cause
+        raise EngineError(f"ONNX Runtime {ort.__version__} refuses {path}: {error}") from error
+    found = session.get_providers()[0]
+    if found != name:  # it falls back to the CPU without a word that a program could read
+        raise EngineError(f"ONNX Runtime could not start {name} for {path.name} and took {found}")
+    return session
+
+
+def provider_options(name: str) -> tuple[str, dict[str, str]]:
+    """ONNX Runtime's name and the options of `name`; raises EngineError where this build has none."""
     provider, options = PROVIDERS[name]
     if provider not in ort.get_available_providers():
         raise EngineError(

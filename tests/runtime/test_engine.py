@@ -48,7 +48,14 @@ def model(outputs, tmp_path):
     return Model(manifest, Fixed(outputs), tmp_path)
 
 
-ON_GPU = ("tensorrt", "tensorrt-fp16", "tensorrt-int8", "onnxruntime-cuda", "onnxruntime-tensorrt")
+ON_GPU = (
+    "tensorrt",
+    "tensorrt-fp16",
+    "tensorrt-int8",
+    "onnxruntime-cuda",
+    "onnxruntime-cuda-fp16",
+    "onnxruntime-tensorrt",
+)
 ENGINE = [pytest.param(e, marks=pytest.mark.gpu) if e in ON_GPU else e for e in ENGINES]
 
 
@@ -136,7 +143,7 @@ def test_the_same_input_gives_the_same_bits(name, engine, in_precision):
         assert np.array_equal(first[key], value)
 
 
-AUTO_ENDS_ON = {"onnxruntime", "onnxruntime-cuda", "tensorrt", "tensorrt-fp16"}
+AUTO_ENDS_ON = {"onnxruntime", "onnxruntime-cuda", "onnxruntime-cuda-fp16", "tensorrt", "tensorrt-fp16"}
 
 
 def test_auto_says_what_it_passed_over_and_why(caplog):

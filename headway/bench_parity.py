@@ -1,0 +1,68 @@
+"""How far the engines of a bench lie from ONNX Runtime on the CPU, column by column, beside a named tolerance.
+
+A time is worth something only where the answer is the same. The tolerances of FP32 are those of another order of
+summation; those of FP16 are twice and more what ONNX Runtime itself loses on the half graphs, and less than what a
+stage above would notice. INT8 and bfloat16 have no tolerance here: the accuracy gate of `headway export` judges them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from headway.bench_frames import Feeds
+from headway.runtime.manifest import TensorSpec
+
+TOLERANCES: dict[str, tuple[float, float, str]] = {
+    "candidates.box": (0.05, 1.0, "px"),
+    "candidates.score": (0.001, 0.01, ""),
+    "candidates.rotation": (0.005, 0.05, ""),
+    "candidates.log_sigma": (0.005, 0.02, ""),
+    "modes.x": (0.002, 0.02, "m"),
+    "modes.y": (0.002, 0.02, "m"),
+    "log_probability": (0.001, 0.01, ""),
+    "controls.steering": (0.0004, 0.004, ""),
+    "controls.throttle": (0.0004, 0.004, ""),
+    "controls.brake": (0.0004, 0.004, ""),
+    "bin_logits.bins": (0.002, 0.02, ""),
+    "novelty.novelty": (0.001, 0.01, ""),
+}
+"""Output and column -> tolerance in FP32, in FP16, and their unit."""
+TIES = {"fp32": 1e-3, "fp16": 5e-3}
+"""Rows of a ranking whose scores lie closer may change places."""
+
+Infer = Callable[[Feeds], Mapping[str, np.ndarray]]
+
+
+def compare(
+    reference: Infer, candidate: Infer, feeds: Sequence[Feeds], specs: Mapping[str, TensorSpec], precision: str
+) -> dict[str, Any]:
+    """What goes into the file under `parity`: number of inputs, per column the worst difference and its tolerance."""
+    from headway.export.parity import worst_by_column
+
+    worst: dict[str, float] = {}
+    for feed in feeds:
+        expected = {name: array.copy() for name, array in reference(feed).items()}
+        found = worst_by_column(expected, candidate(feed), specs, TIES[precision])
+        worst = {column: max(value, worst.get(column, 0.0)) for column, value in found.items()}
+    return {"inputs": len(feeds), "columns": {c: _beside(c, value, precision) for c, value in worst.items()}}
+
+
+def _beside(column: str, worst: float, precision: str) -> dict[str, Any]:
+    if column not in TOLERANCES:  # of a network that is not ours
+        return {"worst": worst}
+    full, half, unit = TOLERANCES[column]
+    return {"worst": worst, "tolerance": full if precision == "fp32" else half, "unit": unit}
+
+
+def outside(parity: Mapping[str, Any]) -> list[str]:
+    """One line for each column of `Bench.parity` that left its tolerance."""
+    return [
+        f"{name}, {engine}: {column} is off by {c['worst']:.3g} {c['unit']} (tolerance {c['tolerance']:g})"
+        for name, engines in parity.items()
+        for engine, found in engines.items()
+        for column, c in found["columns"].items()
+        if c["worst"] > c.get("tolerance", np.inf)
+    ]

@@ -1,0 +1,114 @@
+"""ONNX Runtime on a GPU: its buffers, here with host memory for the device's; its answers, where there is a GPU."""
+
+import ctypes
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from headway.bench_frames import real_feeds
+from headway.bench_parity import compare, outside
+from headway.errors import EngineError, HeadwayError
+from headway.runtime import onnx_cuda
+from headway.runtime.engine import installed_models, model_folder, open_model
+from headway.runtime.manifest import read_manifest, verified_path
+from headway.runtime.onnx import open_session
+from headway.runtime.onnx_cuda import OnnxCudaEngine, bind_all
+from headway.runtime.tensorrt_cuda import Buffer
+
+
+class HostMemory:
+    """Stands in for Cuda: a "device" whose memory is the host's, so that ONNX Runtime's CPU can work in it."""
+
+    freed = 0
+
+    def buffer(self, name, shape, dtype):
+        copies = [np.zeros(shape, dtype) for _ in range(2)]
+        self.kept = [*getattr(self, "kept", []), *copies]
+        return Buffer(name, copies[0], copies[0].ctypes.data, copies[1].ctypes.data)
+
+    def upload(self, buffer, stream):
+        ctypes.memmove(buffer.device_address, buffer.host_address, buffer.nbytes)
+
+    def download(self, buffer, stream):
+        ctypes.memmove(buffer.host_address, buffer.device_address, buffer.nbytes)
+
+    def call(self, function, *args):
+        return 1 if function == "cudaStreamCreate" else None
+
+    def free(self, buffer):
+        type(self).freed += 1
+
+
+@pytest.fixture
+def on_host(monkeypatch):
+    """OnnxCudaEngine with host memory for its GPU; returns the options that sessions were opened with."""
+    asked = []
+
+    def opened(path, threads, provider, options):
+        asked.append(options)
+        if "enable_cuda_graph" in options and refuse.graph:
+            raise EngineError("this session cannot use the graph capture feature")
+        return open_session(path, threads, "cpu")
+
+    refuse = SimpleNamespace(graph=False)
+    monkeypatch.setattr(onnx_cuda, "Cuda", HostMemory)
+    monkeypatch.setattr(onnx_cuda, "open_session", opened)
+    monkeypatch.setattr(onnx_cuda, "bind_all", lambda binding, i, o, device: bind_all(binding, i, o, "cpu"))
+    return SimpleNamespace(asked=asked, refuse=refuse)
+
+
+def graph(name):
+    folder = model_folder(name)
+    return verified_path(folder, read_manifest(folder), "onnx")
+
+
+@pytest.mark.parametrize("name", installed_models())
+def test_through_fixed_buffers_the_answers_are_exactly_those_of_the_plain_engine(on_host, name):
+    model = open_model(name, read_manifest(model_folder(name)).task)
+    feeds = real_feeds(model, 3)[0]
+    engine = OnnxCudaEngine(graph(name))
+    for feed in feeds:
+        expected = {k: v.copy() for k, v in model.engine._inner.infer(feed).items()}
+        for key, value in engine.infer(feed).items():
+            assert np.abs(value - expected[key]).max() < 1e-4, key
+    assert on_host.asked[0]["enable_cuda_graph"] == "1"
+
+
+def test_a_network_that_cannot_be_recorded_runs_without_graph_and_says_so(on_host):
+    on_host.refuse.graph, said = True, []
+    engine = OnnxCudaEngine(graph("driving"), say=said.append)
+    assert said == ["onnxruntime-cuda: without CUDA graph (this session cannot use the graph capture feature)"]
+    assert set(engine.infer({"image": np.zeros((1, 120, 160, 3), np.uint8)})) >= {"controls"}
+
+
+def test_without_graph_none_is_asked_for_and_everything_is_given_back(on_host):
+    engine = OnnxCudaEngine(graph("driving"), "fp16", graph=False)
+    assert engine.name == "onnxruntime-cuda-fp16"
+    assert "enable_cuda_graph" not in on_host.asked[0]
+    before = HostMemory.freed
+    engine.close()
+    assert HostMemory.freed - before == 1 + len(read_manifest(model_folder("driving")).outputs)
+
+
+def test_a_missing_input_is_named(on_host):
+    with pytest.raises(EngineError, match="image"):
+        OnnxCudaEngine(graph("driving")).infer({})
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", installed_models())
+def test_on_a_gpu_the_answers_to_real_frames_are_those_of_the_cpu_with_and_without_graph(name):
+    manifest = read_manifest(model_folder(name))
+    reference, said = open_model(name, manifest.task), []
+    for with_graph in (True, False):
+        try:
+            engine = OnnxCudaEngine(graph(name), graph=with_graph, say=said.append)
+        except HeadwayError as error:
+            if "no CUDAExecutionProvider" in str(error) or "GPU" in str(error) or "cuda-python" in str(error):
+                pytest.skip(f"no ONNX Runtime on a GPU: {error}")
+            raise
+        found = compare(reference.infer, engine.infer, real_feeds(reference, 4)[0], manifest.outputs, "fp32")
+        assert outside({name: {engine.name: found}}) == []
+        engine.close()
+    assert said == [], "every network of ours can be recorded"
