@@ -23,7 +23,7 @@ eye; its people P008-P010 were never seen. No photograph of a real person was us
 
     {command}
 
-Seed {seed}, {seconds} s of training in {jobs} process(es) on a shared 2-core CPU, {steps} steps, {pictures:,} pictures:
+Seed {seed}, {seconds} s of training {on}, {steps} steps, {pictures:,} pictures:
 crops of {crop} px round one head alone up to {alone} of the run, in turn with frames of {frame} px up to {mixed},
 then frames alone.{large} Muon and AdamW. Raw 6D squared error first, geodesic error afterwards; Laplace likelihood for
 sigma with the residual detached. Mirror (R' = S R S), in-plane rotation (R' = Rz R), colour, blur, noise, JPEG. Log in
@@ -53,7 +53,7 @@ Expected error against true error on the rendered validation set: {within_1} of 
 2 sigma, rank correlation {rank}. (Sigma is a mean, so about 0.6 and 0.9 are right.)
 {by_eye}
 ## Limits
-- {seconds} s on two CPU cores. It has seen rendered people and {people} generated ones, and no street with trees.
+- It has seen rendered people and {people} generated ones, and no street with trees.
 - Heads below about 10 px of the network's input are mostly missed; the labels of backs of heads under long hair are
   exact, but nothing in the picture shows them.
 - Dark tree crowns are taken for heads, mostly with a sigma above 30 degrees; a head that fills the picture can get a
@@ -89,7 +89,7 @@ def write_card(path: Path, manifest: Manifest, ablations: Mapping[str, Any] | No
             steps=training["steps"],
             pictures=training["pictures"],
             history=training.get("history", ""),
-            jobs=training.get("jobs", 1),
+            on=_on(training),
             crop=settings["crop_size"],
             alone=f"{settings['crop_share']:.0%}",
             mixed=f"{settings['mixed_share']:.0%}",
@@ -108,6 +108,14 @@ def write_card(path: Path, manifest: Manifest, ablations: Mapping[str, Any] | No
         ),
         encoding="utf-8",
     )
+
+
+def _on(training: Mapping[str, Any]) -> str:
+    """The machine, in words."""
+    jobs = training.get("jobs", 1)
+    if training.get("device", "cpu") == "cuda":
+        return f"on one GPU, whose pictures {jobs} process(es) made"
+    return f"in {jobs} process(es) on a shared 2-core CPU"
 
 
 def _large(settings: Mapping[str, Any]) -> str:
