@@ -106,6 +106,7 @@ class Tracks:
 
     head_rotation (N, 3, 3) head to semi-local axes, head_sigma_deg (N,) and attention (N,) are the heads' poses
     smoothed over time, NaN for a person whose head was not seen yet; None where nothing smooths them.
+    existence (N,) probability that the track is a person at all; None: nobody asked, and all are.
     """
 
     stamp_ns: int
@@ -125,6 +126,7 @@ class Tracks:
     head_rotation: FloatArray | None = None
     head_sigma_deg: FloatArray | None = None
     attention: FloatArray | None = None
+    existence: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -17,6 +17,7 @@ from scipy.interpolate import CubicSpline
 
 from headway.evaluate.pedestrians import STEP_S, Recording
 from headway.geometry import OPTICAL_TO_BODY
+from headway.stages.existence import CERTAIN
 from headway.stages.lift import Sightings
 from headway.types import Camera, Odometry, Tracks, View
 
@@ -90,7 +91,8 @@ class Walk:
         n = len(index)
         place = np.column_stack([self.measured[frame, index], np.zeros(n)])
         noise = np.broadcast_to(np.eye(2) * max(self.noise_m, 0.01) ** 2, (n, 2, 2))
-        return Sightings(place, noise, np.zeros((n, 2, 2)), index, np.ones(n), np.full((n, 2), np.nan))
+        unknown, certain = np.full((n, 2), np.nan), np.full(n, CERTAIN)
+        return Sightings(place, noise, np.zeros((n, 2, 2)), index, np.ones(n), unknown, certain)
 
 
 class Columns:

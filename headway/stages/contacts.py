@@ -36,11 +36,12 @@ class Contacts:
     reachable: NDArray[np.bool_]
 
 
-def words(probability: float, time_s: float) -> str:
-    """Why a risk was raised."""
+def words(probability: float, time_s: float, existence: float = 1.0) -> str:
+    """Why a risk was raised. existence: probability that there is a person at all; named where it is not near 1."""
     if not math.isfinite(time_s):
         return "held from the frames before"
-    return f"{100 * probability:.0f} % of the expected paths pass within reach in {time_s:.1f} s"
+    paths = f"{100 * probability:.0f} % of the expected paths pass within reach in {time_s:.1f} s"
+    return paths if existence >= 0.95 else f"{paths}; a person with {100 * existence:.0f} %"
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,20 @@ class Held:
     called_ns: int = 0
 
 
-def next_level(rule: Rule, held: Held, probability: float, time_s: float, stamp_ns: int, visible: bool = True) -> Held:
+def next_level(
+    rule: Rule,
+    held: Held,
+    probability: float,
+    time_s: float,
+    stamp_ns: int,
+    visible: bool = True,
+    existence: float = 1.0,
+) -> Held:
     """The level after one more frame. probability of a contact (0 where none is expected), first at `time_s`.
 
-    A level does not rise while the person is not visible: what happened since nobody saw.
+    A level does not rise while the person is not visible: what happened since nobody saw. existence: probability that
+    there is a person at all; where even a certain contact would call for no alert any more, none is kept beyond its
+    hold: forecasts sway, and a low threshold keeps an alert up meanwhile, but a tree does not become a person.
     """
     wanted = Level.CLEAR
     if probability >= rule.alert and time_s <= rule.alert_s:
@@ -46,6 +56,8 @@ def next_level(rule: Rule, held: Held, probability: float, time_s: float, stamp_
         return Held(wanted, stamp_ns)
     alert = held.level == Level.ALERT
     threshold = rule.release * rule.alert if alert else NOTICE_RELEASE * rule.notice
+    if existence < rule.alert:
+        threshold = rule.alert
     silent_s = (stamp_ns - held.called_ns) * 1e-9
     if probability < threshold and silent_s >= (rule.hold_s if alert else NOTICE_HOLD_S):
         return Held(wanted, stamp_ns)

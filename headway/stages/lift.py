@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.geometry import gaze, on_image_plane, to_semi_local
+from headway.stages import existence
 from headway.types import Camera, Heads
 
 Array = NDArray[np.floating]
@@ -24,7 +25,7 @@ class Sightings:
     position (n, 3) m; noise (n, 2, 2) covariance on the ground of what changes from frame to frame; bias (n, 2, 2)
     covariance of what stays with the person (their head's true size); index (n,) row in `Heads`; rows that could not
     be lifted are not here. score (n,) 0..1; direction (n, 2) where the head looks to on the ground, unit
-    length, NaN where that is not known.
+    length, NaN where that is not known; log_odds (n,) that it is a head (see `existence`).
     """
 
     position: Array
@@ -33,6 +34,7 @@ class Sightings:
     index: NDArray[np.int64]
     score: Array
     direction: Array
+    log_odds: Array
 
     def __len__(self) -> int:
         return len(self.index)
@@ -85,6 +87,7 @@ def lift(
         index,
         np.asarray(heads.scores, float)[index],
         head_direction(heads, rotation, max_sigma_deg)[index],
+        existence.log_odds(heads, camera)[index],
     )
     good = np.asarray(np.isfinite(position).all(axis=1))
     return found if good.all() else _picked(found, good)
@@ -94,7 +97,7 @@ _EYE = np.eye(2)
 
 
 def _picked(s: Sightings, rows: NDArray[np.bool_]) -> Sightings:
-    return Sightings(s.position[rows], s.noise[rows], s.bias[rows], s.index[rows], s.score[rows], s.direction[rows])
+    return Sightings(*(getattr(s, name)[rows] for name in s.__dataclass_fields__))
 
 
 def head_direction(heads: Heads, rotation: Array, max_sigma_deg: float) -> Array:

@@ -1,9 +1,11 @@
 """Who will meet the wearer, when, and how likely: forecasts in, one risk for each person out.
 
 A mode meets the wearer where its path comes within `wearer_radius_m` + `conflict_margin_m` of the origin; the
-probability is the sum over the modes. The tube of conformal radius round the most likely mode must also reach the
-wearer for anything to be said. Levels rise at one threshold and fall at a lower one, some time after the last frame
-that called for them, so that they do not flicker. What of this is told aloud is `announce`'s matter.
+probability is the sum over the modes, times the probability that there is a person at all (`existence`): a tree crown
+of which all paths meet the wearer must not sound as sure as a walker. The tube of conformal radius round the
+most likely mode must also reach the wearer for anything to be said. Levels rise at one threshold and fall at a lower
+one, some time after the last frame that called for them, so that they do not flicker. What of this is told aloud is
+`announce`'s matter.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ from headway.types import Forecast, Level, Risk, Risks, Tracks
 
 _AHEAD_DEG, _BESIDE_DEG = 30.0, 120.0
 """Ahead within 30 degrees of where the camera looks, left or right up to 120, behind beyond."""
+_EVEN = 0.5
+"""What is more likely a person than not is warned of as one, as early as if that were certain: only the probability
+that is said is lower. What is less likely one must make up for it by its paths."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,8 @@ class RiskStage:
         return Risks(stamp_ns, (), reason)
 
     def _risk(self, now: int, person: _Person) -> Risk:
-        c, identity, age, probability, time = self.config, person.id, person.age_s, person.probability, person.time_s
+        c, identity, age, time = self.config, person.id, person.age_s, person.time_s
+        probability = person.existence * person.probability
         meets = time <= c.horizon_s and person.reachable
         if person.visible or identity not in self._seen_ns:
             self._seen_ns[identity] = now
@@ -111,9 +117,12 @@ class RiskStage:
             # Not remembered: what a velocity not yet known says must not be held over into the time when it is.
             level, reason = Level.UNSURE, f"seen for {age:.2f} s only"
         else:
-            expected = probability if meets else 0.0
-            held = next_level(self._rule, self._held.get(identity, held), expected, time, now, person.visible)
-            level, reason = held.level, words(probability, time) if held.level else ""
+            judged = person.probability if person.existence >= _EVEN else probability
+            expected = judged if meets else 0.0
+            held = self._held.get(identity, held)
+            held = next_level(self._rule, held, expected, time, now, person.visible, person.existence)
+            level = held.level
+            reason = words(person.probability, time, person.existence) if level else ""
             unseen = (now - self._seen_ns[identity]) * 1e-9
             if level != Level.ALERT and unseen > c.max_silence_s:
                 level, reason = Level.UNSURE, f"not seen for {unseen:.1f} s"
@@ -137,6 +146,7 @@ class _Person(NamedTuple):
     x: float
     y: float
     visible: bool
+    existence: float
     probability: float
     time_s: float
     closest_m: float
@@ -154,6 +164,7 @@ def _people(tracks: Tracks, here: np.ndarray, contacts: Contacts) -> Iterator[_P
         x,
         y,
         (tracks.head_index[:n] >= 0).tolist(),
+        [1.0] * n if tracks.existence is None else tracks.existence[:n].tolist(),
         contacts.probability.tolist(),
         contacts.time_s.tolist(),
         contacts.closest_m.tolist(),

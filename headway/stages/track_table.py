@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from headway.stages.existence import running_mean
 from headway.stages.lift import Sightings
 
 Array = NDArray[np.floating]
@@ -31,6 +32,8 @@ class TrackTable:
     head: Array  # (n, 2)
     head_ns: NDArray[np.int64]
     rows: NDArray[np.int64]
+    log_odds: Array  # (n,) mean over the sightings, newer ones count more
+    sightings: Array  # (n,) in that mean, old ones counted less
     history: Array  # (n, HISTORY, 2) local frame, newest last
     history_ns: NDArray[np.int64]
 
@@ -71,6 +74,8 @@ class TrackTable:
             np.full((n, 2), np.nan),
             np.zeros(n, np.int64),
             np.full(n, -1),
+            np.zeros(n),
+            np.zeros(n),
             np.full((n, HISTORY, 2), np.nan),
             np.zeros((n, HISTORY), np.int64),
         ]
@@ -79,6 +84,10 @@ class TrackTable:
 
     def mark(self, rows: Index, sightings: Sightings, columns: Index, stamp_ns: int) -> None:
         """Notes what was seen of `rows` in this frame: the sightings in `columns`."""
+        silent_s = (stamp_ns - self.seen_ns[rows]) * 1e-9
+        self.log_odds[rows], self.sightings[rows] = running_mean(
+            self.log_odds[rows], self.sightings[rows], sightings.log_odds[columns], silent_s
+        )
         self.bias[rows], self.rows[rows], self.seen_ns[rows] = (
             sightings.bias[columns],
             sightings.index[columns],
@@ -120,6 +129,8 @@ _COLUMNS: tuple[tuple[tuple[int, ...], type], ...] = (
     ((2,), float),
     ((), np.int64),
     ((), np.int64),
+    ((), float),
+    ((), float),
     ((HISTORY, 2), float),
     ((HISTORY,), np.int64),
 )

@@ -20,6 +20,7 @@ from headway.errors import FrameError
 from headway.geometry import OPTICAL_TO_BODY
 from headway.stages import kalman
 from headway.stages.associate import associate
+from headway.stages.existence import BELIEF
 from headway.stages.lift import Sightings, lift
 from headway.stages.poses import PoseFilter
 from headway.stages.track_table import TrackTable
@@ -204,6 +205,7 @@ class TrackStage:
             ego_velocity=ego,
             heading_rad=_heading(camera_axes(view)),
             left_out=len(t) - n,
+            existence=BELIEF.probability(t.log_odds[order], t.sightings[order]),
         )
 
 

@@ -66,3 +66,14 @@ def test_a_level_does_not_rise_while_the_person_is_not_visible_but_is_held() -> 
     alert = next_level(RULE, Held(), 0.9, 1.0, 0)
     assert next_level(RULE, alert, 0.9, 1.0, 10**9, visible=False) == Held(Level.ALERT, 10**9)
     assert next_level(RULE, alert, 0.0, 1.0, 2 * 10**9, visible=False).level == Level.CLEAR
+
+
+def test_an_alert_about_what_turns_out_to_be_nobody_ends_with_its_hold() -> None:
+    rule = RULE
+    held = next_level(rule, Held(), 0.9, 1.0, 0, existence=0.9)
+    assert held.level == Level.ALERT
+    swaying = 0.5 * (rule.release * rule.alert + rule.alert)
+    after = round((rule.hold_s + 0.1) * 1e9)
+    assert next_level(rule, held, swaying, 1.0, after, existence=0.9).level == Level.ALERT
+    assert next_level(rule, held, swaying, 1.0, after // 2, existence=0.1).level == Level.ALERT
+    assert next_level(rule, held, swaying, 1.0, after, existence=0.1).level < Level.ALERT

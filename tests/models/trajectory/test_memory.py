@@ -12,6 +12,7 @@ from headway.models.trajectory.config import CameraConfig, TrainingConfig, Traje
 from headway.models.trajectory.memory import interpolation  # noqa: E402
 from headway.models.trajectory.network import TrajectoryNetwork  # noqa: E402
 from headway.models.trajectory.train_memory import moved_on, sequence_loss, train_memory  # noqa: E402
+from headway.stages.existence import CERTAIN  # noqa: E402
 from headway.stages.lift import Sightings  # noqa: E402
 from headway.stages.memory import moved_on as moved_on_in_stage  # noqa: E402
 from headway.stages.tracks import TrackStage  # noqa: E402
@@ -113,7 +114,8 @@ def test_training_scenes_are_filtered_as_the_tracker_filters() -> None:
     for f in range(60):
         place = np.column_stack([seen[f], np.zeros(2)])
         spread = np.broadcast_to(np.eye(2) * noise**2, (2, 2, 2))
-        sight = Sightings(place, spread, np.zeros((2, 2, 2)), np.arange(2), np.ones(2), np.full((2, 2), np.nan))
+        bias, unknown, certain = np.zeros((2, 2, 2)), np.full((2, 2), np.nan), np.full(2, CERTAIN)
+        sight = Sightings(place, spread, bias, np.arange(2), np.ones(2), unknown, certain)
         tracks = stage.follow(View(stamp_ns=start + round(f / rate * 1e9), camera=None, orientation=np.eye(3)), sight)
         order = np.argsort(tracks.head_index)
         np.testing.assert_allclose(tracks.position[order, :2], found.place[f], atol=1e-4)

@@ -1,0 +1,93 @@
+"""Is it a head at all? From how each sighting looks to the probability that a track is a person.
+
+The nearer a head, the better a network sees it: a box as wide as a near head's is sure (score 0.7 and more, a small
+sigma) where there is a head, and doubtful where there is a tree crown. A far head is doubtful either way, and so is
+the back of one. So neither score nor sigma says by itself whether to believe; together with the size they do.
+
+The log-odds of one sighting are linear in what the network says of it. Those of a track are the mean over its
+sightings, newer ones counting more, times a gain that grows from 1 to `Belief.track`. They are not the sum: the same
+thing looks alike in every frame, and a hundred looks at a crown are not a hundred witnesses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headway.stages.head_columns import SMALLEST_SIGMA_DEG
+from headway.types import Camera, Heads
+
+Array = NDArray[np.floating]
+
+CERTAIN = 30.0
+"""Log-odds of what no network guessed: labels (score 1), and people who were placed in space without one."""
+_ASPECT = 4.0 / 3.0
+"""Of the networks' input, into which a picture is fitted: sizes are shares of its width."""
+_TYPICAL_SIGMA_DEG, _TYPICAL_SIZE = 30.0, 0.06
+MEMORY_S = 1.0
+"""What was seen this long ago counts 1/e of what is seen now: a track that goes over from a crown to a person is
+believed within a second."""
+
+
+@dataclass(frozen=True)
+class Belief:
+    """Log-odds that a reported box is a head: bias + score · logit(score) + sigma · ln(sigma_deg / 30)
+    + size · ln(size / 0.06), no more than `limit` either way; of a track with many sightings: `track` times their mean.
+
+    The numbers come from `python tools/calibrate_existence.py`.
+    """
+
+    bias: float = 1.25
+    score: float = 3.00
+    sigma: float = -1.80
+    size: float = -1.38
+    track: float = 1.48
+    limit: float = 5.0
+
+    def log_odds(self, scores: Array, sigma_deg: Array, size: Array) -> Array:
+        """(N,) of boxes with these scores, expected errors in degrees and sizes (see `sizes`)."""
+        found = self.linear(features(scores, sigma_deg, size))
+        return np.where(np.asarray(scores, float) >= 1.0, CERTAIN, found)
+
+    def linear(self, x: Array) -> Array:
+        """(N,) log-odds of `features` (N, 3)."""
+        z = self.bias + x @ np.array([self.score, self.sigma, self.size])
+        return np.asarray(z.clip(-self.limit, self.limit))
+
+    def probability(self, mean: Array, sightings: Array) -> Array:
+        """(N,) mean log-odds of tracks and the number of sightings in them, 1 and more -> that they are people."""
+        gain = self.track - (self.track - 1.0) / np.maximum(sightings, 1.0)
+        return np.asarray(1.0 / (1.0 + np.exp(-(gain * mean).clip(-CERTAIN, CERTAIN))))
+
+
+BELIEF = Belief()
+
+
+def features(scores: Array, sigma_deg: Array, size: Array) -> Array:
+    """(N, 3) what log-odds are linear in. A number that is none counts as the least sure one."""
+    ratios = np.empty((len(scores), 3))  # fmax and fmin leave no NaN
+    score = np.fmin(np.fmax(np.asarray(scores, float), 1e-6), 1 - 1e-6)
+    ratios[:, 0] = score / (1 - score)
+    ratios[:, 1] = np.fmax(np.fmin(sigma_deg, 180.0), SMALLEST_SIGMA_DEG) / _TYPICAL_SIGMA_DEG
+    ratios[:, 2] = np.fmax(size, 1e-4) / _TYPICAL_SIZE
+    return np.log(ratios)
+
+
+def sizes(boxes: Array, width: int, height: int) -> Array:
+    """(N,) heights of the boxes as shares of the width of the 4:3 frame into which the picture is fitted."""
+    boxes = np.asarray(boxes, float).reshape(-1, 4)
+    return np.asarray((boxes[:, 3] - boxes[:, 1]) / max(width, _ASPECT * height))
+
+
+def log_odds(heads: Heads, camera: Camera, belief: Belief = BELIEF) -> Array:
+    """(N,) log-odds that each of `heads` is one; boxes are in pixels of the camera."""
+    return belief.log_odds(heads.scores, heads.sigma_deg, sizes(heads.boxes, camera.width, camera.height))
+
+
+def running_mean(mean: Array, weight: Array, seen: Array, silent_s: Array) -> tuple[Array, Array]:
+    """(n, ...) means and their weights (n,) with one sighting more, `silent_s` (n,) seconds after the last."""
+    kept = weight * np.exp(-silent_s / MEMORY_S)
+    share = 1.0 / (kept + 1.0)
+    return mean + (share if mean.ndim == 1 else share[:, None]) * (seen - mean), kept + 1.0

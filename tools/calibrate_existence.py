@@ -1,0 +1,91 @@
+"""Fits the numbers of `Belief` (headway/stages/existence.py) for the installed head-pose networks.
+
+    headway render scene --view walker --seed 101 --seconds 8 --out streets/walker-101.mcap     # and so on
+    python tools/calibrate_existence.py --people VAL_DIR --streets streets [--json F]
+
+The streets must not be the bundled bags, which are what the result is judged on. What is printed is written into
+headway/stages/existence.py by hand. Reliability is shown for each material, and for each street with it left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from headway.evaluate import existence
+from headway.evaluate.by_eye import read_people
+from headway.evaluate.existence import Looks
+from headway.evaluate.head_labels import read_labels
+from headway.paths import sample_dir
+from headway.runtime.engine import open_model
+from headway.stages.existence import BELIEF
+from headway.stages.heads import TASK, HeadStage
+
+MODELS = ("head-pose", "head-pose-nano")
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--people", type=Path, required=True, help="labelled images that no network learned from")
+    parser.add_argument("--streets", type=Path, required=True, help="folder of rendered streets (*.mcap)")
+    parser.add_argument("--models", nargs="+", default=MODELS)
+    parser.add_argument("--json", type=Path, default=None)
+    args = parser.parse_args()
+    bags = sorted(args.streets.glob("*.mcap"))
+    people, photographs, streets, bundled = {}, {}, {}, {}
+    for name in args.models:
+        stage = HeadStage(open_model(name, TASK))
+        people[name] = existence.of_images(stage, read_labels(args.people))
+        photographs[name] = existence.of_pictures(stage, read_people())
+        for bag in bags:
+            streets[f"{bag.stem}, {name}"] = existence.of_street(stage, bag)
+        for bag in sorted(sample_dir().glob("*.mcap")):
+            bundled[f"{bag.stem}, {name}"] = existence.of_street(stage, bag)
+        print(f"{name}: looked at", flush=True)
+    found = existence.fit([[*k.values()] for k in (people, photographs, streets)])
+    print(found)
+    kinds = {"people": people, "photographs": photographs, "streets": streets, "bundled bags (not fitted)": bundled}
+    report = {kind: existence.reliability(found, [*looks.values()]) for kind, looks in kinds.items()}
+    report["streets left out in turn"] = left_out(people, photographs, streets)
+    report["bundled bags, shipped numbers"] = existence.reliability(BELIEF, [*bundled.values()])
+    for kind, numbers in report.items():
+        show(kind, numbers)
+    if args.json:
+        text = json.dumps({"belief": asdict(found), "reliability": report}, indent=1)
+        args.json.write_text(text + "\n", encoding="utf-8")
+
+
+def left_out(
+    people: Mapping[str, Looks], photographs: Mapping[str, Looks], streets: Mapping[str, Looks]
+) -> dict[str, Any]:
+    """Each street judged by a fit without it (and without what the other network saw there)."""
+    names = sorted({name.split(",")[0] for name in streets})
+    judged = []
+    for name in names:
+        inside, outside = (
+            [look for key, look in streets.items() if (key.split(",")[0] == name) == own] for own in (True, False)
+        )
+        belief = existence.fit([[*people.values()], [*photographs.values()], outside])
+        judged += [existence.scored(belief, look) for look in inside]
+    return existence.summary(judged)
+
+
+def show(kind: str, r: Mapping[str, Any]) -> None:
+    """One material in a few lines."""
+    shares = [r["real_believed_less_than_half"], r["false_believed_more_than_half"]]
+    below, above = ("-" if share is None else f"{share:.3f}" for share in shares)
+    print(
+        f"{kind}: {r['witnesses']:.0f} witnesses, {r['real']:.2f} real, Brier {r['brier']:.3f}; "
+        f"real ones below 0.5: {below}, false ones above: {above}"
+    )
+    bands = (f"{b['said']:.2f}: {b['real']:.2f} ({b['witnesses']:.0f})" for b in r["bands"])
+    print("  said: real (witnesses)  " + ", ".join(bands))
+
+
+if __name__ == "__main__":
+    main()
