@@ -40,10 +40,10 @@ class Belief:
     """
 
     bias: float = 1.25
-    score: float = 3.00
-    sigma: float = -1.80
-    size: float = -1.38
-    track: float = 1.48
+    score: float = 3.16
+    sigma: float = -1.90
+    size: float = -1.53
+    track: float = 1.35
     limit: float = 5.0
 
     def log_odds(self, scores: Array, sigma_deg: Array, size: Array) -> Array:
