@@ -152,6 +152,27 @@ def drive(
     )
 
 
+def lost(step_s: float, why: str) -> Run:
+    """A run of which nothing is known but that it failed."""
+    nothing = np.zeros(0)
+    none = np.zeros(0, bool)
+    return Run(
+        path=np.zeros((0, 2)),
+        lateral=nothing,
+        off_road=none,
+        speed=nothing,
+        error=nothing,
+        confidence=nothing,
+        covered=none,
+        states=[],
+        completed=False,
+        progress=0.0,
+        lane=np.zeros((1, 2)),
+        step_s=step_s,
+        failed=why,
+    )
+
+
 def measures(run: Run) -> dict[str, float]:
     """Numbers of one run; curve measures compare the driven path with the whole lane, so a stop costs distance."""
     if not run.states:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 
 from headway.errors import HeadwayError
-from headway.evaluate.closed_loop import FIRST_SEED, Driver, ExpertDriver, HeadwayDriver, Run, drive
+from headway.evaluate.closed_loop import FIRST_SEED, Driver, ExpertDriver, HeadwayDriver, Run, drive, lost
 from headway.evaluate.held_out import pushed_run
 from headway.evaluate.reference_drivers import reference_drivers
 from headway.evaluate.stress import make_stress
@@ -51,21 +51,53 @@ class Fleet:
 
 
 class Processes(Fleet):
-    """The same in `jobs` processes, each with a world and networks of its own, opened by name and folder."""
+    """The same in several processes, each with a world and networks of its own, opened by name and folder.
 
-    def __init__(self, pool: ProcessPoolExecutor, names: tuple[str, ...]) -> None:
-        self._pool, self.names = pool, names
+    A simulator may take its process with it. The drives after that go on in new processes; the one that was asked for
+    is driven once more, alone, and counts as failed where its process dies again.
+    """
+
+    def __init__(self, start: Callable[[], ProcessPoolExecutor], names: tuple[str, ...], step_s: float) -> None:
+        self._start, self.names, self._step_s = start, names, step_s
+        self._pool = start()
+        self._alive = False  # whether any drive has come to an end
 
     def drive(self, tasks: Sequence[Task]) -> Iterator[Run]:
-        """See Fleet.drive. Raises HeadwayError where a process dies, which a crashing simulator may bring about."""
+        """See Fleet.drive. Raises HeadwayError where no process gets as far as one drive."""
+        at = 0
+        while at < len(tasks):
+            try:
+                for run in self._pool.map(_one, tasks[at:]):
+                    self._alive = True
+                    at += 1
+                    yield run
+            except BrokenProcessPool:
+                yield self._again(tasks[at])
+                at += 1
+
+    def _again(self, task: Task) -> Run:
+        self._restart()
         try:
-            yield from self._pool.map(_one, tasks)
+            return self._pool.submit(_one, task).result()
         except BrokenProcessPool as error:
-            raise HeadwayError("a process of the evaluation died: try --jobs 1, which shows its last words") from error
+            if not self._alive:
+                raise HeadwayError(
+                    "a process of the evaluation died: try --jobs 1, which shows its last words"
+                ) from error
+            self._restart()
+            return lost(self._step_s, "its process died twice")
+
+    def _restart(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool = self._start()
 
     def one(self, task: Task) -> Run:
         """See Task."""
         return next(self.drive([task]))
+
+    def close(self) -> None:
+        """Ends the processes."""
+        self._pool.shutdown()
 
 
 def drivers_of(world: World, model: Model, reference: Model | None) -> dict[str, Driver]:
@@ -87,8 +119,14 @@ def open_fleet(world: World, name: str, model: Model, reference: Model | None = 
         yield Fleet(world, drivers)
         return
     folders = (str(model.folder.resolve()), str(reference.folder.resolve()) if reference else None)
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _open, (name, *folders)) as pool:
-        yield Processes(pool, tuple(drivers))
+    with contextlib.closing(
+        Processes(
+            lambda: ProcessPoolExecutor(jobs, get_context("spawn"), _open, (name, *folders)),
+            tuple(drivers),
+            world.step_s,
+        )
+    ) as fleet:
+        yield fleet
 
 
 _own: list[Fleet] = []  # of a process of the pool, opened once for all of its tasks

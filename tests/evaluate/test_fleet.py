@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from headway.errors import HeadwayError
+from headway.evaluate.closed_loop import Run, lost
 from headway.evaluate.fleet import Fleet, Processes, Task, compare, drivers_of, held_out_runs, open_fleet
 from headway.runtime.engine import open_model
 from headway.worlds import open_world
@@ -71,3 +77,23 @@ def test_a_process_that_dies_is_said_in_one_line() -> None:
         open_fleet(world, "a world that is none", model, jobs=2) as fleet,
     ):
         list(fleet.drive(TASKS[:1]))
+
+
+def dying(task: Task) -> Run:
+    """A simulator that ends its process: at seed 1 always, at seed 2 the first time."""
+    if task.seed == 1:
+        os._exit(134)
+    marker = Path(task.route)
+    if task.seed == 2 and not marker.exists():
+        marker.touch()
+        os._exit(134)
+    return lost(0.1, "" if task.seed != 1 else "unreachable")
+
+
+def test_a_simulator_that_ends_its_process_costs_one_run_at_most(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr("headway.evaluate.fleet._one", dying)
+    tasks = [Task(str(tmp_path / "died"), seed, "expert") for seed in (0, 1, 2, 3, 1)]
+    fleet = Processes(lambda: ProcessPoolExecutor(1, get_context("fork")), ("expert",), 0.1)
+    runs = list(fleet.drive(tasks))
+    fleet.close()
+    assert [run.failed for run in runs] == ["", "its process died twice", "", "", "its process died twice"]
