@@ -228,11 +228,6 @@ def inputs(bag: Path) -> tuple[InputTopics, bool]:
         return topics, reader.topics[topics.image].msgtype == COMPRESSED
 
 
-def engine_parameters(engine: str | None) -> tuple[str, ...]:
-    """What makes a node take this engine in place of that of its parameter file."""
-    return (f"engine:={engine}",) if engine else ()
-
-
 def machine() -> dict[str, Any]:
     """Where this was measured, and how busy it was."""
     from headway.bench_machine import machine as described

@@ -23,14 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from live_graph import BAG, Ear, Graph, Reading, engine_parameters, inputs, look, machine
+from live_graph import BAG, Ear, Graph, Reading, inputs, look, machine
 from soak_ends import ends
 from transport import answers, quantiles, rounded
 
 from headway.errors import HeadwayError
 from headway.nodes.inputs import LOST
 from headway.pipeline import TASKS
-from headway.runtime.engine import ENGINES
 
 MOST_GROWTH = 0.01
 MOST_LOG_BYTES, LOG_WINDOW_S = 350_000, 25.0
@@ -40,12 +39,11 @@ CYCLE = ("configure", "activate", "deactivate", "cleanup")
 TRANSITIONS = {"configure": 1, "cleanup": 2, "activate": 3, "deactivate": 4}
 
 
-def live(seconds: float, logs: Path, realtime: int, engine: str | None = None) -> dict[str, Any]:
+def live(seconds: float, logs: Path, realtime: int) -> dict[str, Any]:
     """The three nodes on live sensors."""
     topics, compressed = inputs(BAG)
     with Graph(logs, realtime) as graph:
-        wanted = ("autostart:=true", *engine_parameters(engine))
-        processes = {n: graph.node(n, topics, *wanted, compressed=compressed) for n in TASKS}
+        processes = {n: graph.node(n, topics, "autostart:=true", compressed=compressed) for n in TASKS}
         with Ear({task: task for task in TASKS}) as ear:
             ear.until(lambda: all(ear.diagnostics.get(n, {}).get("state") == "active" for n in TASKS), "not active")
             camera = graph.camera(plan(vars(topics), {"image": 2, "camera_info": 2, "imu": 1, "odom": 2}, seconds))
@@ -109,14 +107,14 @@ def most_in_window(logged: list[tuple[float, int]]) -> int:
     return max((b - next(n for t, n in logged if t >= at - LOG_WINDOW_S) for at, b in logged), default=0)
 
 
-def cycles(count: int, logs: Path, realtime: int, engine: str | None = None) -> dict[str, Any]:
+def cycles(count: int, logs: Path, realtime: int) -> dict[str, Any]:
     """One node with all tasks, brought up and down again and again while the camera plays."""
     from lifecycle_msgs.msg import Transition
     from lifecycle_msgs.srv import ChangeState
 
     topics, compressed = inputs(BAG)
     with Graph(logs, realtime) as graph:
-        process = graph.node("headway", topics, *engine_parameters(engine), compressed=compressed)
+        process = graph.node("headway", topics, compressed=compressed)
         with Ear(dict.fromkeys(("driving",), "headway")) as ear:
             client = ear.node.create_client(ChangeState, "/headway/change_state")
             ear.until(client.service_is_ready, "the node did not start")
@@ -179,15 +177,14 @@ def main() -> int:
     parser.add_argument("--cycles", type=int, default=100)
     parser.add_argument("--terms", type=int, default=50)
     parser.add_argument("--realtime", type=int, default=0, help="round-robin priority of the nodes; needs the right to")
-    parser.add_argument("--engine", choices=ENGINES, help="of the nodes; default: that of their parameter files")
     parser.add_argument("--seed", type=int, default=7, help="of the moments at which SIGTERM is sent")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     content = json.loads(arguments.json.read_text()) if arguments.json and arguments.json.exists() else {}
     command = " ".join(["python", *sys.argv])
     for name, wanted, run in (
-        ("live", arguments.seconds, lambda n, d: live(n, d, arguments.realtime, arguments.engine)),
-        ("cycles", arguments.cycles, lambda n, d: cycles(n, d, arguments.realtime, arguments.engine)),
+        ("live", arguments.seconds, lambda n, d: live(n, d, arguments.realtime)),
+        ("cycles", arguments.cycles, lambda n, d: cycles(n, d, arguments.realtime)),
         ("ends", arguments.terms, lambda n, d: ends(n, arguments.seed, d)),
     ):
         if not wanted:

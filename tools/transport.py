@@ -1,7 +1,6 @@
 """Frames from one process to another through the shipped profile: who lost what, how regular, how old.
 
-    python tools/transport.py [--seconds 60] [--nodes head_pose,driving,headway] [--realtime 10] [--engine NAME]
-                              [--json FILE]
+    python tools/transport.py [--seconds 60] [--nodes head_pose,driving,headway] [--realtime 10] [--json FILE]
 
 For each node: raw bgr8 images of --size at --rate from a camera process, with the bundled recording's other sensors,
 then the same at --times the rate. Exit code 1 where a promise of docs/reliability.md is broken; --counts-only checks
@@ -22,10 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from live_graph import BAG, Ear, Graph, Heard, engine_parameters, inputs, look, machine
+from live_graph import BAG, Ear, Graph, Heard, inputs, look, machine
 
 from headway.nodes.inputs import LOST, QUEUE
-from headway.runtime.engine import ENGINES
 
 HOSTED = {"head_pose": ("head_pose",), "driving": ("driving",), "headway": ("driving", "head_pose", "trajectory")}
 MOST_RATIO, MOST_RELATIVE_SD, MOST_P99_MS = 2.5, 0.35, 33.0
@@ -42,8 +40,7 @@ def run(node: str, arguments: argparse.Namespace, rate_hz: float, seconds: float
     roles = {role: topic for role, topic in vars(topics).items() if topic}
     tasks = HOSTED[node]
     with Graph(logs, arguments.realtime) as graph:
-        wanted = engine_parameters(arguments.engine)
-        process = graph.node(node, replace(topics, image=RAW_TOPIC), "autostart:=true", *wanted, compressed=False)
+        process = graph.node(node, replace(topics, image=RAW_TOPIC), "autostart:=true", compressed=False)
         with Ear(dict.fromkeys(tasks, node)) as ear:
             ear.until(lambda: ear.diagnostics.get(node, {}).get("state") == "active", f"{node} was not active")
             listening = {"image": 1} | ({"imu": 1, "odom": 1, "camera_info": 1} if node == "headway" else {})
@@ -192,7 +189,6 @@ def main() -> int:
     parser.add_argument("--times", type=float, default=10.0, help="second run at so many times the rate; 0: none")
     parser.add_argument("--size", type=lambda s: [int(n) for n in s.split("x")], default=[1280, 720])
     parser.add_argument("--realtime", type=int, default=0, help="round-robin priority of the nodes; needs the right to")
-    parser.add_argument("--engine", choices=ENGINES, help="of the nodes; default: that of their parameter files")
     parser.add_argument("--nodes", default=",".join(HOSTED))
     parser.add_argument("--counts-only", action="store_true")
     parser.add_argument("--json", type=Path)

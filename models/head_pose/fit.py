@@ -169,8 +169,7 @@ class Run:
 
     def fit(self, report: Callable[[float, dict[str, float]], None] | None = None) -> None:
         """Trains to the limit; `report` gets progress 0..1 and the mean terms since the last call."""
-        if self.limit.progress(self.elapsed_s, self.step) < 1.0:
-            self._open_feeds()
+        self._open_feeds()
         started, before = time.monotonic(), self.elapsed_s
         saved = logged = started
         terms: dict[str, list[Tensor]] = {}
