@@ -13,7 +13,8 @@ help:
 	@echo "make test-nightly  1,000 examples and more of every property, and coverage-guided fuzzing; results in out"
 	@echo "make lint    ruff, mypy and the import contract alone"
 	@echo "make soak    the live graph for SECONDS (600), lifecycle cycles, SIGTERMs, frames at 720p; results in out;"
-	@echo "             REALTIME=10 gives the nodes the priority that the systemd unit offers (as root)"
+	@echo "             REALTIME=10 gives the nodes the priority that the systemd unit offers (as root);"
+	@echo "             PARAMS=launch/config/cpu-bf16.yaml another parameter file than that of the launch files"
 	@echo "make tables  write the generated tables of README.md anew"
 	@echo "make reference  take what the bundled bag gives now as the reference output, and say what moved"
 	@echo "make clean   remove .venv, out and caches"
@@ -57,11 +58,11 @@ tables: $(VENV)/.test-ready
 	@$(RUN) python tools/readme_tables.py README.md
 
 SECONDS ?= 600
-PRIORITY := $(if $(REALTIME),--realtime $(REALTIME))
+LIVE := $(if $(REALTIME),--realtime $(REALTIME)) $(if $(PARAMS),--params $(PARAMS))
 soak: $(VENV)/.demo-ready
 	@mkdir -p out
-	@$(RUN) python tools/soak.py --seconds $(SECONDS) $(PRIORITY) --json out/soak.json; soak=$$?; \
-	python tools/transport.py $(PRIORITY) --json out/transport.json && exit $$soak
+	@$(RUN) python tools/soak.py --seconds $(SECONDS) $(LIVE) --json out/soak.json; soak=$$?; \
+	python tools/transport.py $(LIVE) --json out/transport.json && exit $$soak
 
 clean:
 	rm -rf .venv out build install log .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

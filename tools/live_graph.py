@@ -67,11 +67,12 @@ class Graph:
     """Processes in a ROS domain of their own, which end with this context, and this process's own ears in it.
 
     realtime: round-robin priority of the nodes (1..98; 0: none), as the systemd unit offers it. So has this process,
-    which must not lose what it hears; the camera, which stands for a device, has one more.
+    which must not lose what it hears; the camera, which stands for a device, has one more. params: parameter file of
+    all nodes, in place of those that the launch files use.
     """
 
-    def __init__(self, logs: Path, realtime: int = 0) -> None:
-        self.logs, self.realtime = logs, realtime
+    def __init__(self, logs: Path, realtime: int = 0, params: Path | None = None) -> None:
+        self.logs, self.realtime, self.params = logs, realtime, params
         logs.mkdir(parents=True, exist_ok=True)
         if realtime:
             os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(realtime))
@@ -102,7 +103,7 @@ class Graph:
 
     def node(self, node: str, topics: InputTopics, *parameters: str, compressed: bool) -> subprocess.Popen[str]:
         """A node on live sensors, as the launch files start it."""
-        command = ["--ros-args", "--params-file", str(parameter_file(node))]
+        command = ["--ros-args", "--params-file", str(self.params or parameter_file(node))]
         given = (f"input.transport:={'compressed' if compressed else 'raw'}", *parameters)
         command += [word for p in (given if "image" in LISTENS[node] else parameters) for word in ("-p", p)]
         for role in LISTENS[node]:

@@ -39,10 +39,10 @@ CYCLE = ("configure", "activate", "deactivate", "cleanup")
 TRANSITIONS = {"configure": 1, "cleanup": 2, "activate": 3, "deactivate": 4}
 
 
-def live(seconds: float, logs: Path, realtime: int) -> dict[str, Any]:
+def live(seconds: float, logs: Path, realtime: int, params: Path | None = None) -> dict[str, Any]:
     """The three nodes on live sensors."""
     topics, compressed = inputs(BAG)
-    with Graph(logs, realtime) as graph:
+    with Graph(logs, realtime, params) as graph:
         processes = {n: graph.node(n, topics, "autostart:=true", compressed=compressed) for n in TASKS}
         with Ear({task: task for task in TASKS}) as ear:
             ear.until(lambda: all(ear.diagnostics.get(n, {}).get("state") == "active" for n in TASKS), "not active")
@@ -107,13 +107,13 @@ def most_in_window(logged: list[tuple[float, int]]) -> int:
     return max((b - next(n for t, n in logged if t >= at - LOG_WINDOW_S) for at, b in logged), default=0)
 
 
-def cycles(count: int, logs: Path, realtime: int) -> dict[str, Any]:
+def cycles(count: int, logs: Path, realtime: int, params: Path | None = None) -> dict[str, Any]:
     """One node with all tasks, brought up and down again and again while the camera plays."""
     from lifecycle_msgs.msg import Transition
     from lifecycle_msgs.srv import ChangeState
 
     topics, compressed = inputs(BAG)
-    with Graph(logs, realtime) as graph:
+    with Graph(logs, realtime, params) as graph:
         process = graph.node("headway", topics, compressed=compressed)
         with Ear(dict.fromkeys(("driving",), "headway")) as ear:
             client = ear.node.create_client(ChangeState, "/headway/change_state")
@@ -177,14 +177,15 @@ def main() -> int:
     parser.add_argument("--cycles", type=int, default=100)
     parser.add_argument("--terms", type=int, default=50)
     parser.add_argument("--realtime", type=int, default=0, help="round-robin priority of the nodes; needs the right to")
+    parser.add_argument("--params", type=Path, help="parameter file of the nodes; default: those of the launch files")
     parser.add_argument("--seed", type=int, default=7, help="of the moments at which SIGTERM is sent")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     content = json.loads(arguments.json.read_text()) if arguments.json and arguments.json.exists() else {}
     command = " ".join(["python", *sys.argv])
     for name, wanted, run in (
-        ("live", arguments.seconds, lambda n, d: live(n, d, arguments.realtime)),
-        ("cycles", arguments.cycles, lambda n, d: cycles(n, d, arguments.realtime)),
+        ("live", arguments.seconds, lambda n, d: live(n, d, arguments.realtime, arguments.params)),
+        ("cycles", arguments.cycles, lambda n, d: cycles(n, d, arguments.realtime, arguments.params)),
         ("ends", arguments.terms, lambda n, d: ends(n, arguments.seed, d)),
     ):
         if not wanted:

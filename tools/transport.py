@@ -1,6 +1,7 @@
 """Frames from one process to another through the shipped profile: who lost what, how regular, how old.
 
-    python tools/transport.py [--seconds 60] [--nodes head_pose,driving,headway] [--realtime 10] [--json FILE]
+    python tools/transport.py [--seconds 60] [--nodes head_pose,driving,headway] [--realtime 10]
+                              [--params FILE] [--json FILE]
 
 For each node: raw bgr8 images of --size at --rate from a camera process, with the bundled recording's other sensors,
 then the same at --times the rate. Exit code 1 where a promise of docs/reliability.md is broken; --counts-only checks
@@ -39,7 +40,7 @@ def run(node: str, arguments: argparse.Namespace, rate_hz: float, seconds: float
     frames = round(rate_hz * seconds)
     roles = {role: topic for role, topic in vars(topics).items() if topic}
     tasks = HOSTED[node]
-    with Graph(logs, arguments.realtime) as graph:
+    with Graph(logs, arguments.realtime, arguments.params) as graph:
         process = graph.node(node, replace(topics, image=RAW_TOPIC), "autostart:=true", compressed=False)
         with Ear(dict.fromkeys(tasks, node)) as ear:
             ear.until(lambda: ear.diagnostics.get(node, {}).get("state") == "active", f"{node} was not active")
@@ -189,6 +190,7 @@ def main() -> int:
     parser.add_argument("--times", type=float, default=10.0, help="second run at so many times the rate; 0: none")
     parser.add_argument("--size", type=lambda s: [int(n) for n in s.split("x")], default=[1280, 720])
     parser.add_argument("--realtime", type=int, default=0, help="round-robin priority of the nodes; needs the right to")
+    parser.add_argument("--params", type=Path, help="parameter file of the nodes; default: those of the launch files")
     parser.add_argument("--nodes", default=",".join(HOSTED))
     parser.add_argument("--counts-only", action="store_true")
     parser.add_argument("--json", type=Path)

@@ -153,3 +153,14 @@ def test_launch_itself_accepts_the_file(file: Path) -> None:
 
     description = get_launch_description_from_python_launch_file(str(file))
     assert description.get_launch_arguments()
+
+
+@pytest.mark.parametrize("node", NODE_CONFIGS)
+def test_the_file_for_a_cpu_differs_from_the_others_in_network_and_engine_alone(node: str) -> None:
+    usual = read_parameter_file(parameter_file(node), node)
+    fast = read_parameter_file(LAUNCH / "config" / "cpu-bf16.yaml", node)
+    assert fast.pop("engine") == "openvino-bf16"
+    for values, name in ((usual, "head-pose"), (fast, "head-pose-nano")):
+        values.update({k: "swapped" for k in ("model", "models.head_pose") if values.get(k) == name})
+    assert fast == usual
+    load(NODE_CONFIGS[node](), node, LAUNCH / "config" / "cpu-bf16.yaml")
