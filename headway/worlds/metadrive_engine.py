@@ -30,6 +30,8 @@ def open_simulator() -> Any:
         from panda3d.core import loadPrcFileData
     except ImportError as error:
         raise MissingDependencyError(f"{MISSING} ({error})") from None
+    if os.environ.get("PYTHONUTF8") == "on":  # which the import has set, and with which no further Python starts
+        os.environ["PYTHONUTF8"] = "1"
     if engine_initialized():
         raise UsageError("the world 'metadrive' is open already: close() it first, its engine is one a process")
     # Multisampling costs 3 s a frame in a software renderer. MetaDrive asks for it in the configuration, which the
