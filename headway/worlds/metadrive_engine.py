@@ -30,8 +30,6 @@ def open_simulator() -> Any:
         from panda3d.core import loadPrcFileData
     except ImportError as error:
         raise MissingDependencyError(f"{MISSING} ({error})") from None
-    if os.environ.get("PYTHONUTF8") == "on":  # which the import has set, and with which no further Python starts
-        os.environ["PYTHONUTF8"] = "1"
     if engine_initialized():
         raise UsageError("the world 'metadrive' is open already: close() it first, its engine is one a process")
     # Multisampling costs 3 s a frame in a software renderer. MetaDrive asks for it in the configuration, which the
@@ -55,6 +53,8 @@ def open_simulator() -> Any:
         raise UsageError(NO_SCREEN.format(str(error).strip() or type(error).__name__)) from error
     finally:
         our_pbr.OurPipeline.__init__ = asked
+    if os.environ.get("PYTHONUTF8") == "on":  # which the engine sets, and with which no further Python starts
+        os.environ["PYTHONUTF8"] = "1"
     # The only shadow is the own car's, and a software renderer draws its map anew in every frame.
     simulator.engine.world_light.direction_np.node().setShadowCaster(False)
     return simulator
