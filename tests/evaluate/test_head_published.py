@@ -1,6 +1,7 @@
 """The papers' protocol, calibration, and the same numbers whatever the batch."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -213,7 +214,8 @@ def test_the_report_is_one_file_that_loads_nothing(frames: Path, tmp_path: Path)
         assert promised in text
     assert "<script" not in text
     assert 'src="http' not in text
-    assert "NaN" not in text
+    # Pictures are base64, in which any three letters may stand.
+    assert "NaN" not in re.sub(r"base64,[A-Za-z0-9+/=]*", "", text)
 
 
 def test_fsanet_stands_beside_on_the_same_heads(shared_data) -> None:
