@@ -78,7 +78,9 @@ class Processes(Fleet):
     def _again(self, task: Task) -> Run:
         self._restart()
         try:
-            return self._pool.submit(_one, task).result()
+            run = self._pool.submit(_one, task).result()
+            self._alive = True
+            return run
         except BrokenProcessPool as error:
             if not self._alive:
                 raise HeadwayError(

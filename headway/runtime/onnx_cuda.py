@@ -15,7 +15,7 @@ import onnxruntime as ort
 
 from headway.errors import EngineError
 from headway.runtime.onnx import open_session
-from headway.runtime.tensorrt_cuda import Buffer, Cuda
+from headway.runtime.tensorrt_cuda import Buffer, Cuda, fill
 
 log = logging.getLogger("headway.engine")
 
@@ -89,10 +89,7 @@ class OnnxCudaEngine:
 
     def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """See Engine.infer; the arrays returned are the pinned buffers, overwritten by the next call."""
-        for buffer in self._inputs:
-            if buffer.name not in feeds:
-                raise EngineError(f"input '{buffer.name}' is missing")
-            np.copyto(buffer.host, feeds[buffer.name], casting="no")
+        fill(self._inputs, feeds)
         self._run()
         return {buffer.name: buffer.host for buffer in self._outputs}
 

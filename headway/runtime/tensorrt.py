@@ -14,7 +14,7 @@ import numpy as np
 from headway.errors import EngineError
 from headway.runtime.cache import EngineCache, EngineKey, unpack
 from headway.runtime.tensorrt_build import Library, build_engine, find_library, make_logger
-from headway.runtime.tensorrt_cuda import Buffer, Cuda
+from headway.runtime.tensorrt_cuda import Buffer, Cuda, fill
 
 log = logging.getLogger("headway.engine")
 
@@ -121,10 +121,7 @@ class TensorRTEngine:
 
     def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """See Engine.infer; the arrays returned are the pinned buffers, overwritten by the next call."""
-        for buffer in self._inputs:
-            if buffer.name not in feeds:
-                raise EngineError(f"input '{buffer.name}' is missing")
-            np.copyto(buffer.host, feeds[buffer.name], casting="no")
+        fill(self._inputs, feeds)
         if self._graph is None:
             self._queue()
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,14 @@ class Buffer:
     def nbytes(self) -> int:
         """Size of either copy."""
         return self.host.nbytes
+
+
+def fill(inputs: Sequence[Buffer], feeds: Mapping[str, np.ndarray]) -> None:
+    """Copies the arrays of one frame into the pinned buffers; raises EngineError where one is missing."""
+    for buffer in inputs:
+        if buffer.name not in feeds:
+            raise EngineError(f"input '{buffer.name}' is missing")
+        np.copyto(buffer.host, feeds[buffer.name], casting="no")
 
 
 class Cuda:

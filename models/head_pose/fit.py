@@ -55,7 +55,7 @@ class Limit:
 
 def has_bfloat16() -> bool:
     """Whether this processor has bfloat16 instructions."""
-    able = torch.cpu.get_capabilities()  # every GPU that is worth training on has them
+    able = torch.cpu.get_capabilities()
     return any(able.get(name, False) for name in BFLOAT16_CAPABILITIES)
 
 

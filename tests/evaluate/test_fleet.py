@@ -97,3 +97,11 @@ def test_a_simulator_that_ends_its_process_costs_one_run_at_most(monkeypatch, tm
     runs = list(fleet.drive(tasks))
     fleet.close()
     assert [run.failed for run in runs] == ["", "its process died twice", "", "", "its process died twice"]
+
+
+def test_a_first_drive_that_succeeds_only_the_second_time_counts_as_a_sign_of_life(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr("headway.evaluate.fleet._one", dying)
+    fleet = Processes(lambda: ProcessPoolExecutor(1, get_context("fork")), ("expert",), 0.1)
+    runs = list(fleet.drive([Task(str(tmp_path / "died"), seed, "expert") for seed in (2, 1)]))
+    fleet.close()
+    assert [run.failed for run in runs] == ["", "its process died twice"]
