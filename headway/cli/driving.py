@@ -84,7 +84,7 @@ def train(
     network: Annotated[str, typer.Option(help="headway, or caril: the published network.")] = "headway",
     frames: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="caril: frames.npz of a headway run (OUT.work), to learn from the same frames."),
+        typer.Option(help="caril, roadworld: frames.npz of an earlier run (OUT.work), to learn from the same frames."),
     ] = None,
     minutes: Annotated[Optional[float], typer.Option(help="caril: training time, resumed time included.")] = None,  # noqa: UP045
     device: Annotated[str, typer.Option(help="caril: cpu, or cuda, where steps are left.")] = "cpu",
@@ -103,9 +103,11 @@ def train(
         raise UsageError(f"--network {network}: headway or caril is wanted")
     if device != "cpu":
         raise UsageError(f"--device {device}: only --network caril learns elsewhere than on the CPU")
+    if frames is not None and (world != "roadworld" or drives or with_tub):
+        raise UsageError("--frames is for --world roadworld without --drives and --with-tub, or for --network caril")
     from headway.evaluate.tub import find_tub
     from headway.models.driving.config import NetworkConfig, TrainConfig
-    from headway.models.driving.produce import produce_drives, produce_road, produce_tub
+    from headway.models.driving.produce import produce_drives, produce_road, produce_stored, produce_tub
 
     shape = NetworkConfig(members=members, teacher=teacher, brake=world != "tub")
     settings = TrainConfig(seed=seed, epochs=epochs, threads=threads)
@@ -126,6 +128,8 @@ def train(
             return
         if world == "tub":
             report = produce_tub(_data_folder(data), out, shape, settings, show)
+        elif world == "roadworld" and frames is not None:
+            report = produce_stored(frames, out, shape, settings, runs, show)
         elif world == "roadworld":
             tub = find_tub(_data_folder(data)) if with_tub else None
             report = produce_road(out, shape, settings, episodes, dagger, runs, show, recorded, tub)

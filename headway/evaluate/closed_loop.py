@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.evaluate.confidence import auroc, expected_calibration_error, reliability
-from headway.evaluate.curves import area_between, dtw, frechet, length_difference, resampled
+from headway.evaluate.curves import LEASH_STEP_M, area_between, cut_at_end, dtw, frechet, length_difference, resampled
 from headway.runtime.engine import Model
 from headway.stages.drive import DriveStage
 from headway.stages.gate import Gate
@@ -179,10 +179,11 @@ def measures(run: Run) -> dict[str, float]:
         nan = float("nan")
         keys = ("frechet_m", "dtw", "area", "curve_length", "deviation_m", "deviation_p95_m", "jerk")
         return {**dict.fromkeys(keys, nan), "off_road_s": nan, "off_road_m": nan, "completed": 0.0, "stopped": 0.0}
-    driven, lane = resampled(run.path), resampled(run.lane)
+    path = cut_at_end(run.path, run.lane)
+    driven, lane = resampled(path), resampled(run.lane)
     jerk = np.diff(run.speed, 2) / run.step_s**2
     return {
-        "frechet_m": frechet(driven, lane),
+        "frechet_m": frechet(resampled(path, LEASH_STEP_M), resampled(run.lane, LEASH_STEP_M)),
         "dtw": dtw(driven, lane),
         "area": area_between(driven, lane),
         "curve_length": length_difference(driven, lane),

@@ -28,6 +28,9 @@ EMERGENCY_JERK = ((5.0, 5.0), (20.0, 2.5))  # (speed, jerk): ISO 15622, rate of 
 ACCELERATION = ((5.0, 1.0), (20.0, 0.5))  # (speed, acceleration): well inside ISO 15622, comfort of a small vehicle
 JERK = 1.0  # normal driving and release of the brake: Autoware's common "normal" profile
 LATERAL_ACCELERATION = 3.0  # ISO 11270, as openpilot applies it
+CORNERING = (
+    2.5  # m/s² sideways at which a bend is taken: under LATERAL_ACCELERATION, so that steering can still correct
+)
 LATERAL_JERK = 5.0  # ISO 11270, as openpilot applies it
 STEERING_RATE = 2.0  # full range -1..1 in 1 s: what a hobby servo or a small steering motor follows
 STILL_STEP_S = 0.02  # a stamp that does not advance counts as one step of a 50 Hz loop
@@ -67,6 +70,13 @@ def steering_limit(speed: float, config: GateConfig) -> float:
         return 1.0
     angle = math.atan(LATERAL_ACCELERATION * config.wheelbase_m / (speed * speed))
     return math.degrees(angle) / config.max_steering_deg
+
+
+def cornering_speed(steering: float, config: GateConfig) -> float:
+    """Highest speed for a steering: what keeps the lateral acceleration at CORNERING. Faster, the steering would be cut
+    to its limit and the vehicle would run wide."""
+    bend = math.tan(abs(steering) * math.radians(config.max_steering_deg)) / config.wheelbase_m
+    return math.sqrt(CORNERING / max(bend, 1e-9))
 
 
 def steering_rate_limit(speed: float, config: GateConfig) -> float:
@@ -122,6 +132,10 @@ class Gate:
         if dt > 0.0:
             self._move_steering(dt, max(measured or 0.0, self._speed), stop)
         slowed = cap < self.config.max_speed_mps
+        if self._answer is not None:
+            cap = min(cap, cornering_speed(self._answer.steering, self.config))
+            if abs(self._answer.steering) > steering_limit(max(measured or 0.0, self._speed), self.config):
+                reasons.append("too fast for the bend")
         if measured is not None:
             cap = min(cap, measured + SPEED_LEAD)
         if dt > 0.0:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headway.evaluate.roads import PUBLISHED_ROUTES
 from headway.evaluate.stress import STRESSES
+from headway.models.driving.material import EVERYTHING
 from headway.runtime.manifest import Manifest
 
 DRIVERS = ("regression", "caril", "headway-regression", "headway", "expert")
@@ -73,7 +74,7 @@ no road-going driver, and nothing here was measured on a real road. Inputs and o
 ## Trained on
 {recorded} drawn frames of {episodes} episodes (seeds {first} to {last}{dagger}), the expert's steering in each state
 visited, with offset starts and pushes off the lane; straight frames thinned; never mirrored: a mirrored
-right lane is a left one. Split by episode: each member leaves out every {members}th. {calibrated}
+right lane is a left one. {split} {calibrated}
 {second}
 
     {command}
@@ -189,8 +190,15 @@ def road_card(manifest: Manifest, report: dict[str, Any]) -> str:
         paired=_paired(report["paired"]),
         stress=_stress(report.get("stress", {})),
         calibrated=_calibrated(training.get("calibration")),
+        split=_split(training),
         **{k: confidence[k] for k in ("coverage", "nominal", "ece", "auroc", "small_error", "steering_mae")},
     )
+
+
+def _split(training: Mapping[str, Any]) -> str:
+    if training["split"] == EVERYTHING:
+        return "Each member learns from all frames, from a seed of its own."
+    return f"Split by episode: each member leaves out every {training['network']['members']}th."
 
 
 def _calibrated(facts: dict[str, Any] | None) -> str:

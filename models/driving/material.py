@@ -21,8 +21,9 @@ from headway.worlds.roadworld import Roadworld
 FRAMES = "frames.npz"
 CONTROLS = ("steering", "throttle", "brake")
 TUB_LICENCE = "donkeycar sample tub, repository autorope/donkeycar, MIT"
-FIRST_CALIBRATION, CALIBRATION_DRIVES = 5000, 60
+FIRST_CALIBRATION, CALIBRATION_DRIVES = 5000, 150
 """Seeds of the drives that calibrate in roadworld: below those of evaluation, above those of training."""
+EVERYTHING = "none: each member learns from all frames, from a seed of its own"
 ROAD_LICENCE = "none: every frame was drawn by headway/worlds"
 
 
@@ -65,10 +66,15 @@ def road_material(
 
 def road_calibration(material: Material) -> Material:
     """With drives of the evaluation's kind to calibrate the whole ensemble on."""
+    drive, facts = unseen_drives()
+    return replace(material, calibration=drive, facts={**material.facts, "calibration": facts})
+
+
+def unseen_drives() -> tuple[Drive, dict[str, Any]]:
+    """Frames of pushed drives in roadworld that nothing learns from, and what they are."""
     seeds = range(FIRST_CALIBRATION, FIRST_CALIBRATION + CALIBRATION_DRIVES)
     drive = witnessed(Roadworld(), PUBLISHED_ROUTES, seeds)
-    facts = {"seeds": [seeds.start, seeds.stop - 1], "routes": list(PUBLISHED_ROUTES), "frames": len(drive)}
-    return replace(material, calibration=drive, facts={**material.facts, "calibration": facts})
+    return drive, {"seeds": [seeds.start, seeds.stop - 1], "routes": list(PUBLISHED_ROUTES), "frames": len(drive)}
 
 
 def drives_material(name: str, files: Sequence[Path], members: int, seed: int) -> Material:
@@ -97,6 +103,19 @@ def episode_material(
         "split": "by episode; member m leaves out episodes m, m + members, ...",
     }
     return Material(name, fits, held, {**facts, **known}, licence)
+
+
+def stored_material(path: Path, members: int) -> Material:
+    """The frames that an earlier roadworld run wrote, all of them for each member: networks that learn from one file
+    can be compared. Drives that nobody has seen calibrate."""
+    drive, facts = load_frames(path)
+    if facts.get("data") != "roadworld":
+        raise UsageError(f"{path} holds frames of '{facts.get('data')}', not of 'roadworld'")
+    licence = str(facts.pop("licence", ""))
+    unseen, facts["calibration"] = unseen_drives()
+    facts["frames"] = {**facts["frames"], "fit": [len(drive)] * members}
+    facts["split"] = EVERYTHING
+    return Material("driving-roadworld", [drive] * members, [unseen] * members, facts, licence, unseen)
 
 
 def merged(a: Material, b: Material) -> Material:

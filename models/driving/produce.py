@@ -28,6 +28,7 @@ from headway.models.driving.material import (
     road_calibration,
     road_material,
     save_frames,
+    stored_material,
     tub_material,
     with_tub,
 )
@@ -158,7 +159,6 @@ def produce_road(
     tub: a second domain to learn from. The teacher, where there is one, teaches in the last round only.
     """
     members = network_config.members
-    config = replace(config, mirror=False)
     material = road_material(members, config.seed, episodes, recorded)
     if tub is not None:
         material = with_tub(material, tub_material(tub, members, config.smooth_frames))
@@ -168,6 +168,7 @@ def produce_road(
         + (" --with-tub" if tub is not None else "")
         + (" --teacher" if network_config.teacher else "")
     )
+    config = replace(config, mirror=False)
     alone = replace(network_config, teacher=False)
     for round_ in range(1, dagger + 1):
         network = build(material, out, command, alone, config, progress)
@@ -176,6 +177,25 @@ def produce_road(
     material = road_calibration(material)
     save_frames(material, out.with_name(out.name + ".work"))  # now: the reference network may learn meanwhile
     build(material, out, command, network_config, config, progress)
+    return drive_roadworld(out, runs)
+
+
+def produce_stored(
+    frames: Path, out: Path, network_config: NetworkConfig, config: TrainConfig, runs: int, progress: Progress
+) -> dict[str, Any]:
+    """`headway train driving --world roadworld --frames FILE`: learns longer, or otherwise, from the frames that an
+    earlier run recorded, DAgger rounds and all; see `stored_material`."""
+    config = replace(config, mirror=False)
+    command = (
+        f"headway train driving --world roadworld --frames {frames.name} --out {out.name} --epochs {config.epochs} "
+        f"--members {network_config.members} --seed {config.seed}" + (" --teacher" if network_config.teacher else "")
+    )
+    build(stored_material(frames, network_config.members), out, command, network_config, config, progress)
+    return drive_roadworld(out, runs)
+
+
+def drive_roadworld(out: Path, runs: int) -> dict[str, Any]:
+    """Evaluates the written folder on unseen roads, and writes its card."""
     model = open_model(str(out.resolve()), "driving")
     report = evaluate_world(model, "roadworld", runs=runs)
     model.close()

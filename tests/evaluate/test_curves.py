@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.evaluate.curves import area_between, dtw, frechet, length_difference, path_length, resampled
+from headway.evaluate.curves import (
+    LEASH_STEP_M,
+    area_between,
+    cut_at_end,
+    dtw,
+    frechet,
+    length_difference,
+    path_length,
+    resampled,
+)
 
 POINTS = st.lists(st.tuples(st.floats(-20, 20), st.floats(-20, 20)), min_size=1, max_size=7).map(np.array)
 
@@ -60,3 +69,22 @@ def test_resampling_keeps_the_ends_and_the_length():
     steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
     assert steps[:-1] == pytest.approx(0.5, abs=1e-3)
     assert len(resampled(np.zeros((5, 2)))) == 1
+
+
+@given(st.floats(0.05, 3.0), st.floats(0.3, 0.9), st.floats(0.0, 0.9))
+def test_the_leash_of_a_parallel_drive_is_its_offset_whatever_the_speed(offset, step, overshoot):
+    lane = np.stack([np.arange(0.0, 60.01, 0.25), np.zeros(241)], 1)
+    driven = np.arange(0.0, 60.0, step)
+    driven = np.append(driven, 60.0 + overshoot * step)
+    path = cut_at_end(np.stack([driven, np.full_like(driven, offset)], 1), lane)
+    leash = frechet(resampled(path, LEASH_STEP_M), resampled(lane, LEASH_STEP_M))
+    assert offset <= leash + 1e-9
+    assert leash <= np.hypot(offset, LEASH_STEP_M)
+
+
+def test_only_the_step_that_crosses_the_end_is_cut():
+    lane = np.array([[0.0, 0.0], [9.0, 0.0], [10.0, 0.0]])
+    crossing = cut_at_end(np.array([[0.0, 1.0], [9.5, 1.0], [10.5, 2.0]]), lane)
+    assert np.allclose(crossing, [[0.0, 1.0], [9.5, 1.0], [10.0, 1.5]])
+    for path in ([[0.0, 1.0], [9.5, 1.0]], [[0.0, 1.0]], [[11.0, 0.0], [12.0, 0.0]], np.zeros((0, 2))):
+        assert np.array_equal(cut_at_end(np.array(path), lane), np.array(path))

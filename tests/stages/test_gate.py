@@ -235,6 +235,25 @@ def test_steering_is_limited_by_lateral_acceleration_at_speed():
     assert command.steering > 0.01
 
 
+@settings(deadline=None)
+@given(st.floats(-1.0, 1.0), st.floats(1.0, 15.0), st.floats(0.2, 3.0), st.floats(10.0, 45.0))
+def test_a_bend_that_is_asked_for_is_driven_as_soon_as_the_vehicle_is_slow_enough(steering, speed, wheelbase, angle):
+    config = GateConfig(max_speed_mps=speed, wheelbase_m=wheelbase, max_steering_deg=angle)
+    gate = Gate(config)
+    drive(gate, 30.0, steady(), START)
+    command = drive(gate, 30.0, steady(steering=steering), START + 30 * 10**9)[-1]
+    assert command.steering == pytest.approx(steering, abs=1e-6)
+    bend = math.tan(math.radians(angle * abs(steering))) / wheelbase
+    assert command.speed_mps**2 * bend <= g.CORNERING + 0.1
+    assert command.reason == ""
+
+
+def test_a_bend_too_tight_for_the_speed_is_told():
+    gate = Gate(GateConfig(max_speed_mps=8.0))
+    drive(gate, 20.0, steady(), START)
+    assert "too fast for the bend" in drive(gate, 0.5, steady(steering=0.5), START + 20 * 10**9)[-1].reason
+
+
 def test_nan_from_the_network_is_refused_and_named():
     gate = Gate()
     before = drive(gate, 4.0, steady(steering=0.3), START)[-1]

@@ -1,0 +1,64 @@
+"""What a network learns from can be learned from again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs torch")
+
+from toy_drives import drive_of
+
+from headway.errors import UsageError
+from headway.models.driving import material as m
+from headway.models.driving.card import road_card
+from headway.models.driving.config import NetworkConfig, TrainConfig
+from headway.models.driving.produce import build
+from headway.runtime.manifest import read_manifest
+
+SHIPPED = Path(__file__).parents[3] / "models" / "weights" / "driving-roadworld"
+
+
+def recorded(data: str = "roadworld") -> m.Material:
+    facts = {"data": data, "episodes": [0, 1], "frames": {"recorded": 16, "fit": [10, 10]}, "split": "by episode"}
+    fit, held = [drive_of(10, seed) for seed in (1, 2)], [drive_of(6, seed) for seed in (3, 4)]
+    return m.Material("driving-roadworld", fit, held, facts, "none")
+
+
+@pytest.fixture
+def few_drives(monkeypatch):
+    monkeypatch.setattr(m, "CALIBRATION_DRIVES", 1)
+
+
+def test_every_member_learns_from_all_stored_frames_and_unseen_drives_calibrate(tmp_path, few_drives):
+    first = recorded()
+    again = m.stored_material(m.save_frames(first, tmp_path), members=3)
+    for fit in again.fit:
+        np.testing.assert_array_equal(fit.images, np.concatenate([first.fit[0].images, first.held[0].images]))
+        np.testing.assert_array_equal(fit.steering, np.concatenate([first.fit[0].steering, first.held[0].steering]))
+    assert len(again.fit) == len(again.held) == 3
+    assert again.calibration is not None
+    assert len(again.calibration) > 50
+    assert again.facts["frames"] == {"recorded": 16, "fit": [16, 16, 16]}
+    assert again.facts["split"] == m.EVERYTHING
+    assert again.licence == "none"
+
+
+def test_frames_of_another_world_and_a_file_without_frames_are_named(tmp_path):
+    with pytest.raises(UsageError, match="frames of 'tub', not of 'roadworld'"):
+        m.stored_material(m.save_frames(recorded("tub"), tmp_path), members=2)
+    (tmp_path / "no.npz").write_bytes(b"text")
+    with pytest.raises(UsageError, match=r"no\.npz holds no training frames"):
+        m.stored_material(tmp_path / "no.npz", members=2)
+
+
+def test_the_card_says_that_no_member_left_anything_out(tmp_path, few_drives):
+    material = m.stored_material(m.save_frames(recorded(), tmp_path), members=2)
+    tiny = NetworkConfig(members=2, channels=(4, 4, 4, 4, 4), squeeze=4, hidden=8)
+    build(material, tmp_path / "driving-roadworld", "a command", tiny, TrainConfig(epochs=1), lambda *_: None)
+    manifest = read_manifest(tmp_path / "driving-roadworld")
+    evaluated = replace(manifest, evaluation=read_manifest(SHIPPED).evaluation)
+    assert "Each member learns from all frames" in road_card(evaluated, evaluated.evaluation)
