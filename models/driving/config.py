@@ -9,7 +9,7 @@ from typing import Any
 from headway.evaluate.tub import HEIGHT, WIDTH
 from headway.stages.drive import BINS
 
-__all__ = ["BINS", "HEIGHT", "WIDTH", "NetworkConfig", "TrainConfig"]
+__all__ = ["BINS", "HEIGHT", "WIDTH", "WORLD_THROTTLE", "NetworkConfig", "TrainConfig"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,9 @@ class NetworkConfig:
         return cls(**{"brake": False, "teacher": False, **stored, "channels": tuple(stored["channels"])})
 
 
+WORLD_THROTTLE = 8.0
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """One training run; the seed of member m is seed + m."""
@@ -41,7 +44,7 @@ class TrainConfig:
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     regression_weight: float = 4.0  # of the Huber loss on steering, beside the cross-entropy of the bins
-    throttle_weight: float = 1.0
+    throttle_weight: float = 1.0  # worlds take WORLD_THROTTLE: there a bend taken too fast is a bend missed
     brake_weight: float = 1.0
     teacher_weight: float = 1.0  # of what the teacher heads learn, beside what the expert heads learn
     soft_bins: float = 0.6  # width of the soft bin label, in bins: neighbours of the right bin are nearly right

@@ -18,7 +18,7 @@ from headway.export.package import package_model
 from headway.json_files import finite
 from headway.models.driving.calibrate import as_config, calibrate
 from headway.models.driving.card import drives_card, road_card, tub_card
-from headway.models.driving.config import BINS, NetworkConfig, TrainConfig
+from headway.models.driving.config import BINS, WORLD_THROTTLE, NetworkConfig, TrainConfig
 from headway.models.driving.lesson import TEACHER_SCALE, ablation, lesson_of
 from headway.models.driving.material import (
     CONTROLS,
@@ -168,7 +168,7 @@ def produce_road(
         + (" --with-tub" if tub is not None else "")
         + (" --teacher" if network_config.teacher else "")
     )
-    config = replace(config, mirror=False)
+    config = replace(config, mirror=False, throttle_weight=WORLD_THROTTLE)
     alone = replace(network_config, teacher=False)
     for round_ in range(1, dagger + 1):
         network = build(material, out, command, alone, config, progress)
@@ -185,7 +185,7 @@ def produce_stored(
 ) -> dict[str, Any]:
     """`headway train driving --world roadworld --frames FILE`: learns longer, or otherwise, from the frames that an
     earlier run recorded, DAgger rounds and all; see `stored_material`."""
-    config = replace(config, mirror=False)
+    config = replace(config, mirror=False, throttle_weight=WORLD_THROTTLE)
     command = (
         f"headway train driving --world roadworld --frames {frames.name} --out {out.name} --epochs {config.epochs} "
         f"--members {network_config.members} --seed {config.seed}" + (" --teacher" if network_config.teacher else "")
@@ -217,7 +217,7 @@ def produce_drives(
 ) -> Manifest:
     """`headway train driving --drives FILE`: from drives recorded where the world's simulator is, which is where the
     model must be evaluated too. Writes the model folder `out` without numbers."""
-    config = replace(config, mirror=False)
+    config = replace(config, mirror=False, throttle_weight=WORLD_THROTTLE)
     material = drives_material(f"driving-{world}", files, network_config.members, config.seed)
     if material.facts["data"] != world:
         raise UsageError(f"{files[0]} was recorded in '{material.facts['data']}', not in '{world}'")
