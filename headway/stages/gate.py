@@ -28,9 +28,8 @@ EMERGENCY_JERK = ((5.0, 5.0), (20.0, 2.5))  # (speed, jerk): ISO 15622, rate of 
 ACCELERATION = ((5.0, 1.0), (20.0, 0.5))  # (speed, acceleration): well inside ISO 15622, comfort of a small vehicle
 JERK = 1.0  # normal driving and release of the brake: Autoware's common "normal" profile
 LATERAL_ACCELERATION = 3.0  # ISO 11270, as openpilot applies it
-CORNERING = (
-    2.5  # m/s² sideways at which a bend is taken: under LATERAL_ACCELERATION, so that steering can still correct
-)
+CORNERING = 2.0  # m/s² sideways at which a bend is taken: less than allowed, so that steering can still correct
+BEND_JERK = 2.5  # braking for a bend entered too fast: ISO 15622, automatic braking at its gentlest
 LATERAL_JERK = 5.0  # ISO 11270, as openpilot applies it
 STEERING_RATE = 2.0  # full range -1..1 in 1 s: what a hobby servo or a small steering motor follows
 STILL_STEP_S = 0.02  # a stamp that does not advance counts as one step of a 50 Hz loop
@@ -132,10 +131,6 @@ class Gate:
         if dt > 0.0:
             self._move_steering(dt, max(measured or 0.0, self._speed), stop)
         slowed = cap < self.config.max_speed_mps
-        if self._answer is not None:
-            cap = min(cap, cornering_speed(self._answer.steering, self.config))
-            if abs(self._answer.steering) > steering_limit(max(measured or 0.0, self._speed), self.config):
-                reasons.append("too fast for the bend")
         if measured is not None:
             cap = min(cap, measured + SPEED_LEAD)
         if dt > 0.0:
@@ -171,6 +166,9 @@ class Gate:
             reasons.append(self._answer.reason)
         if state == DriveState.STOP or self._silent_s >= HEARTBEAT_S:
             stop = "emergency" if self._silent_s >= SILENCE_S else "comfortable"
+        limit = steering_limit(max(measured or 0.0, self._speed), config)
+        if self._answer is not None and abs(self._answer.steering) > limit:
+            reasons.append("too fast for the bend")
         level = _level(risks, stamp_ns)
         self._alert_s = 0.0 if level == Level.ALERT else self._alert_s + dt
         if self._alert_s <= config.alert_hold_s:
@@ -194,11 +192,16 @@ class Gate:
         self._steering = min(max(self._steering + step, -1.0), 1.0)
 
     def _move_speed(self, dt: float, stop: str, cap: float) -> None:
+        """Follows the wanted speed below `cap`, and below what the bend allows with firmer braking: who runs wide of it
+        is off the lane."""
+        bend = cornering_speed(self._answer.steering, self.config) if self._answer else math.inf
         throttle = self._answer.throttle if self._answer else 0.0
-        target = 0.0 if stop else min(throttle * self.config.max_speed_mps, cap)
+        target = 0.0 if stop else min(throttle * self.config.max_speed_mps, cap, bend)
         lowest, jerk_down = -COMFORT_DECELERATION, JERK
+        if self._speed > bend:
+            lowest, jerk_down = -EMERGENCY_DECELERATION, BEND_JERK
         if stop == "comfortable":
-            jerk_down = COMFORT_JERK
+            lowest, jerk_down = -COMFORT_DECELERATION, COMFORT_JERK
         elif stop == "emergency":
             lowest, jerk_down = -EMERGENCY_DECELERATION, interpolated(EMERGENCY_JERK, self._speed)
         if stop:
