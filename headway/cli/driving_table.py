@@ -74,6 +74,9 @@ def _confidence_table(report: dict[str, Any]) -> Any:
     for column in ("what", "value"):
         table.add_column(column)
     table.add_row(f"coverage of the {confidence['nominal']:.0%} interval", f"{confidence['coverage']:.3f}")
+    if "coverage_95" in confidence:
+        low, high = confidence["coverage_95"]
+        table.add_row("95 % of it, over drives", f"{low:.3f} .. {high:.3f}")
     table.add_row("calibration error (ECE)", f"{confidence['ece']:.3f}")
     table.add_row("AUROC of confidence against error", f"{confidence['auroc']:.3f}")
     table.add_row(f"share of errors below {confidence['small_error']:.3f}", f"{confidence['share_small']:.3f}")

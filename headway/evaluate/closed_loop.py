@@ -231,6 +231,14 @@ def paired(results: dict[str, dict[str, list[Run]]], first: str, second: str, ke
     }
 
 
+def coverage_interval(covered: Sequence[NDArray[np.bool_]]) -> tuple[float, float]:
+    """95 % bootstrap interval of the coverage over drives: the frames of one drive are alike."""
+    hits, frames = np.array([c.sum() for c in covered]), np.array([len(c) for c in covered])
+    draws = np.random.default_rng(0).integers(0, len(covered), (BOOTSTRAP, len(covered)))
+    low, high = np.quantile(hits[draws].sum(1) / np.maximum(frames[draws].sum(1), 1), [0.025, 0.975])
+    return float(low), float(high)
+
+
 def confidence_of_runs(runs: Sequence[Run], small_error: float, nominal: float) -> dict[str, Any]:
     """Is the confidence true against the expert's steering in the same state? Over all steps of all runs."""
     error = np.concatenate([run.error for run in runs])
@@ -240,6 +248,7 @@ def confidence_of_runs(runs: Sequence[Run], small_error: float, nominal: float) 
         "ece": expected_calibration_error(confidence, correct),
         "auroc": auroc(confidence, correct),
         "coverage": float(np.concatenate([run.covered for run in runs]).mean()),
+        "coverage_95": coverage_interval([run.covered for run in runs]),
         "nominal": nominal,
         "small_error": small_error,
         "share_small": float(correct.mean()),

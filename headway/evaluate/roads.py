@@ -25,6 +25,8 @@ from headway.stages.drive import DriveStage
 from headway.worlds import open_world
 from headway.worlds.record import RunRecorder
 
+PUSHED = 3
+"""Times as many pushed drives as clean ones: coverage differs by six points from drive to drive."""
 PUBLISHED_ROUTES = ("straight", "one-turn", "two-turn")
 
 
@@ -65,7 +67,7 @@ def evaluate_world(
     with open_fleet(world, world_name, model, reference, jobs) as fleet:
         results, failed = compare(fleet, chosen, runs, partial(progress, "clean"))
         keep(results)
-        pushed = held_out_runs(fleet, "headway", chosen, runs, partial(progress, "pushed"))
+        pushed = held_out_runs(fleet, "headway", chosen, PUSHED * runs, partial(progress, "pushed"))
         stressed = {
             name: table_of(compare(fleet, chosen, max(runs // 3, 1), partial(progress, name), name, ["expert"])[0])
             for name in stress

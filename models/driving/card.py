@@ -92,7 +92,7 @@ drivers through the same gate, means over the runs.
 {paired}
 
 On held-out drives of the expert with pushes off the lane, against its steering in every state: coverage {coverage:.3f}
-for nominal {nominal:.2f}, ECE {ece:.3f}, AUROC of confidence against error {auroc:.3f} (an error is small below
+for nominal {nominal:.2f}{over_drives}, ECE {ece:.3f}, AUROC of confidence against error {auroc:.3f} (an error is small below
 {small_error:.3f}), mean error {steering_mae:.3f}. On its own clean drives: coverage {clean_coverage:.3f}.
 
 | images that are no road | highest confidence | ends in |
@@ -191,6 +191,7 @@ def road_card(manifest: Manifest, report: dict[str, Any]) -> str:
         stress=_stress(report.get("stress", {})),
         calibrated=_calibrated(training.get("calibration")),
         split=_split(training),
+        over_drives=_over_drives(confidence.get("coverage_95")),
         **{k: confidence[k] for k in ("coverage", "nominal", "ece", "auroc", "small_error", "steering_mae")},
     )
 
@@ -207,6 +208,10 @@ def _calibrated(facts: dict[str, Any] | None) -> str:
     first, last = facts["seeds"]
     drives = f"{last - first + 1} further drives with pushes (seeds {first} to {last})"
     return f"Calibrated\non {facts['frames']} frames of {drives}, which no member has seen."
+
+
+def _over_drives(interval: Sequence[float] | None) -> str:
+    return "" if interval is None else f" (95 % over drives: {interval[0]:.3f} .. {interval[1]:.3f})"
 
 
 def _paired(found: dict[str, dict[str, Any]]) -> str:

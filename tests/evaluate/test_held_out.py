@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from headway.evaluate.closed_loop import coverage_interval
 from headway.evaluate.fleet import Fleet, held_out_runs
 from headway.types import Steering
 from headway.worlds.pushes import CHANCE, LARGEST, STEPS, Pushes
@@ -38,3 +39,12 @@ def test_the_network_is_judged_in_states_that_the_expert_was_pushed_into():
     # The expert steers between -0.1 and 0.3 where and only where the interval covers.
     assert (run.covered == (run.error <= 0.2 + 1e-9)).all()
     assert 0.0 < run.covered.mean() <= 1.0
+
+
+def test_the_interval_of_the_coverage_is_over_drives_not_frames():
+    half, all_of_it = np.repeat([True, False], 50), np.ones(100, bool)
+    low, high = coverage_interval([half, all_of_it])
+    assert (low, high) == (0.5, 1.0)
+    few, many = coverage_interval([half, all_of_it] * 5), coverage_interval([half, all_of_it] * 50)
+    assert few[0] < many[0] < 0.75 < many[1] < few[1]
+    assert coverage_interval([half]) == (0.5, 0.5)
