@@ -92,8 +92,9 @@ drivers through the same gate, means over the runs.
 {paired}
 
 On held-out drives of the expert with pushes off the lane, against its steering in every state: coverage {coverage:.3f}
-for nominal {nominal:.2f}{over_drives}, ECE {ece:.3f}, AUROC of confidence against error {auroc:.3f} (an error is small below
-{small_error:.3f}), mean error {steering_mae:.3f}. On its own clean drives: coverage {clean_coverage:.3f}.
+for nominal {nominal:.2f}{over_drives}, ECE {ece:.3f}, AUROC of confidence against error {auroc:.3f}
+(an error is small below {small_error:.3f}), mean error {steering_mae:.3f}. On its own clean drives: coverage
+{clean_coverage:.3f}.
 
 | images that are no road | highest confidence | ends in |
 |---|---|---|
