@@ -80,7 +80,7 @@ right lane is a left one. {split} {calibrated}
     {command}
 
 {seconds:.0f} s of wall time for the last round on one thread of a shared CPU, log in `train.jsonl`.
-{distillation}
+{recorded_by}{distillation}
 ## Measured
 `headway evaluate driving --world roadworld --runs {runs}`: roads with seeds from {first_seed}, never trained on; all
 drivers through the same gate, means over the runs.
@@ -192,9 +192,16 @@ def road_card(manifest: Manifest, report: dict[str, Any]) -> str:
         stress=_stress(report.get("stress", {})),
         calibrated=_calibrated(training.get("calibration")),
         split=_split(training),
+        recorded_by=_recorded_by(training),
         over_drives=_over_drives(confidence.get("coverage_95")),
         **{k: confidence[k] for k in ("coverage", "nominal", "ece", "auroc", "small_error", "steering_mae")},
     )
+
+
+def _recorded_by(training: Mapping[str, Any]) -> str:
+    """Where the frames are those of another run: its command."""
+    recorded = training.get("recorded_by", training["command"])
+    return "" if recorded == training["command"] else f"The frames were recorded by\n\n    {recorded}\n"
 
 
 def _split(training: Mapping[str, Any]) -> str:

@@ -175,6 +175,7 @@ def produce_road(
         more = road_material(members, config.seed, episodes // 2, recorded, steering_of(network), round_ * 1000)
         material = merged(material, more)
     material = road_calibration(material)
+    material = replace(material, facts={**material.facts, "recorded_by": command})
     save_frames(material, out.with_name(out.name + ".work"))  # now: the reference network may learn meanwhile
     build(material, out, command, network_config, config, progress)
     return drive_roadworld(out, runs)

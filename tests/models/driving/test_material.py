@@ -24,6 +24,7 @@ SHIPPED = Path(__file__).parents[3] / "models" / "weights" / "driving-roadworld"
 
 def recorded(data: str = "roadworld") -> m.Material:
     facts = {"data": data, "episodes": [0, 1], "frames": {"recorded": 16, "fit": [10, 10]}, "split": "by episode"}
+    facts["recorded_by"] = "the first command"
     fit, held = [drive_of(10, seed) for seed in (1, 2)], [drive_of(6, seed) for seed in (3, 4)]
     return m.Material("driving-roadworld", fit, held, facts, "none")
 
@@ -61,4 +62,6 @@ def test_the_card_says_that_no_member_left_anything_out(tmp_path, few_drives):
     build(material, tmp_path / "driving-roadworld", "a command", tiny, TrainConfig(epochs=1), lambda *_: None)
     manifest = read_manifest(tmp_path / "driving-roadworld")
     evaluated = replace(manifest, evaluation=read_manifest(SHIPPED).evaluation)
-    assert "Each member learns from all frames" in road_card(evaluated, evaluated.evaluation)
+    text = road_card(evaluated, evaluated.evaluation)
+    assert "Each member learns from all frames" in text
+    assert "The frames were recorded by\n\n    the first command\n" in text
