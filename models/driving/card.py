@@ -33,7 +33,7 @@ Augmentation: mirror (steering negated, bin k -> 10 - k), light, colour, blur, n
     {command}
 
 Seeds {seed} and up, {seconds:.0f} s of wall time on one thread of a shared CPU, log in `train.jsonl`.
-
+{distillation}
 ## Measured
 `headway evaluate driving --data donkeycar_tub`, {test_frames} held-out frames in {test_blocks} blocks:
 
@@ -145,6 +145,7 @@ def tub_card(manifest: Manifest, report: dict[str, Any]) -> str:
         command=training["command"],
         seed=training["train"]["seed"],
         seconds=training["seconds"],
+        distillation=_distillation(training.get("distillation")),
         test_frames=report["frames"],
         test_blocks=len(report["blocks"]),
         mae_headway=mae["headway"],

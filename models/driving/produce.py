@@ -128,7 +128,7 @@ def produce_tub(
     material = tub_material(tub, network_config.members, config.smooth_frames)
     command = (
         f"headway train driving --out {out.name} --epochs {config.epochs} --members {network_config.members} "
-        f"--seed {config.seed}"
+        f"--seed {config.seed}" + (" --teacher" if network_config.teacher else "")
     )
     save_frames(material, out.with_name(out.name + ".work"))  # now: the reference network may learn meanwhile
     build(material, out, command, network_config, config, progress)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from headway.models.driving.card import road_card
+from headway.models.driving.card import road_card, tub_card
 from headway.runtime.manifest import read_manifest
 
 SHIPPED = Path(__file__).parents[3] / "models" / "weights" / "driving-roadworld"
@@ -27,3 +28,13 @@ def test_stress_and_reference_are_in_the_card_where_they_were_measured():
     without = road_card(manifest, {k: v for k, v in manifest.evaluation.items() if k not in ("stress", "reference")})
     assert "| camera |" not in without
     assert "has not been trained" in without
+
+
+def test_the_ablation_of_the_dual_heads_is_in_the_card_of_a_network_that_had_a_teacher():
+    manifest = read_manifest(SHIPPED.with_name("driving"))
+    assert "distillation" not in tub_card(manifest, manifest.evaluation)
+    found = {"held_out": {"plain": {"steering_mae": 0.1234, "bin_nll": 1.5}}, "mix": 0.25}
+    taught = replace(manifest, training={**manifest.training, "distillation": found})
+    text = tub_card(taught, manifest.evaluation)
+    assert "| plain | 0.1234 | 1.500 |" in text
+    assert "The mixture shipped is 0.25." in text
