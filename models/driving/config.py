@@ -32,6 +32,7 @@ class NetworkConfig:
 
 
 WORLD_THROTTLE = 8.0
+"""Weight of the throttle where an expert drives: at 1 the network came into bends faster than it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class TrainConfig:
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     regression_weight: float = 4.0  # of the Huber loss on steering, beside the cross-entropy of the bins
-    throttle_weight: float = 1.0  # worlds take WORLD_THROTTLE: there a bend taken too fast is a bend missed
+    throttle_weight: float = 1.0  # in worlds WORLD_THROTTLE
     brake_weight: float = 1.0
     teacher_weight: float = 1.0  # of what the teacher heads learn, beside what the expert heads learn
     soft_bins: float = 0.6  # width of the soft bin label, in bins: neighbours of the right bin are nearly right
