@@ -25,6 +25,10 @@ class SqliteSource:
         except sqlite3.DatabaseError as error:
             self._db.close()
             raise BagError(f"{path} is no rosbag2 sqlite3 file: {error}") from error
+        for row in rows:  # SQLite keeps any type in any column, and NULL where a page is gone
+            if not all(isinstance(cell, str) for cell in row[1:]):
+                self._db.close()
+                raise BagError(f"{path}: table topics, id {row[0]!r}: name, type and serialization_format must be text")
         self._names = {row[0]: row[1] for row in rows}
         self.topics = {name: Topic(name, kind, -1, encoding) for _, name, kind, encoding in rows}
 
@@ -33,7 +37,7 @@ class SqliteSource:
         if "message_definitions" not in tables:
             return {}
         query = "SELECT topic_type, encoded_message_definition FROM message_definitions WHERE encoding = 'ros2msg'"
-        return dict(self._db.execute(query).fetchall())
+        return {kind: text for kind, text in self._db.execute(query) if isinstance(kind, str) and isinstance(text, str)}
 
     def records(self) -> Iterator[Record]:
         """See Source.records."""
@@ -41,7 +45,9 @@ class SqliteSource:
         try:
             for topic_id, stamp, data in self._db.execute("SELECT topic_id, timestamp, data FROM messages ORDER BY id"):
                 if topic_id in self._names:
-                    yield Record(stamp, self._names[topic_id], bytes(data))
+                    if not isinstance(stamp, int) or not isinstance(data, bytes):
+                        raise Damage(f"{self._path.name} is damaged after {count} messages (a row without its message)")
+                    yield Record(stamp, self._names[topic_id], data)
                     count += 1
         except sqlite3.DatabaseError as error:
             raise Damage(f"{self._path.name} is damaged after {count} messages ({error})") from error

@@ -82,6 +82,24 @@ def test_sqlite_is_read(tmp_path):
         assert bag.loss == ""
 
 
+@pytest.mark.parametrize("change", ["data = NULL", "data = 12", "timestamp = NULL", "timestamp = 'now'"])
+def test_a_row_without_its_message_is_damage_and_what_lies_before_is_given(tmp_path, change):
+    path = write_sqlite(tmp_path / "bag.db3")
+    with sqlite3.connect(path) as db:
+        db.execute(f"UPDATE messages SET {change} WHERE id = (SELECT id FROM messages ORDER BY id LIMIT 1 OFFSET 3)")
+    with BagReader(path) as bag:
+        assert len(list(bag.messages())) == 3
+        assert "damaged after 3 messages" in bag.loss
+
+
+def test_a_topic_without_a_name_is_named(tmp_path):
+    path = write_sqlite(tmp_path / "bag.db3")
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE topics SET name = NULL")
+    with pytest.raises(BagError, match="table topics, id 1: name, type and serialization_format must be text"):
+        BagReader(path)
+
+
 def test_a_damaged_sqlite_gives_what_lies_before_the_damage(tmp_path):
     path = write_sqlite(tmp_path / "bag.db3")
     data = path.read_bytes()
