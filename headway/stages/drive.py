@@ -5,7 +5,8 @@ image's features lie from those of the training images. Everything else happens 
 
 1. the bins are cooled by the calibrated temperature; their mean and variance over the bin centres are a second
    opinion, fused with the regression by precision (the inverse variance of each);
-2. the spread (bins' variance plus disagreement of the two) scales a conformal half-width and the confidence;
+2. the spread (bins' variance plus disagreement of the two, more of it the harder the steering: hard bends are rare in
+   any training set) scales a conformal half-width and the confidence;
 3. an unfamiliar image (novelty above its calibrated limit) widens the interval and takes the confidence away;
 4. `Behaviour` turns the half-width into speed, hand-over and stop, with hysteresis.
 
@@ -48,6 +49,10 @@ LONGEST_STEP_S = 0.5
 """A longer gap between two frames counts as this much when waiting times are added up (the gate's heartbeat)."""
 
 
+LOWEST: Mapping[str, float] = {"confidence_intercept": -np.inf, "confidence_slope": -np.inf, "bend_doubt": 0.0}
+"""Of the numbers of a calibration those that may be zero or less."""
+
+
 @dataclass(frozen=True)
 class DriveCalibration:
     """Numbers found on the calibration blocks, read from the manifest's `config`. Widths are half-widths of steering.
@@ -55,7 +60,7 @@ class DriveCalibration:
     temperature: divides the bin logits. regression_sigma: error of the regression head. conformal_scale: half-width
     per unit of spread at level `nominal`. confidence = sigmoid(intercept - slope * log(spread)), the probability that
     |error| <= small_error. novelty_limit: images above are unfamiliar. slow_width, recover_width, handover_width: see
-    `Behaviour`.
+    `Behaviour`. bend_doubt: the spread grows by this share per unit of |steering|; older models have none, which is 0.
     """
 
     temperature: float
@@ -69,15 +74,16 @@ class DriveCalibration:
     slow_width: float
     recover_width: float
     handover_width: float
+    bend_doubt: float = 0.0
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], name: str = "driving") -> DriveCalibration:
         """Reads the manifest's `config`; raises ModelError naming what is missing or not a positive finite number."""
         values = {}
         for field in fields(cls):
-            value = config.get(field.name)
-            signed = field.name in ("confidence_intercept", "confidence_slope")
-            if not isinstance(value, (int, float)) or not np.isfinite(value) or (value <= 0 and not signed):
+            value: Any = config.get(field.name, 0.0 if field.name == "bend_doubt" else None)
+            lowest = LOWEST.get(field.name, float(np.nextafter(0.0, 1.0)))
+            if not isinstance(value, (int, float)) or not np.isfinite(value) or value < lowest:
                 raise ModelError(
                     f"model '{name}': manifest config.{field.name} is {value!r}, a positive number is wanted"
                 )
@@ -121,11 +127,14 @@ def bin_probability(logits: Array, temperature: float) -> Array:
     return p / p.sum(-1, keepdims=True)
 
 
-def fuse(regression: Array, logits: Array, temperature: float, regression_sigma: float) -> Belief:
+def fuse(
+    regression: Array, logits: Array, temperature: float, regression_sigma: float, bend_doubt: float = 0.0
+) -> Belief:
     """Precision-weighted mean of the regression (...,) and the bins' expectation (..., 11 logits); nothing is drawn.
 
     The spread is not the fused variance: the heads share a backbone, so their errors are not independent. It is the
-    bins' own variance plus the squared disagreement, which grows when either head doubts.
+    bins' own variance plus the squared disagreement, which grows when either head doubts; times 1 + bend_doubt
+    |steering|.
     """
     regression = np.minimum(np.maximum(np.asarray(regression, np.float64), -1.0), 1.0)
     p = bin_probability(logits, temperature)
@@ -133,7 +142,7 @@ def fuse(regression: Array, logits: Array, temperature: float, regression_sigma:
     variance = (p * (BIN_CENTRES - expectation[..., None]) ** 2).sum(-1) + WITHIN_BIN_VARIANCE
     weight = variance / (variance + regression_sigma**2)  # precision of the regression over the sum of both
     steering = weight * regression + (1.0 - weight) * expectation
-    spread = np.sqrt(variance + (regression - expectation) ** 2)
+    spread = np.sqrt(variance + (regression - expectation) ** 2) * (1.0 + bend_doubt * np.abs(steering))
     return Belief(steering, spread, regression, expectation)
 
 
@@ -246,7 +255,7 @@ class DriveStage:
         """Steering for one frame; raises FrameError for an image that cannot be used."""
         c = self.calibration
         said = self.infer(frame.image)
-        belief = fuse(np.asarray(said.steering), said.logits, c.temperature, c.regression_sigma)
+        belief = fuse(np.asarray(said.steering), said.logits, c.temperature, c.regression_sigma, c.bend_doubt)
         elapsed_s = self._elapsed_s(frame.stamp_ns)
         frozen = self._is_frozen(frame, elapsed_s)
         familiar = 0.0 if frozen else float(familiarity(np.asarray(said.novelty), c.novelty_limit))

@@ -118,6 +118,23 @@ def test_fusion_weighs_by_precision():
     assert d.fuse(np.asarray(0.5), flat, 1.0, 0.2).steering == pytest.approx(0.5 * variance / (variance + 0.04))
 
 
+@given(st.floats(-1, 1), LOGITS, st.floats(0, 30))
+def test_doubt_in_bends_widens_the_spread_by_the_steering_and_moves_nothing(regression, logits, doubt):
+    plain = d.fuse(np.asarray(regression), logits, 1.5, 0.2)
+    wide = d.fuse(np.asarray(regression), logits, 1.5, 0.2, doubt)
+    assert wide.steering == plain.steering
+    assert wide.spread == pytest.approx(plain.spread * (1 + doubt * abs(plain.steering)))
+
+
+def test_a_calibration_without_doubt_in_bends_has_none_and_a_negative_one_is_refused():
+    config = {k: v for k, v in asdict(CALIBRATION).items() if k != "bend_doubt"}
+    assert DriveCalibration.from_config(config).bend_doubt == 0.0
+    assert DriveCalibration.from_config({**config, "bend_doubt": 2.5}).bend_doubt == 2.5
+    for value in (-0.1, float("nan"), "much"):
+        with pytest.raises(ModelError, match=r"config\.bend_doubt"):
+            DriveCalibration.from_config({**config, "bend_doubt": value})
+
+
 def test_spread_grows_with_flat_bins_and_with_disagreement():
     sharp = np.where(np.arange(11) == 5, 20.0, 0.0)
     agreed = d.fuse(np.asarray(0.0), sharp, 1.0, 0.2).spread

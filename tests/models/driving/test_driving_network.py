@@ -100,6 +100,19 @@ def test_temperature_recovers_an_overconfident_classifier():
     assert c.temperature_of(logits * 3.0, BIN_CENTRES[right]) == pytest.approx(3.0, rel=0.1)
 
 
+@pytest.mark.parametrize("doubt", [0.0, 3.0, 12.0])
+def test_the_doubt_in_bends_is_recovered_and_hard_steering_is_covered_as_often_as_straight(doubt):
+    rng = np.random.default_rng(0)
+    steering, spread = rng.uniform(-1, 1, 40_000), rng.uniform(0.02, 0.1, 40_000)
+    error = np.abs(rng.laplace(0, 0.3 * spread * (1 + doubt * np.abs(steering))))
+    found = c.bend_doubt_of(error, spread, steering)
+    assert found == pytest.approx(doubt, rel=0.1, abs=0.25)
+    scores = error / (spread * (1 + found * np.abs(steering)))
+    covered, hard = scores <= c.conformal_quantile(scores, 0.9), np.abs(steering) > 0.7
+    assert covered[hard].mean() == pytest.approx(0.9, abs=0.02)
+    assert covered[~hard].mean() == pytest.approx(0.9, abs=0.02)
+
+
 def test_logistic_recovers_its_own_parameters():
     rng = np.random.default_rng(0)
     x = rng.normal(-1.5, 0.7, 20_000)
