@@ -34,6 +34,28 @@ VEHICLE = GateConfig(
 )
 
 
+def turned(x: float, y: float, yaw: float) -> tuple[float, float]:
+    """A vector as one sees it who is turned by `yaw`: ahead, left."""
+    return math.cos(yaw) * x + math.sin(yaw) * y, math.cos(yaw) * y - math.sin(yaw) * x
+
+
+def pursuit(ahead: float, left: float) -> float:
+    """Steering -1..1 onto the arc through a point, metres from the rear axle."""
+    curvature = 2.0 * left / max(ahead * ahead + left * left, 1.0)
+    steering = math.atan(curvature * VEHICLE.wheelbase_m) / math.radians(VEHICLE.max_steering_deg)
+    return min(max(steering, -1.0), 1.0)
+
+
+def steering_beside(steering: float, speed_mps: float, aside_m: float, askew: float) -> float:
+    """What the expert, who steers `steering`, would steer from `aside_m` further left and turned left by `askew` rad,
+    at `speed_mps`. Exact where the lane's bend is even up to the point that it pursues."""
+    far = LOOK_AHEAD_M + LOOK_AHEAD_S * speed_mps
+    curvature = math.tan(steering * math.radians(VEHICLE.max_steering_deg)) / VEHICLE.wheelbase_m
+    left = min(max(curvature * far * far / 2.0, -0.9 * far), 0.9 * far)
+    ahead = math.sqrt(far * far - left * left)
+    return pursuit(*turned(ahead, left - aside_m, askew))
+
+
 class Roadworld:
     """See the module. `start` of `reset` puts the car beside and askew of the lane, for training of recoveries."""
 
@@ -79,16 +101,12 @@ class Roadworld:
         route = self.route
         ahead = LOOK_AHEAD_M + LOOK_AHEAD_S * self._speed
         target = route.points[min(self._index + round(ahead / SPACING_M), len(route.points) - 1)]
-        dx, dy = target[0] - self._x, target[1] - self._y
-        left = -math.sin(self._yaw) * dx + math.cos(self._yaw) * dy
-        curvature = 2.0 * left / max(dx * dx + dy * dy, 1.0)
-        wheel = math.atan(curvature * self.vehicle.wheelbase_m)
-        steering = wheel / math.radians(self.vehicle.max_steering_deg)
+        steering = pursuit(*turned(target[0] - self._x, target[1] - self._y, self._yaw))
         bends = np.abs(route.curvature[self._index : self._index + round(30.0 / SPACING_M)])
         allowed = np.sqrt(CORNER_ACCELERATION / np.maximum(bends, 1e-4))
         allowed = np.sqrt(allowed**2 + 2.0 * BRAKING * np.arange(len(bends)) * SPACING_M)
         speed = min(float(allowed.min()), self.vehicle.max_speed_mps)
-        return min(max(steering, -1.0), 1.0), speed / self.vehicle.max_speed_mps
+        return steering, speed / self.vehicle.max_speed_mps
 
     def close(self) -> None:
         """Nothing to free."""

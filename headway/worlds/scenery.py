@@ -26,6 +26,14 @@ MARGIN_M = 50.0
 FAR_M = 12.0  # from here on the ground is read from a four times coarser picture, or it would flicker
 
 
+def columns_per_metre() -> Array:
+    """(120,) by how many columns the ground in each row moves to the right when the camera moves a metre to the left;
+    0 above the horizon."""
+    down = (np.arange(HEIGHT) + 0.5 - HEIGHT / 2) / FOCAL
+    depth = CAMERA_HEIGHT_M / np.maximum(down * np.cos(CAMERA_PITCH) + np.sin(CAMERA_PITCH), 1e-9)
+    return np.where(depth < 1e6, FOCAL / depth, 0.0)
+
+
 @dataclass(frozen=True)
 class Look:
     """How one run looks: colours BGR 0..255, haze distance m, brightness and contrast factors, noise sigma."""

@@ -9,7 +9,7 @@ from typing import Any
 from headway.evaluate.tub import HEIGHT, WIDTH
 from headway.stages.drive import BINS
 
-__all__ = ["BINS", "HEIGHT", "WIDTH", "WORLD_THROTTLE", "NetworkConfig", "TrainConfig"]
+__all__ = ["BESIDE_SHARE", "BINS", "HEIGHT", "WIDTH", "WORLD_THROTTLE", "NetworkConfig", "TrainConfig"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,10 @@ WORLD_THROTTLE = 8.0
 """Weight of the throttle where an expert drives: at 1 the network came into bends faster than it."""
 
 
+BESIDE_SHARE = 0.25
+"""`TrainConfig.beside_share` in roadworld: at a half, drives on the lane got worse."""
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """One training run; the seed of member m is seed + m."""
@@ -51,4 +55,7 @@ class TrainConfig:
     soft_bins: float = 0.6  # width of the soft bin label, in bins: neighbours of the right bin are nearly right
     smooth_frames: float = 3.0  # deviation, in frames, of the smoothing of the training labels over time
     mirror: bool = True  # flips: not where the side of the road matters, a mirrored right lane is a left one
+    beside_share: float = 0.0  # of frames seen from beside the lane (beside.py): where the camera is known
+    beside_m: float = 2.0  # farthest step aside
+    beside_askew: float = 0.1  # rad, largest turn with it
     threads: int = 1

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from headway.evaluate.tub import HEIGHT, WIDTH, Drive
+from headway.models.driving.beside import from_beside
+from headway.models.driving.config import TrainConfig
 
 
 def training_frames(drive: Drive, rows: NDArray[np.int64], smooth_frames: float) -> Drive:
@@ -31,16 +33,19 @@ def flip(images: NDArray[np.uint8], steering: NDArray[np.float32]) -> tuple[NDAr
     return images[:, :, ::-1], -steering
 
 
-def augment(drive: Drive, rng: np.random.Generator, mirror: bool = True) -> tuple[Drive, NDArray[np.bool_]]:
+def augment(drive: Drive, rng: np.random.Generator, config: TrainConfig) -> tuple[Drive, NDArray[np.bool_]]:
     """A changed copy of a batch: flip, light, colour, blur, noise, a covered patch, small vertical shift; and which
     frames were flipped.
 
-    No horizontal shift: how much steering it is worth depends on the camera, which the tub does not tell.
+    Views from beside the lane where the configuration asks for them: how much steering one is worth depends on the
+    camera, which the tub does not tell.
     """
     images, steering = drive.images.copy(), drive.steering.copy()
-    mirrored = rng.random(len(drive)) < (0.5 if mirror else 0.0)
+    mirrored = rng.random(len(drive)) < (0.5 if config.mirror else 0.0)
     images[mirrored], steering[mirrored] = flip(drive.images[mirrored], drive.steering[mirrored])
     for i in range(len(drive)):
+        if config.beside_share > 0:
+            images[i], steering[i] = from_beside(images[i], steering[i], drive.throttle[i], rng, config)
         image = images[i].astype(np.float32)
         image = (image - 128.0) * rng.uniform(0.7, 1.3) + 128.0 + rng.uniform(-35, 35)
         image = image * rng.uniform(0.9, 1.1, 3).astype(np.float32)

@@ -18,7 +18,7 @@ from headway.export.package import package_model
 from headway.json_files import finite
 from headway.models.driving.calibrate import as_config, calibrate
 from headway.models.driving.card import drives_card, road_card, tub_card
-from headway.models.driving.config import BINS, WORLD_THROTTLE, NetworkConfig, TrainConfig
+from headway.models.driving.config import BESIDE_SHARE, BINS, WORLD_THROTTLE, NetworkConfig, TrainConfig
 from headway.models.driving.lesson import TEACHER_SCALE, ablation, lesson_of
 from headway.models.driving.material import (
     CONTROLS,
@@ -168,7 +168,7 @@ def produce_road(
         + (" --with-tub" if tub is not None else "")
         + (" --teacher" if network_config.teacher else "")
     )
-    config = replace(config, mirror=False, throttle_weight=WORLD_THROTTLE)
+    config = road_config(config, own_frames=tub is None and not network_config.teacher)
     alone = replace(network_config, teacher=False)
     for round_ in range(1, dagger + 1):
         network = build(material, out, command, alone, config, progress)
@@ -186,13 +186,20 @@ def produce_stored(
 ) -> dict[str, Any]:
     """`headway train driving --world roadworld --frames FILE`: learns longer, or otherwise, from the frames that an
     earlier run recorded, DAgger rounds and all; see `stored_material`."""
-    config = replace(config, mirror=False, throttle_weight=WORLD_THROTTLE)
+    config = road_config(config, own_frames=not network_config.teacher)
     command = (
         f"headway train driving --world roadworld --frames {frames.name} --out {out.name} --epochs {config.epochs} "
         f"--members {network_config.members} --seed {config.seed}" + (" --teacher" if network_config.teacher else "")
     )
     build(stored_material(frames, network_config.members), out, command, network_config, config, progress)
     return drive_roadworld(out, runs)
+
+
+def road_config(config: TrainConfig, own_frames: bool) -> TrainConfig:
+    """Of a run in roadworld; views from beside only of its own frames, and not where a teacher has said something of
+    the frames as they are."""
+    share = BESIDE_SHARE if own_frames else 0.0
+    return replace(config, mirror=False, throttle_weight=WORLD_THROTTLE, beside_share=share)
 
 
 def drive_roadworld(out: Path, runs: int) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def train_member(
         member.train()
         total = 0.0
         for rows in np.array_split(rng.permutation(len(drive)), steps):
-            batch, mirrored = augment(drive.at(rows), rng, config.mirror)
+            batch, mirrored = augment(drive.at(rows), rng, config)
             h, _ = member.hidden(network.normalised(torch.from_numpy(batch.images)))
             loss = losses(member.expert_heads(h), batch, config)
             if lesson is not None:
@@ -129,7 +129,7 @@ def fit(
     rng = np.random.default_rng(config.seed)
     images = folds[0].images
     mirrored = np.ascontiguousarray(images[:, :, ::-1])
-    varied = augment(folds[0], rng, config.mirror)[0].images
+    varied = augment(folds[0], rng, config)[0].images
     shown = (images, mirrored, varied) if config.mirror else (images, varied)
     network.fit_novelty(torch.cat([signatures(network, x) for x in shown]))
     return network.to(memory_format=torch.contiguous_format).eval(), log

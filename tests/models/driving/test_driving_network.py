@@ -68,7 +68,7 @@ def test_a_mirrored_image_takes_the_mirrored_bin():
 def test_augmentation_is_seeded_and_leaves_its_input_alone():
     drive = drive_of(8)
     before = drive.images.copy()
-    a, b = (augment(drive, np.random.default_rng(4))[0] for _ in range(2))
+    a, b = (augment(drive, np.random.default_rng(4), TrainConfig())[0] for _ in range(2))
     assert (a.images == b.images).all()
     assert (drive.images == before).all()
     assert set(np.abs(a.steering).round(6)) == set(np.abs(drive.steering).round(6))
