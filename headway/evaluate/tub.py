@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,24 +32,31 @@ the track in its second lap; the track itself is the same in both parts."""
 
 @dataclass(frozen=True)
 class Drive:
-    """images (N, 120, 160, 3) uint8 BGR; steering (N,) -1..1, + left; throttle and brake (N,) 0..1, all float32. A
-    recording that knows no brake has zeros."""
+    """images (N, 120, 160, 3) uint8 BGR; steering (N,) -1..1, + left; throttle and brake (N,) 0..1, all float32;
+    drawn (N,) bool: by roadworld, so that camera and ground are known. A recording that knows no brake has zeros."""
 
     images: NDArray[np.uint8]
     steering: NDArray[np.float32]
     throttle: NDArray[np.float32]
     brake: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    drawn: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
     def __post_init__(self) -> None:
-        if len(self.brake) != len(self.steering):
-            object.__setattr__(self, "brake", np.zeros(len(self.steering), np.float32))
+        for name in ("brake", "drawn"):
+            if len(column := getattr(self, name)) != len(self):
+                object.__setattr__(self, name, np.zeros(len(self), column.dtype))
 
     def __len__(self) -> int:
         return len(self.steering)
 
     def at(self, rows: NDArray[np.int64]) -> Drive:
         """The frames at `rows`."""
-        return Drive(self.images[rows], self.steering[rows], self.throttle[rows], self.brake[rows])
+        return Drive(*(getattr(self, column.name)[rows] for column in fields(self)))
+
+
+def joined(drives: Sequence[Drive]) -> Drive:
+    """All frames, one drive after the other."""
+    return Drive(*(np.concatenate([getattr(d, column.name) for d in drives]) for column in fields(Drive)))
 
 
 def find_tub(data: Path) -> Path:

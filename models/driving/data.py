@@ -37,14 +37,14 @@ def augment(drive: Drive, rng: np.random.Generator, config: TrainConfig) -> tupl
     """A changed copy of a batch: flip, light, colour, blur, noise, a covered patch, small vertical shift; and which
     frames were flipped.
 
-    Views from beside the lane where the configuration asks for them: how much steering one is worth depends on the
-    camera, which the tub does not tell.
+    Views from beside the lane where the configuration asks for them, of drawn frames: how much steering one is worth
+    depends on the camera, which the tub does not tell.
     """
     images, steering = drive.images.copy(), drive.steering.copy()
     mirrored = rng.random(len(drive)) < (0.5 if config.mirror else 0.0)
     images[mirrored], steering[mirrored] = flip(drive.images[mirrored], drive.steering[mirrored])
     for i in range(len(drive)):
-        if config.beside_share > 0:
+        if config.beside_share > 0 and drive.drawn[i]:
             images[i], steering[i] = from_beside(images[i], steering[i], drive.throttle[i], rng, config)
         image = images[i].astype(np.float32)
         image = (image - 128.0) * rng.uniform(0.7, 1.3) + 128.0 + rng.uniform(-35, 35)
@@ -58,4 +58,4 @@ def augment(drive: Drive, rng: np.random.Generator, config: TrainConfig) -> tupl
             image[y : y + rng.integers(8, 30), x : x + rng.integers(8, 30)] = rng.uniform(0, 255)
         image = np.roll(image, int(rng.integers(-3, 4)), axis=0)
         images[i] = np.clip(image, 0, 255).astype(np.uint8)
-    return Drive(images, steering, drive.throttle, drive.brake), mirrored
+    return replace(drive, images=images, steering=steering), mirrored

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from headway.errors import UsageError
-from headway.evaluate.tub import Drive
-from headway.models.driving.imitation import Episode, Policy, collect, joined, routes_of
+from headway.evaluate.tub import Drive, joined
+from headway.models.driving.imitation import Episode, Policy, collect, routes_of
 from headway.runtime.engine import Model
 from headway.worlds import World
 from headway.worlds.roadworld import TRAINING_SEEDS
@@ -65,7 +65,7 @@ def policy_of(model: Model) -> Policy:
 
 def write_drives(recording: Recording, path: Path) -> None:
     """See the module."""
-    d = joined(list(recording.episodes))
+    d = joined([e.drive for e in recording.episodes])
     facts = np.array(json.dumps(recording.facts))
     seed = np.concatenate([np.full(len(e.drive), e.seed, np.int64) for e in recording.episodes])
     with _created(path) as file:  # a name without .npz is kept as it is

@@ -76,8 +76,8 @@ def record(world: World, seed: int, learner: Policy | None = None) -> Episode:
         seen = world.step(gate(seen.stamp_ns, Steering(steered, gas, (-1.0, 1.0), 1.0), odometry, None))
         if seen.done:
             break
-    labels = (np.array(column, np.float32) for column in (steering, throttle, brake))
-    return Episode(seed, Drive(np.stack(images), *labels))
+    wheel, gas_pedal, brake_pedal = (np.array(column, np.float32) for column in (steering, throttle, brake))
+    return Episode(seed, Drive(np.stack(images), wheel, gas_pedal, brake_pedal))
 
 
 class Witness:
@@ -129,17 +129,6 @@ def collect(
         episodes.append(record(world, seed, learner))
         progress(i + 1, len(seeds))
     return episodes
-
-
-def joined(episodes: list[Episode]) -> Drive:
-    """All frames of the episodes, one after the other."""
-    drives = [episode.drive for episode in episodes]
-    return Drive(
-        np.concatenate([d.images for d in drives]),
-        np.concatenate([d.steering for d in drives]),
-        np.concatenate([d.throttle for d in drives]),
-        np.concatenate([d.brake for d in drives]),
-    )
 
 
 def balanced(drive: Drive, rng: np.random.Generator, straight: float = 0.05, keep: float = 0.5) -> Drive:

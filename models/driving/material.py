@@ -12,10 +12,10 @@ import numpy as np
 
 from headway.errors import UsageError
 from headway.evaluate.roads import PUBLISHED_ROUTES
-from headway.evaluate.tub import SPLIT_PATTERN, Drive, fold_blocks, read_tub, split_blocks
+from headway.evaluate.tub import SPLIT_PATTERN, Drive, fold_blocks, joined, read_tub, split_blocks
 from headway.models.driving.data import training_frames
 from headway.models.driving.drives import read_drives
-from headway.models.driving.imitation import Episode, balanced, collect, joined, routes_of, witnessed
+from headway.models.driving.imitation import Episode, balanced, collect, routes_of, witnessed
 from headway.worlds.roadworld import Roadworld
 
 FRAMES = "frames.npz"
@@ -59,7 +59,10 @@ def road_material(
 ) -> Material:
     """Folds of `count` recorded episodes of roadworld from seed `first` on: member m leaves out m, m + members, ..."""
     world = Roadworld()
-    episodes = collect(world, range(first, first + count), progress, learner)
+    episodes = [
+        replace(e, drive=replace(e.drive, drawn=np.ones(len(e.drive), bool)))
+        for e in collect(world, range(first, first + count), progress, learner)
+    ]
     facts = {"data": "roadworld", "episodes": [first, first + count - 1], "routes": list(routes_of(world))}
     return episode_material("driving-roadworld", episodes, members, seed, facts, ROAD_LICENCE)
 
@@ -96,8 +99,8 @@ def episode_material(
     fits, held = [], []
     for m in range(members):
         own = set(range(m, len(episodes), members))
-        fits.append(balanced(joined([e for i, e in enumerate(episodes) if i not in own]), rng))
-        held.append(joined([episodes[i] for i in sorted(own)]))
+        fits.append(balanced(joined([e.drive for i, e in enumerate(episodes) if i not in own]), rng))
+        held.append(joined([episodes[i].drive for i in sorted(own)]))
     known = {
         "frames": {"recorded": sum(len(e.drive) for e in episodes), "fit": [len(f) for f in fits]},
         "split": "by episode; member m leaves out episodes m, m + members, ...",
@@ -120,34 +123,25 @@ def stored_material(path: Path, members: int) -> Material:
 
 def merged(a: Material, b: Material) -> Material:
     """The frames of both, fold by fold: recordings of a DAgger round beside the first ones."""
-    fits = [merged_drives(x, y) for x, y in zip(a.fit, b.fit, strict=True)]
-    held = [merged_drives(x, y) for x, y in zip(a.held, b.held, strict=True)]
+    fits = [joined([x, y]) for x, y in zip(a.fit, b.fit, strict=True)]
+    held = [joined([x, y]) for x, y in zip(a.held, b.held, strict=True)]
     return replace(a, fit=fits, held=held, facts={**a.facts, "dagger": [*a.facts.get("dagger", []), b.facts]})
 
 
 def with_tub(road: Material, tub: Material) -> Material:
     """The tub's frames as a second domain to learn from; calibration stays with roadworld, where the network drives."""
-    fits = [merged_drives(x, y) for x, y in zip(road.fit, tub.fit, strict=True)]
+    fits = [joined([x, y]) for x, y in zip(road.fit, tub.fit, strict=True)]
     licence = f"roadworld: {road.licence}; tub: {tub.licence}"
     return replace(road, fit=fits, facts={**road.facts, "second_domain": tub.facts}, licence=licence)
-
-
-def merged_drives(x: Drive, y: Drive) -> Drive:
-    """The frames of x, then those of y."""
-    return Drive(*(np.concatenate(p) for p in zip(_columns(x), _columns(y), strict=True)))
-
-
-def _columns(drive: Drive) -> tuple[np.ndarray, ...]:
-    return drive.images, drive.steering, drive.throttle, drive.brake
 
 
 def save_frames(material: Material, folder: Path) -> Path:
     """All frames that any member learned from, for the reference network to learn from the same."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FRAMES
-    e = merged_drives(material.fit[0], material.held[0])
+    e = joined([material.fit[0], material.held[0]])
     facts = np.array(json.dumps({**material.facts, "licence": material.licence}))
-    np.savez(path, images=e.images, steering=e.steering, throttle=e.throttle, brake=e.brake, facts=facts)
+    np.savez(path, images=e.images, steering=e.steering, throttle=e.throttle, brake=e.brake, drawn=e.drawn, facts=facts)
     return path
 
 
@@ -155,6 +149,7 @@ def load_frames(path: Path) -> tuple[Drive, dict[str, Any]]:
     """What `save_frames` wrote; raises UsageError where it is something else."""
     try:
         with np.load(path) as stored:
-            return Drive(*(stored[name] for name in ("images", *CONTROLS))), json.loads(str(stored["facts"]))
+            drive = Drive(*(stored[name] for name in ("images", *CONTROLS, "drawn")))
+            return drive, json.loads(str(stored["facts"]))
     except (OSError, KeyError, ValueError) as error:
         raise UsageError(f"{path} holds no training frames: {error}") from error

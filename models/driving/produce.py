@@ -168,7 +168,7 @@ def produce_road(
         + (" --with-tub" if tub is not None else "")
         + (" --teacher" if network_config.teacher else "")
     )
-    config = road_config(config, own_frames=tub is None and not network_config.teacher)
+    config = road_config(config, network_config)
     alone = replace(network_config, teacher=False)
     for round_ in range(1, dagger + 1):
         network = build(material, out, command, alone, config, progress)
@@ -186,7 +186,7 @@ def produce_stored(
 ) -> dict[str, Any]:
     """`headway train driving --world roadworld --frames FILE`: learns longer, or otherwise, from the frames that an
     earlier run recorded, DAgger rounds and all; see `stored_material`."""
-    config = road_config(config, own_frames=not network_config.teacher)
+    config = road_config(config, network_config)
     command = (
         f"headway train driving --world roadworld --frames {frames.name} --out {out.name} --epochs {config.epochs} "
         f"--members {network_config.members} --seed {config.seed}" + (" --teacher" if network_config.teacher else "")
@@ -195,10 +195,9 @@ def produce_stored(
     return drive_roadworld(out, runs)
 
 
-def road_config(config: TrainConfig, own_frames: bool) -> TrainConfig:
-    """Of a run in roadworld; views from beside only of its own frames, and not where a teacher has said something of
-    the frames as they are."""
-    share = BESIDE_SHARE if own_frames else 0.0
+def road_config(config: TrainConfig, network_config: NetworkConfig) -> TrainConfig:
+    """Of a run in roadworld; without views from beside where a teacher has said something of the frames as they are."""
+    share = 0.0 if network_config.teacher else BESIDE_SHARE
     return replace(config, mirror=False, throttle_weight=WORLD_THROTTLE, beside_share=share)
 
 

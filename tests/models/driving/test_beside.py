@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headway.evaluate.tub import Drive
 from headway.models.driving.beside import from_beside, view_from
 from headway.models.driving.config import TrainConfig
+from headway.models.driving.data import augment
 from headway.worlds.roadworld import Roadworld, steering_beside
 
 STEPS = [(0.8, 0.0), (-0.8, 0.0), (0.0, 0.08), (0.5, -0.08)]
@@ -79,3 +81,15 @@ def test_share_of_frames_gets_a_step_and_fills_tell_nothing() -> None:
     )
     assert 0.18 < stepped.mean() < 0.32
     assert filled[~stepped].mean() > 0.4
+
+
+def test_only_drawn_frames_get_a_step() -> None:
+    count = 60
+    steering = np.full(count, 0.1, np.float32)
+    throttle = np.full(count, 0.8, np.float32)
+    drawn = np.arange(count) < count // 2
+    drive = Drive(np.full((count, 120, 160, 3), 90, np.uint8), steering, throttle, np.zeros_like(steering), drawn)
+    config = TrainConfig(mirror=False, beside_share=1.0)
+    changed, _ = augment(drive, np.random.default_rng(1), config)
+    assert (changed.steering[drawn] != steering[drawn]).all()
+    assert (changed.steering[~drawn] == steering[~drawn]).all()

@@ -48,6 +48,14 @@ def test_every_member_learns_from_all_stored_frames_and_unseen_drives_calibrate(
     assert again.licence == "none"
 
 
+def test_only_what_roadworld_drew_counts_as_drawn(tmp_path):
+    fit = m.road_material(members=2, seed=1, count=2, progress=lambda *_: None).fit[0]
+    both = m.joined([fit, drive_of(5, 1)])
+    assert both.drawn.tolist() == [True] * len(fit) + [False] * 5
+    stored, _ = m.load_frames(m.save_frames(replace(recorded(), fit=[both]), tmp_path))
+    assert stored.drawn.tolist() == both.drawn.tolist() + [False] * 6
+
+
 def test_frames_of_another_world_and_a_file_without_frames_are_named(tmp_path):
     with pytest.raises(UsageError, match="frames of 'tub', not of 'roadworld'"):
         m.stored_material(m.save_frames(recorded("tub"), tmp_path), members=2)
