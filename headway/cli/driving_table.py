@@ -69,6 +69,8 @@ def _route_table(title: str, routes: dict[str, Any]) -> Any:
 def _confidence_table(report: dict[str, Any]) -> Any:
     from rich.table import Table
 
+    from headway.evaluate.held_out import band_name
+
     confidence = report["confidence"]
     table = Table(title="confidence")
     for column in ("what", "value"):
@@ -77,6 +79,8 @@ def _confidence_table(report: dict[str, Any]) -> Any:
     if "coverage_95" in confidence:
         low, high = confidence["coverage_95"]
         table.add_row("95 % of it, over drives", f"{low:.3f} .. {high:.3f}")
+    for row in confidence.get("by_offset", ()):
+        table.add_row(f"coverage {band_name(row)} off the lane's centre", f"{row['coverage']:.3f} of {row['frames']}")
     table.add_row("calibration error (ECE)", f"{confidence['ece']:.3f}")
     table.add_row("AUROC of confidence against error", f"{confidence['auroc']:.3f}")
     table.add_row(f"share of errors below {confidence['small_error']:.3f}", f"{confidence['share_small']:.3f}")

@@ -19,6 +19,7 @@ from headway.evaluate.closed_loop import (
 )
 from headway.evaluate.driving import unfamiliar
 from headway.evaluate.fleet import compare, held_out_runs, open_fleet
+from headway.evaluate.held_out import by_offset
 from headway.evaluate.stress import STRESSES, make_stress
 from headway.runtime.engine import Model
 from headway.stages.drive import DriveStage
@@ -81,7 +82,10 @@ def evaluate_world(
             for other in fleet.names
             if other not in ("headway", "expert")
         },
-        "confidence": confidence_of_runs(pushed, calibration.small_error, calibration.nominal),
+        "confidence": {
+            **confidence_of_runs(pushed, calibration.small_error, calibration.nominal),
+            "by_offset": by_offset(pushed),
+        },
         "confidence_clean": confidence_of_runs(clean, calibration.small_error, calibration.nominal),
         "unfamiliar": unfamiliar(DriveStage(model)),
         "runs": runs,

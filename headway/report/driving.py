@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from headway.evaluate.closed_loop import FIRST_SEED, Run, measures
+from headway.evaluate.held_out import band_name
 from headway.report.html import document, section, table
 
 MEASURES = {
@@ -113,6 +114,10 @@ def _confidence(report: Mapping[str, Any]) -> str:
 
     rows = [
         [f"coverage of the {c['nominal']:.0%} interval", said("coverage")],
+        *(
+            [f"{band_name(row)} off the lane's centre, {row['frames']} frames", f"{row['coverage']:.3f}"]
+            for row in c.get("by_offset", ())
+        ),
         ["calibration error (ECE)", said("ece")],
         ["AUROC of confidence against error", said("auroc")],
         [f"share of errors below {c['small_error']:.3f}", said("share_small")],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from headway.evaluate.held_out import band_name
 from headway.evaluate.roads import PUBLISHED_ROUTES
 from headway.evaluate.stress import STRESSES
 from headway.models.driving.material import EVERYTHING
@@ -95,7 +96,7 @@ On held-out drives of the expert with pushes off the lane, against its steering 
 for nominal {nominal:.2f}{over_drives}, ECE {ece:.3f}, AUROC of confidence against error {auroc:.3f}
 (an error is small below {small_error:.3f}), mean error {steering_mae:.3f}. On its own clean drives: coverage
 {clean_coverage:.3f}.
-
+{by_offset}
 | images that are no road | highest confidence | ends in |
 |---|---|---|
 {unfamiliar}
@@ -195,6 +196,7 @@ def road_card(manifest: Manifest, report: dict[str, Any]) -> str:
         calibrated=_calibrated(training.get("calibration")),
         split=_split(training),
         recorded_by=_recorded_by(training),
+        by_offset=_by_offset(confidence.get("by_offset", ())),
         over_drives=_over_drives(confidence.get("coverage_95")),
         **{k: confidence[k] for k in ("coverage", "nominal", "ece", "auroc", "small_error", "steering_mae")},
     )
@@ -218,6 +220,18 @@ def _calibrated(facts: dict[str, Any] | None) -> str:
     first, last = facts["seeds"]
     drives = f"{last - first + 1} further drives with pushes (seeds {first} to {last})"
     return f"Calibrated\non {facts['frames']} frames of {drives}, which no member has seen."
+
+
+def _by_offset(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The interval is right on average; here is where."""
+    if not rows:
+        return ""
+    cells = [
+        f"| {band_name(r)} | {r['frames']} in {r['drives']} drives | {r['coverage']:.3f} | {r['steering_mae']:.3f} |"
+        for r in rows
+    ]
+    head = "| off the lane's centre | frames | coverage | mean steering error |\n|---|---|---|---|\n"
+    return f"\n{head}{chr(10).join(cells)}\n"
 
 
 def _over_drives(interval: Sequence[float] | None) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 
 from headway.evaluate.closed_loop import coverage_interval
 from headway.evaluate.fleet import Fleet, held_out_runs
+from headway.evaluate.held_out import band_name, by_offset
 from headway.types import Steering
 from headway.worlds.pushes import CHANCE, LARGEST, STEPS, Pushes
 from headway.worlds.roadworld import Roadworld
@@ -48,3 +49,18 @@ def test_the_interval_of_the_coverage_is_over_drives_not_frames():
     few, many = coverage_interval([half, all_of_it] * 5), coverage_interval([half, all_of_it] * 50)
     assert few[0] < many[0] < 0.75 < many[1] < few[1]
     assert coverage_interval([half]) == (0.5, 0.5)
+
+
+def test_coverage_is_told_for_every_distance_from_the_lane():
+    runs = held_out_runs(Fleet(Roadworld(), {"straight": Straight()}), "straight", ["straight", "one-turn"], 2)
+    rows = by_offset(runs)
+    frames = sum(row["frames"] for row in rows)
+    assert frames == sum(len(run.covered) for run in runs)
+    overall = np.concatenate([run.covered for run in runs]).mean()
+    assert np.isclose(sum(row["coverage"] * row["frames"] for row in rows) / frames, overall)
+    near, far = rows[0], rows[-1]
+    assert near["drives"] == 4
+    offset, error = (np.concatenate([getattr(run, name) for run in runs]) for name in ("lateral", "error"))
+    assert near["frames"] == (np.abs(offset) < 0.25).sum()
+    assert np.isclose(far["steering_mae"], error[np.abs(offset) >= far["from_m"]].mean())
+    assert [band_name(rows[0]), band_name({"from_m": 1.5, "to_m": None})] == ["0 to 0.25 m", "1.5 m and more"]
