@@ -56,7 +56,7 @@ class HeadwayDriver:
     def __call__(self, image: Image, seen: Observation) -> Steering:
         """See Driver."""
         if self._fused:
-            return self._stage(Frame(stamp_ns=seen.stamp_ns, image=image))
+            return self._stage(Frame(stamp_ns=seen.stamp_ns, image=image, odometry=odometry_of(seen)))
         said = self._stage.infer(image)
         return Steering(said.steering, said.throttle, (-1.0, 1.0), 0.0, brake=said.brake)
 
@@ -74,6 +74,11 @@ class ExpertDriver:
         """See Driver."""
         steering, throttle = self._world.expert()
         return Steering(steering, throttle, (steering, steering), 1.0)
+
+
+def odometry_of(seen: Observation) -> Odometry:
+    """What the vehicle measures of its own motion."""
+    return Odometry(seen.stamp_ns, np.array([seen.speed_mps, 0.0, 0.0]), seen.yaw_rate)
 
 
 @dataclass
@@ -118,8 +123,7 @@ def drive(
             image = seen.image if disturb is None else disturb(seen.image, i)
             answer = driver(image, seen)
             wanted = world.expert()[0]
-            odometry = Odometry(seen.stamp_ns, np.array([seen.speed_mps, 0.0, 0.0]), seen.yaw_rate)
-            command = gate(seen.stamp_ns, answer, odometry, None)
+            command = gate(seen.stamp_ns, answer, odometry_of(seen), None)
             covered = answer.interval[0] <= wanted <= answer.interval[1]
             error = abs(answer.steering - wanted)
             records.append(

@@ -33,18 +33,20 @@ the track in its second lap; the track itself is the same in both parts."""
 @dataclass(frozen=True)
 class Drive:
     """images (N, 120, 160, 3) uint8 BGR; steering (N,) -1..1, + left; throttle and brake (N,) 0..1, all float32;
-    drawn (N,) bool: by roadworld, so that camera and ground are known. A recording that knows no brake has zeros."""
+    drawn (N,) bool: by roadworld, so that camera and ground are known. A recording that knows no brake has zeros.
+    speed (N,) m/s, NaN where it was not kept."""
 
     images: NDArray[np.uint8]
     steering: NDArray[np.float32]
     throttle: NDArray[np.float32]
     brake: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     drawn: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    speed: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
 
     def __post_init__(self) -> None:
-        for name in ("brake", "drawn"):
+        for name, unknown in (("brake", 0.0), ("drawn", False), ("speed", np.nan)):
             if len(column := getattr(self, name)) != len(self):
-                object.__setattr__(self, name, np.zeros(len(self), column.dtype))
+                object.__setattr__(self, name, np.full(len(self), unknown, column.dtype))
 
     def __len__(self) -> int:
         return len(self.steering)

@@ -6,25 +6,28 @@ image's features lie from those of the training images. Everything else happens 
 1. the bins are cooled by the calibrated temperature; their mean and variance over the bin centres are a second
    opinion, fused with the regression by precision (the inverse variance of each);
 2. the spread (bins' variance plus disagreement of the two, more of it the harder the steering: hard bends are rare in
-   any training set) scales a conformal half-width and the confidence;
+   any training set; and more where the vehicle is slow: the image does not show it) scales a conformal half-width and
+   the confidence;
 3. an unfamiliar image (novelty above its calibrated limit) widens the interval and takes the confidence away;
-4. `Behaviour` turns the half-width into speed, hand-over and stop, with hysteresis.
+4. `Behaviour` turns the half-width into speed, hand-over and stop, with hysteresis. What is doubted for slowness alone
+   does not count there: a vehicle would slow down for being slow.
 
 All numbers come from the manifest (`DriveCalibration`), where calibration frames put them: see models/driving.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headway.config import Config, parameter
-from headway.errors import FrameError, ModelError
+from headway.errors import FrameError
 from headway.runtime.engine import Model
+from headway.stages.drive_calibration import DriveCalibration
+from headway.stages.gate import measured_speed
 from headway.stages.shrink import Shrinker
 from headway.types import DriveState, Frame, Steering
 
@@ -47,51 +50,6 @@ FROZEN_ABOVE_MPS = 0.3
 No camera gives the same pixels twice from another place; at rest, or without odometry, nothing is concluded."""
 LONGEST_STEP_S = 0.5
 """A longer gap between two frames counts as this much when waiting times are added up (the gate's heartbeat)."""
-
-
-LOWEST: Mapping[str, float] = {"confidence_intercept": -np.inf, "confidence_slope": -np.inf, "bend_doubt": 0.0}
-"""Of the numbers of a calibration those that may be zero or less."""
-
-
-@dataclass(frozen=True)
-class DriveCalibration:
-    """Numbers found on the calibration blocks, read from the manifest's `config`. Widths are half-widths of steering.
-
-    temperature: divides the bin logits. regression_sigma: error of the regression head. conformal_scale: half-width
-    per unit of spread at level `nominal`. confidence = sigmoid(intercept - slope * log(spread)), the probability that
-    |error| <= small_error. novelty_limit: images above are unfamiliar. slow_width, recover_width, handover_width: see
-    `Behaviour`. bend_doubt: the spread grows by this share per unit of |steering|; older models have none, which is 0.
-    """
-
-    temperature: float
-    regression_sigma: float
-    conformal_scale: float
-    nominal: float
-    confidence_intercept: float
-    confidence_slope: float
-    small_error: float
-    novelty_limit: float
-    slow_width: float
-    recover_width: float
-    handover_width: float
-    bend_doubt: float = 0.0
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any], name: str = "driving") -> DriveCalibration:
-        """Reads the manifest's `config`; raises ModelError naming what is missing or not a positive finite number."""
-        values = {}
-        for field in fields(cls):
-            value: Any = config.get(field.name, 0.0 if field.name == "bend_doubt" else None)
-            lowest = LOWEST.get(field.name, float(np.nextafter(0.0, 1.0)))
-            if not isinstance(value, (int, float)) or not np.isfinite(value) or value < lowest:
-                raise ModelError(
-                    f"model '{name}': manifest config.{field.name} is {value!r}, a positive number is wanted"
-                )
-            values[field.name] = float(value)
-        calibration = cls(**values)
-        if not calibration.slow_width <= calibration.recover_width < calibration.handover_width:
-            raise ModelError(f"model '{name}': slow_width <= recover_width < handover_width does not hold")
-        return calibration
 
 
 class Said(NamedTuple):
@@ -155,6 +113,11 @@ def familiarity(novelty: Array, limit: float) -> Array:
     """1 up to the limit, falling to 0 at UNFAMILIAR_AT times the limit."""
     share = (UNFAMILIAR_AT - np.asarray(novelty, np.float64) / limit) / (UNFAMILIAR_AT - 1.0)
     return np.minimum(np.maximum(share, 0.0), 1.0)
+
+
+def widened(half_width: float, familiar: float) -> float:
+    """For what the image is: as it was where it is familiar, up to all of -1..1 where it is not."""
+    return max(half_width, familiar * half_width + (1.0 - familiar) * 2.0 * BLIND_HALF_WIDTH)
 
 
 @dataclass(frozen=True)
@@ -259,12 +222,12 @@ class DriveStage:
         elapsed_s = self._elapsed_s(frame.stamp_ns)
         frozen = self._is_frozen(frame, elapsed_s)
         familiar = 0.0 if frozen else float(familiarity(np.asarray(said.novelty), c.novelty_limit))
-        steering, spread = float(belief.steering), float(belief.spread)
-        half_width = c.conformal_scale * spread
-        if familiar < 1.0:
-            half_width = max(half_width, familiar * half_width + (1.0 - familiar) * 2.0 * BLIND_HALF_WIDTH)
-        confidence = familiar * float(confidence_of(belief.spread, c.confidence_intercept, c.confidence_slope))
-        state, share = self._behaviour.step(half_width, elapsed_s)
+        speed = measured_speed(frame.odometry, frame.stamp_ns)
+        slow = c.slow_factor(belief.steering, np.asarray(said.throttle), np.asarray(np.nan if speed is None else speed))
+        spread, steering = belief.spread * slow, float(belief.steering)
+        half_width = widened(c.conformal_scale * float(spread), familiar)
+        confidence = familiar * float(confidence_of(spread, c.confidence_intercept, c.confidence_slope))
+        state, share = self._behaviour.step(widened(c.conformal_scale * float(belief.spread), familiar), elapsed_s)
         return Steering(
             steering=steering,
             throttle=min(max(said.throttle, 0.0), 1.0) * share,

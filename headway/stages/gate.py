@@ -115,7 +115,7 @@ class Gate:
         """The command for `stamp_ns`; never raises, never gives NaN."""
         first = self._stamp_ns is None
         dt, fresh = self._elapsed(stamp_ns, steering is not None)
-        measured = _measured_speed(odometry, stamp_ns)
+        measured = measured_speed(odometry, stamp_ns)
         if first and measured is not None:
             self._speed = min(measured, self.config.max_speed_mps)  # taking over a rolling vehicle
         answer, refused = _usable(steering)
@@ -278,7 +278,8 @@ def _usable(steering: Steering | None) -> tuple[Steering | None, str]:
     )
 
 
-def _measured_speed(odometry: Odometry | None, stamp_ns: int) -> float | None:
+def measured_speed(odometry: Odometry | None, stamp_ns: int) -> float | None:
+    """m/s at a stamp; None where odometry is missing, old or no number."""
     if odometry is None or abs(stamp_ns - odometry.stamp_ns) > ODOMETRY_MAX_AGE_S * 1e9:
         return None
     speed = math.hypot(*odometry.velocity)

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headway.stages.drive import BIN_WIDTH, DriveCalibration, bin_of, bin_probability, fuse
+from headway.stages.drive import BIN_WIDTH, bin_of, bin_probability, fuse
+from headway.stages.drive_calibration import DriveCalibration, lacking
 
 Array = NDArray[np.floating]
 
@@ -24,7 +25,7 @@ NOVELTY_QUANTILE, NOVELTY_MARGIN = 0.99, 1.1  # of the novelty of the calibratio
 SLOW_QUANTILE, RECOVER_QUANTILE, HANDOVER_QUANTILE = 0.75, 0.9, 1.0  # of the half-widths of the calibration frames
 HANDOVER_MARGIN = 1.1  # hand-over begins above every width that calibration frames showed
 TEMPERATURES = np.geomspace(0.1, 6.0, 400)
-BEND_DOUBTS = np.linspace(0.0, 40.0, 161)
+BEND_DOUBTS, SLOW_DOUBTS = np.linspace(0.0, 40.0, 81), np.linspace(0.0, 100.0, 51)
 
 
 def temperature_of(logits: Array, steering: Array) -> float:
@@ -34,16 +35,21 @@ def temperature_of(logits: Array, steering: Array) -> float:
     return float(TEMPERATURES[int(np.argmin(loss))])
 
 
-def bend_doubt_of(error: Array, spread: Array, steering: Array) -> float:
-    """How fast the spread must grow with |steering| for the errors to be most likely, with Laplace's density.
+def doubts_of(error: Array, spread: Array, steering: Array, slow: Array | None = None) -> tuple[float, float]:
+    """How fast the spread must grow with |steering|, and with |steering| times `slow` (what `lacking` says; None: not
+    known), for the errors to be most likely, with Laplace's density.
 
     One scale for all covers 98 % of straight frames and a quarter of the hardest bends, and is right on average.
     """
-    loss = []
-    for doubt in BEND_DOUBTS:
-        scale = spread * (1.0 + doubt * np.abs(steering))
-        loss.append(np.log(scale).mean() + np.log((error / scale).mean()))
-    return float(BEND_DOUBTS[int(np.argmin(loss))])
+    bend, best, found = np.abs(steering), np.inf, (0.0, 0.0)
+    for slow_doubt in SLOW_DOUBTS if slow is not None else (0.0,):
+        for bend_doubt in BEND_DOUBTS:
+            doubt = bend_doubt if slow is None else bend_doubt + slow_doubt * slow
+            scale = spread * (1.0 + doubt * bend)
+            loss = np.log(scale).mean() + np.log((error / scale).mean())
+            if loss < best:
+                best, found = float(loss), (float(bend_doubt), float(slow_doubt))
+    return found
 
 
 def conformal_quantile(scores: Array, nominal: float) -> float:
@@ -65,22 +71,34 @@ def logistic(x: Array, correct: NDArray[np.bool_], ridge: float = 1e-2) -> tuple
     return float(weights[0]), float(weights[1])
 
 
-def calibrate(controls: Array, logits: Array, novelty: Array, steering: Array) -> DriveCalibration:
-    """controls (N, 2), logits (N, 11), novelty (N,) of frames not trained on; steering (N,) of the human there."""
+def calibrate(
+    controls: Array,
+    logits: Array,
+    novelty: Array,
+    steering: Array,
+    speed: Array | None = None,
+    full_speed_mps: float = 0.0,
+) -> DriveCalibration:
+    """controls (N, 2), logits (N, 11), novelty (N,) of frames not trained on; steering (N,) of the human there. speed
+    (N,) m/s where it is known, with that of throttle 1."""
     temperature = temperature_of(logits, steering)
     regression = np.clip(controls[:, 0], -1, 1)
     sigma = float(np.sqrt(((regression - steering) ** 2).mean()))
     belief = fuse(regression, logits, temperature, sigma)
     error = np.abs(belief.steering - steering)
-    doubt = bend_doubt_of(error, belief.spread, belief.steering)
-    belief = fuse(regression, logits, temperature, sigma, doubt)
-    scale = conformal_quantile(error / belief.spread, NOMINAL)
-    intercept, slope = logistic(np.log(belief.spread), error <= SMALL_ERROR)
+    slow = None if speed is None else lacking(controls[:, 1], speed, full_speed_mps)
+    bend_doubt, slow_doubt = doubts_of(error, belief.spread, belief.steering, slow)
+    at_speed = belief.spread * (1.0 + bend_doubt * np.abs(belief.steering))
+    spread = at_speed
+    if slow is not None:
+        spread = belief.spread * (1.0 + (bend_doubt + slow_doubt * slow) * np.abs(belief.steering))
+    scale = conformal_quantile(error / spread, NOMINAL)
+    intercept, slope = logistic(np.log(spread), error <= SMALL_ERROR)
     if slope < 0.0:  # too few frames to tell: more spread must never mean more confidence
         share = float((error <= SMALL_ERROR).mean())
         intercept, slope = float(np.log(share / (1.0 - share + 1e-6))), 0.0
-    width = scale * belief.spread
-    slow, recover, handover = np.quantile(width, [SLOW_QUANTILE, RECOVER_QUANTILE, HANDOVER_QUANTILE])
+    width = scale * at_speed  # what slows the vehicle down: see Behaviour
+    slow_width, recover, handover = np.quantile(width, [SLOW_QUANTILE, RECOVER_QUANTILE, HANDOVER_QUANTILE])
     return DriveCalibration(
         temperature=temperature,
         regression_sigma=sigma,
@@ -90,10 +108,12 @@ def calibrate(controls: Array, logits: Array, novelty: Array, steering: Array) -
         confidence_slope=slope,
         small_error=SMALL_ERROR,
         novelty_limit=NOVELTY_MARGIN * float(np.quantile(novelty, NOVELTY_QUANTILE)),
-        slow_width=float(slow),
+        slow_width=float(slow_width),
         recover_width=float(recover),
         handover_width=HANDOVER_MARGIN * float(handover),
-        bend_doubt=doubt,
+        bend_doubt=bend_doubt,
+        slow_doubt=slow_doubt,
+        full_speed_mps=full_speed_mps,
     )
 
 

@@ -85,6 +85,7 @@ class Witness:
 
     def __init__(self) -> None:
         self.images: list[NDArray[np.uint8]] = []
+        self.speed: list[float] = []
 
     def reset(self) -> None:
         """See Driver.reset."""
@@ -92,13 +93,14 @@ class Witness:
     def __call__(self, image: NDArray[np.uint8], seen: Observation) -> Steering:
         """See Driver."""
         self.images.append(image)
+        self.speed.append(seen.speed_mps)
         return Steering(0.0, 0.0, (-1.0, 1.0), 0.0)
 
 
 def witnessed(world: World, routes: Sequence[str], seeds: range) -> Drive:
     """Frames of pushed drives of the expert as the evaluation drives them (evaluate/held_out.py), one a seed, the
     routes in turn: to calibrate on. Throttle and brake are zero."""
-    images, steering = [], []
+    images, steering, speed = [], [], []
     for i, seed in enumerate(seeds):
         if seed >= TRAINING_SEEDS:
             raise ValueError(f"seed {seed} belongs to evaluation")
@@ -107,8 +109,9 @@ def witnessed(world: World, routes: Sequence[str], seeds: range) -> Drive:
         drive_in_loop(world, pushed, routes[i % len(routes)], seed)
         images += witness.images[::KEEP_EVERY]
         steering += pushed.wanted[::KEEP_EVERY]
+        speed += witness.speed[::KEEP_EVERY]
     wanted = np.array(steering, np.float32)
-    return Drive(np.stack(images), wanted, np.zeros_like(wanted))
+    return Drive(np.stack(images), wanted, np.zeros_like(wanted), speed=np.array(speed, np.float32))
 
 
 def braking(speed_mps: float, wanted_mps: float) -> float:

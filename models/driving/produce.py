@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.torch import load_file
 
 from headway.errors import UsageError
 from headway.evaluate.driving import evaluate
 from headway.evaluate.roads import evaluate_world
-from headway.evaluate.tub import HEIGHT, WIDTH, find_tub
+from headway.evaluate.tub import HEIGHT, WIDTH, Drive, find_tub
 from headway.export.package import package_model
 from headway.json_files import finite
 from headway.models.driving.calibrate import as_config, calibrate
@@ -30,13 +31,15 @@ from headway.models.driving.material import (
     save_frames,
     stored_material,
     tub_material,
+    unseen_drives,
     with_tub,
 )
 from headway.models.driving.network import DrivingNetwork
 from headway.models.driving.train import Progress, fit, predict, seconds_since, settings_of, write_log
 from headway.runtime.engine import open_model
 from headway.runtime.manifest import Manifest, TensorSpec, read_manifest, write_manifest
-from headway.stages.drive import DriveCalibration
+from headway.stages.drive_calibration import DriveCalibration
+from headway.worlds.roadworld import VEHICLE
 
 INPUTS = {"image": TensorSpec((1, HEIGHT, WIDTH, 3), "uint8", "NHWC", "BGR")}
 
@@ -96,10 +99,32 @@ def calibrated(network: DrivingNetwork, material: Material) -> DriveCalibration:
     """From what the ensemble says of frames that no member has seen; where all have been learned from by some, from
     what each member says of its own fold, which errs on the wide side."""
     if (own := material.calibration) is not None:
-        return calibrate(*predict(network, own.images), own.steering)
+        return calibrated_on(network, own)
     unseen = [predict(network, held.images, m) for m, held in enumerate(material.held)]
     controls, logits, novelty = (np.concatenate([p[i] for p in unseen]) for i in range(3))
     return calibrate(controls, logits, novelty, np.concatenate([held.steering for held in material.held]))
+
+
+def calibrated_on(network: DrivingNetwork, unseen: Drive) -> DriveCalibration:
+    """From what the ensemble says of roadworld's frames that no member has seen."""
+    return calibrate(*predict(network, unseen.images), unseen.steering, unseen.speed, VEHICLE.max_speed_mps)
+
+
+def recalibrate(folder: Path) -> Manifest:
+    """Calibrates a finished roadworld folder anew, as its training would today; the weights stay. The numbers measured
+    before hold no longer and go, but for the parity of the graph."""
+    manifest = read_manifest(folder)
+    if manifest.training.get("data") != "roadworld":
+        raise UsageError(f"{folder} learned from '{manifest.training.get('data')}': only roadworld can be driven here")
+    network = DrivingNetwork(NetworkConfig.of(manifest.training["network"]))
+    network.load_state_dict(load_file(folder / manifest.files["weights"].path))
+    unseen, facts = unseen_drives()
+    calibration = calibrated_on(network, unseen)
+    kept = {key: value for key, value in manifest.evaluation.items() if key.startswith("parity")}
+    training = {**manifest.training, "calibration": facts}
+    manifest = replace(manifest, config=as_config(calibration), training=training, evaluation=kept)
+    write_manifest(folder, manifest)
+    return manifest
 
 
 def taught(
@@ -206,10 +231,15 @@ def drive_roadworld(out: Path, runs: int) -> dict[str, Any]:
     model = open_model(str(out.resolve()), "driving")
     report = evaluate_world(model, "roadworld", runs=runs)
     model.close()
+    return finish_road(out, report)
+
+
+def finish_road(out: Path, report: dict[str, Any]) -> dict[str, Any]:
+    """Puts an evaluation in roadworld into the manifest and the card of the folder that was driven."""
     rows = [drivers["headway"] for drivers in report["routes"].values()]
     report["summary"] = (
         f"roadworld, drawn roads: Fréchet {np.mean([r['frechet_m'] for r in rows]):.2f} m, completed "
-        f"{np.mean([r['completed'] for r in rows]):.0%} of {len(rows) * runs} unseen drives"
+        f"{np.mean([r['completed'] for r in rows]):.0%} of {len(rows) * report['runs']} unseen drives"
     )
     return finish(out, report, road_card)
 

@@ -18,7 +18,7 @@ from headway.models.driving.network import DrivingNetwork
 from headway.models.driving.train import fit, predict, soft_bin_labels
 from headway.runtime.engine import model_folder
 from headway.runtime.manifest import read_manifest
-from headway.stages.drive import BIN_CENTRES, bin_of
+from headway.stages.drive import BIN_CENTRES, bin_of, fuse
 
 pytestmark = pytest.mark.train
 
@@ -105,12 +105,37 @@ def test_the_doubt_in_bends_is_recovered_and_hard_steering_is_covered_as_often_a
     rng = np.random.default_rng(0)
     steering, spread = rng.uniform(-1, 1, 40_000), rng.uniform(0.02, 0.1, 40_000)
     error = np.abs(rng.laplace(0, 0.3 * spread * (1 + doubt * np.abs(steering))))
-    found = c.bend_doubt_of(error, spread, steering)
+    found, _ = c.doubts_of(error, spread, steering)
     assert found == pytest.approx(doubt, rel=0.1, abs=0.25)
     scores = error / (spread * (1 + found * np.abs(steering)))
     covered, hard = scores <= c.conformal_quantile(scores, 0.9), np.abs(steering) > 0.7
     assert covered[hard].mean() == pytest.approx(0.9, abs=0.02)
     assert covered[~hard].mean() == pytest.approx(0.9, abs=0.02)
+
+
+def test_doubts_of_bends_and_of_slowness_are_told_apart():
+    rng = np.random.default_rng(0)
+    steering, spread, slow = rng.uniform(-1, 1, 20_000), rng.uniform(0.02, 0.1, 20_000), rng.uniform(0, 1, 20_000)
+    error = np.abs(rng.laplace(0, 0.3 * spread * (1 + (4.0 + 30.0 * slow) * np.abs(steering))))
+    bend, more = c.doubts_of(error, spread, steering, slow)
+    assert bend == pytest.approx(4.0, abs=1.0)
+    assert more == pytest.approx(30.0, abs=4.0)
+
+
+def test_slow_frames_are_covered_as_often_as_fast_ones():
+    rng = np.random.default_rng(1)
+    said = rng.uniform(-0.8, 0.8, 6000)
+    speed = rng.uniform(0, 8, 6000)
+    away = np.abs(BIN_CENTRES - said[:, None])
+    logits, throttle = -30.0 * away, np.ones(6000)
+    error = rng.laplace(0, 0.01 * (1 + (2.0 + 20.0 * (1 - speed / 8)) * np.abs(said)))
+    found = c.calibrate(np.stack([said, throttle], 1), logits, np.ones(6000), said + error, speed, 8.0)
+    belief = fuse(said, logits, found.temperature, found.regression_sigma, found.bend_doubt)
+    half = found.conformal_scale * belief.spread * found.slow_factor(belief.steering, throttle, speed)
+    covered = np.abs(belief.steering - said - error) <= half
+    assert found.slow_doubt > 2.0 * found.bend_doubt
+    for frames in (speed < 2, speed > 6):
+        assert covered[frames].mean() == pytest.approx(0.9, abs=0.03)
 
 
 def test_logistic_recovers_its_own_parameters():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from headway.errors import UsageError
 from headway.models.driving import material as m
 from headway.models.driving.card import road_card
 from headway.models.driving.config import NetworkConfig, TrainConfig
-from headway.models.driving.produce import build
-from headway.runtime.manifest import read_manifest
+from headway.models.driving.produce import build, recalibrate
+from headway.runtime.manifest import read_manifest, write_manifest
 
 SHIPPED = Path(__file__).parents[3] / "models" / "weights" / "driving-roadworld"
 
@@ -73,3 +74,24 @@ def test_the_card_says_that_no_member_left_anything_out(tmp_path, few_drives):
     text = road_card(evaluated, evaluated.evaluation)
     assert "Each member learns from all frames" in text
     assert "The frames were recorded by\n\n    the first command\n" in text
+
+
+def test_calibrating_anew_finds_what_the_training_found(tmp_path, few_drives):
+    material = m.stored_material(m.save_frames(recorded(), tmp_path), members=2)
+    tiny = NetworkConfig(members=2, channels=(4, 4, 4, 4, 4), squeeze=4, hidden=8)
+    folder = tmp_path / "driving-roadworld"
+    build(material, folder, "a command", tiny, TrainConfig(epochs=1), lambda *_: None)
+    first = read_manifest(folder)
+    write_manifest(folder, replace(first, config={**first.config, "bend_doubt": 1.0, "slow_doubt": 0.0}))
+    again = recalibrate(folder)
+    assert again.config == first.config
+    assert read_manifest(folder) == again
+    assert again.evaluation == first.evaluation  # the parity of the graph, which needs no driving
+
+
+def test_what_cannot_be_driven_here_is_not_calibrated_anew(tmp_path, few_drives):
+    shutil.copytree(SHIPPED, tmp_path / "x")
+    manifest = read_manifest(tmp_path / "x")
+    write_manifest(tmp_path / "x", replace(manifest, training={**manifest.training, "data": "metadrive"}))
+    with pytest.raises(UsageError, match="learned from 'metadrive'"):
+        recalibrate(tmp_path / "x")
