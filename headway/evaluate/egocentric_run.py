@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from headway.children import end_with_parent
 from headway.evaluate.alerts import AlertCount, pooled
 from headway.evaluate.cases import Cases
 from headway.evaluate.coverage import coverage
@@ -105,7 +106,7 @@ def _level(
     with ExitStack() as stack:
         each: Callable[..., Iterator[Walked]] = map
         if jobs > 1:
-            each = stack.enter_context(ProcessPoolExecutor(jobs, get_context("spawn"))).map
+            each = stack.enter_context(ProcessPoolExecutor(jobs, get_context("spawn"), end_with_parent)).map
         for piece, walked in zip(pieces, each(_run, pieces), strict=True):
             found[piece.scene].add(walked)
             progress(f"{piece.scene}, {100 * how.noise_m:g} cm", found[piece.scene].wearers, totals[piece.scene])

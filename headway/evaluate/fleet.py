@@ -9,6 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 
+from headway.children import end_with_parent
 from headway.errors import HeadwayError
 from headway.evaluate.closed_loop import FIRST_SEED, Driver, ExpertDriver, HeadwayDriver, Run, drive, lost
 from headway.evaluate.held_out import pushed_run
@@ -135,6 +136,7 @@ _own: list[Fleet] = []  # of a process of the pool, opened once for all of its t
 
 
 def _open(world_name: str, model: str, reference: str | None) -> None:
+    end_with_parent()
     world = open_world(world_name)
     published = open_model(reference, "driving") if reference else None
     _own.append(Fleet(world, drivers_of(world, open_model(model, "driving"), published)))
