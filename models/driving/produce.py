@@ -18,7 +18,7 @@ from headway.evaluate.tub import HEIGHT, WIDTH, Drive, find_tub
 from headway.export.package import package_model
 from headway.json_files import finite
 from headway.models.driving.calibrate import as_config, calibrate
-from headway.models.driving.card import drives_card, road_card, tub_card
+from headway.models.driving.card import drives_card, tub_card
 from headway.models.driving.config import BESIDE_SHARE, BINS, WORLD_THROTTLE, NetworkConfig, TrainConfig
 from headway.models.driving.lesson import TEACHER_SCALE, ablation, lesson_of
 from headway.models.driving.material import (
@@ -35,6 +35,7 @@ from headway.models.driving.material import (
     with_tub,
 )
 from headway.models.driving.network import DrivingNetwork
+from headway.models.driving.road_card import road_card
 from headway.models.driving.train import Progress, fit, predict, seconds_since, settings_of, write_log
 from headway.runtime.engine import open_model
 from headway.runtime.manifest import Manifest, TensorSpec, read_manifest, write_manifest
@@ -121,7 +122,7 @@ def recalibrate(folder: Path) -> Manifest:
     unseen, facts = unseen_drives()
     calibration = calibrated_on(network, unseen)
     kept = {key: value for key, value in manifest.evaluation.items() if key.startswith("parity")}
-    training = {**manifest.training, "calibration": facts}
+    training = {**manifest.training, "calibration": facts, "calibrated_by": "tools/renew_driving.py --calibrate"}
     manifest = replace(manifest, config=as_config(calibration), training=training, evaluation=kept)
     write_manifest(folder, manifest)
     return manifest

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from headway.models.driving.card import road_card, tub_card
+from headway.models.driving.card import tub_card
+from headway.models.driving.road_card import road_card
 from headway.runtime.manifest import read_manifest
 
 SHIPPED = Path(__file__).parents[3] / "models" / "weights" / "driving-roadworld"

@@ -15,9 +15,9 @@ from toy_drives import drive_of
 
 from headway.errors import UsageError
 from headway.models.driving import material as m
-from headway.models.driving.card import road_card
 from headway.models.driving.config import NetworkConfig, TrainConfig
 from headway.models.driving.produce import build, recalibrate
+from headway.models.driving.road_card import road_card
 from headway.runtime.manifest import read_manifest, write_manifest
 
 SHIPPED = Path(__file__).parents[3] / "models" / "weights" / "driving-roadworld"
