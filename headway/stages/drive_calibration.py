@@ -70,6 +70,8 @@ class DriveCalibration:
 
     def slow_factor(self, steering: Array, throttle: Array, speed_mps: Array) -> Array:
         """By how much the spread is wider since the vehicle is slower than the network takes it to be."""
+        if self.slow_doubt == 0.0:
+            return np.ones(np.shape(steering))
         share = self.slow_doubt * lacking(throttle, speed_mps, self.full_speed_mps)
         return 1.0 + share * np.abs(steering) / (1.0 + self.bend_doubt * np.abs(steering))
 
@@ -79,4 +81,5 @@ def lacking(throttle: Array, speed_mps: Array, full_speed_mps: float) -> Array:
     show the speed, and the slower a vehicle is, the harder it must steer back to its lane. NaN, a speed that nobody
     knows, counts as standing."""
     known = np.where(np.isfinite(speed_mps), speed_mps, 0.0)
-    return np.clip(np.clip(throttle, 0.0, 1.0) - known / max(full_speed_mps, 1e-9), 0.0, 1.0)
+    asked = np.minimum(np.maximum(throttle, 0.0), 1.0)
+    return np.minimum(np.maximum(asked - known / max(full_speed_mps, 1e-9), 0.0), 1.0)
