@@ -88,10 +88,9 @@ def calibrate(
     error = np.abs(belief.steering - steering)
     slow = None if speed is None else lacking(controls[:, 1], speed, full_speed_mps)
     bend_doubt, slow_doubt = doubts_of(error, belief.spread, belief.steering, slow)
-    at_speed = belief.spread * (1.0 + bend_doubt * np.abs(belief.steering))
-    spread = at_speed
-    if slow is not None:
-        spread = belief.spread * (1.0 + (bend_doubt + slow_doubt * slow) * np.abs(belief.steering))
+    bend = np.abs(belief.steering)
+    at_speed = belief.spread * (1.0 + bend_doubt * bend)
+    spread = belief.spread * (1.0 + (bend_doubt + slow_doubt * (0.0 if slow is None else slow)) * bend)
     scale = conformal_quantile(error / spread, NOMINAL)
     intercept, slope = logistic(np.log(spread), error <= SMALL_ERROR)
     if slope < 0.0:  # too few frames to tell: more spread must never mean more confidence

@@ -9,26 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scripted_driving import CALIBRATION as PLAIN
 
 from headway.errors import ModelError
 from headway.stages.drive_calibration import OPTIONAL, DriveCalibration, lacking
 
-CALIBRATION = DriveCalibration(
-    temperature=1.5,
-    regression_sigma=0.2,
-    conformal_scale=1.4,
-    nominal=0.9,
-    confidence_intercept=-3.0,
-    confidence_slope=2.5,
-    small_error=0.18,
-    novelty_limit=1.5,
-    slow_width=0.25,
-    recover_width=0.3,
-    handover_width=0.6,
-    bend_doubt=4.0,
-    slow_doubt=20.0,
-    full_speed_mps=8.0,
-)
+CALIBRATION = replace(PLAIN, bend_doubt=4.0, slow_doubt=20.0, full_speed_mps=8.0)
 
 
 @pytest.mark.parametrize("bad", [None, math.nan, -1.0, "wide"])
