@@ -96,7 +96,7 @@ def test_a_kitti_bag_through_the_node_gives_the_evaluations_numbers(shared_data,
 def test_the_bundled_bag_through_the_node_gives_the_numbers_of_this_process(tmp_path) -> None:
     bag = tmp_path / "heads.mcap"
     assert delayed_copy(sample_dir() / "street-walker.mcap", bag, limit=60) == 60
-    found = prove(bag, tmp_path / "node", None, 0.5)
+    found = prove(bag, tmp_path / "node", None, 0.25)  # slow: beside other tests a frame may else be dropped
     assert found["frames"] == 60
     assert found["agree"], found
     assert found["hosts"]["node"]["windows"] > 10
