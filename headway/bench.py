@@ -8,9 +8,9 @@ it tells how much of that was work when other programs share the cores.
 from __future__ import annotations
 
 import gc
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from headway.bench_frames import Feeds, real_feeds
 from headway.bench_parity import TIES, compare
+from headway.bench_process import Apart, Times, timed
 from headway.errors import EngineError, MissingDependencyError, ModelError, UsageError
 from headway.runtime.engine import ENGINES, Engine, Model, graph_key, model_folder, open_model
 from headway.runtime.few import FEW, Few
@@ -49,11 +50,13 @@ REFERENCE_EVERY = 10
 """The reference takes longer than everything else together: it has one turn in this many."""
 
 Call = Callable[[Feeds], Any]
+Make = Callable[[], Call]
 
 
 @dataclass
 class Contestant:
-    """One row in the making. `every`: takes a turn in one round of so many."""
+    """One row in the making. `every`: takes a turn in one round of so many; gflop: work of one call, 10^9 operations,
+    None where nobody counted; clock: how its turns are timed."""
 
     name: str
     engine: str
@@ -62,6 +65,8 @@ class Contestant:
     feeds: Sequence[Feeds]
     every: int = 1
     note: str = ""
+    gflop: float | None = None
+    clock: Callable[[Call, Feeds], Times] = timed
     wall_ms: list[float] = field(default_factory=list)
     cpu_ms: list[float] = field(default_factory=list)
 
@@ -74,6 +79,7 @@ class Contestant:
             **quantiles(self.wall_ms),
             "cpu_p50_ms": float(np.median(self.cpu_ms)),
             "calls": len(self.wall_ms),
+            **({"gflop_s": 1e3 * self.gflop / float(np.median(self.wall_ms))} if self.gflop else {}),
             **({"note": self.note} if self.note else {}),
         }
 
@@ -89,7 +95,7 @@ def take_turns(
     """Fills the times of all: warm-up, then `rounds` rounds in which each has its turn, the order turning too."""
     for c in contestants:
         for i in range(WARM_UP if c.every == 1 else 1):
-            c.call(c.feeds[i % len(c.feeds)])
+            c.clock(c.call, c.feeds[i % len(c.feeds)])
     gc.collect()
     enabled = gc.isenabled()
     gc.disable()
@@ -106,11 +112,14 @@ def take_turns(
 
 
 def _turn(c: Contestant, i: int) -> None:
-    feeds = c.feeds[i % len(c.feeds)]
-    cpu, wall = time.process_time_ns(), time.perf_counter_ns()
-    c.call(feeds)
-    c.wall_ms.append((time.perf_counter_ns() - wall) / 1e6)
-    c.cpu_ms.append((time.process_time_ns() - cpu) / 1e6)
+    times = c.clock(c.call, c.feeds[i % len(c.feeds)])
+    c.wall_ms.append(times.wall_ms)
+    c.cpu_ms.append(times.cpu_ms)
+
+
+def elsewhere(call: Call, feeds: Feeds) -> Times:
+    """The clock of a call that runs in another process and says itself how long it took (see `Apart`)."""
+    return Times(*call(feeds))
 
 
 @dataclass
@@ -157,8 +166,7 @@ def bench_network(
         if engine in WITHOUT_GRAPH:
             opened.append(_without_graph(name, engine, contestants, feeds))
     _parities(bench, first, contestants)
-    if torch_rows:
-        _torch_rows(bench, name, feeds, threads, contestants, reference)
+    apart = _torch_rows(bench, name, feeds, threads, contestants, reference) if torch_rows else []
     if FEW in manifest.files and "onnxruntime" in engines:
         slots = Few.of(manifest).slots
         few_feeds, bench.inputs[f"{label}-{slots}"] = real_feeds(first, 16, people=slots)
@@ -168,6 +176,8 @@ def bench_network(
     bench.ratios |= network_ratios(label, bench.rows)
     for engine_opened in {id(e): e for e in opened}.values():
         engine_opened.close()
+    for process in apart:
+        process.close()
 
 
 def _parities(bench: Bench, first: Model, contestants: Sequence[Contestant]) -> None:
@@ -209,28 +219,36 @@ def _without_graph(name: str, engine: str, contestants: list[Contestant], feeds:
 
 def _torch_rows(
     bench: Bench, name: str, feeds: Sequence[Feeds], threads: int, contestants: list[Contestant], reference: bool
-) -> None:
-    """torch eager where the engines run: on the CPU, but not beside engines of the GPU alone, and on the GPU."""
+) -> list[Apart]:
+    """torch eager where the engines run: on the CPU, but not beside engines of the GPU alone, and on the GPU. Adds to
+    `contestants`, with the work of a call for all of them; returns the processes that were started."""
     try:
-        from headway.bench_torch import eager, eager_devices, reference_call
+        from headway.bench_torch import eager, eager_devices, reference_feed, reference_network, with_work
     except ImportError as error:
         bench.skipped[TORCH] = f"'{error.name}' is not installed: pip install 'headway[train]'"
-        return
+        return []
+    apart: list[Apart] = []
+
+    def add(row: str, make: Make, fed: Sequence[Feeds], every: int = 1, note: str = "") -> None:
+        apart.append(Apart(partial(with_work, make), fed))
+        contestants.append(Contestant(row, TORCH, "fp32", apart[-1], fed, every, note, apart[-1].gflop, elsewhere))
+
+    label = read_manifest(model_folder(name)).name
+    only_gpu = contestants and all(c.engine.removesuffix(NO_GRAPH) in ON_GPU for c in contestants)
     try:
-        only_gpu = contestants and all(c.engine.removesuffix(NO_GRAPH) in ON_GPU for c in contestants)
+        if not only_gpu:  # a GPU that waits for the CPU's turn clocks down
+            add(label, partial(eager, name, threads), feeds)
+            for c in contestants:
+                c.gflop = apart[-1].gflop
         for device in eager_devices():
-            if only_gpu and device == "cpu":
-                continue  # a GPU that waits for the CPU's turn clocks down
-            engine = TORCH if device == "cpu" else f"{TORCH}-{device}"
-            contestants.append(
-                Contestant(read_manifest(model_folder(name)).name, engine, "fp32", eager(name, threads, device), feeds)
-            )
+            row = Contestant(label, f"{TORCH}-{device}", "fp32", eager(name, threads, device), feeds)
+            contestants.append(row)
     except (ModelError, UsageError) as error:
         bench.skipped[TORCH] = str(error)
     if reference:
-        call, feed = reference_call()
         note = "random weights: for its time alone"
-        contestants.append(Contestant(REFERENCE, TORCH, "fp32", call, [feed], REFERENCE_EVERY, note))
+        add(REFERENCE, partial(reference_network, threads), [reference_feed()], REFERENCE_EVERY, note)
+    return apart
 
 
 def network_ratios(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:

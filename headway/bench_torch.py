@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from torch.utils.flop_counter import FlopCounterMode
 
 from headway.bench_frames import Feeds
 from headway.errors import ModelError
@@ -16,10 +17,12 @@ from headway.runtime.manifest import Manifest, read_manifest, verified_path
 
 REFERENCE_SIZE = 1280
 
+Call = Callable[[Feeds], Any]
+
 
 def eager_devices() -> list[str]:
-    """ "cpu", and "cuda" where torch has a GPU."""
-    return ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    """ "cuda" where torch has a GPU: where it runs beside the CPU."""
+    return ["cuda"] if torch.cuda.is_available() else []
 
 
 def eager(name: str, threads: int, device: str = "cpu") -> Callable[[Feeds], list[np.ndarray]]:
@@ -84,17 +87,34 @@ BUILD: dict[str, Callable[[Manifest, dict[str, Any]], tuple[torch.nn.Module, Cal
 }
 
 
-def reference_call() -> tuple[Callable[[Feeds], object], Feeds]:
+def reference_feed() -> Feeds:
+    """A picture of noise for `reference_network`."""
+    return {"image": np.random.default_rng(0).random((1, 3, REFERENCE_SIZE, REFERENCE_SIZE), np.float32)}
+
+
+def reference_network(threads: int) -> Call:
     """The published S network with its decode at 1280 x 1280, random weights: good for its time and nothing else."""
     from headway.models.directmhp.config import VARIANTS
     from headway.models.directmhp.network import DirectMHP, Exported
 
     torch.manual_seed(0)
+    torch.set_num_threads(threads)
     module = Exported(DirectMHP(VARIANTS["s"])).eval()
-    image = np.random.default_rng(0).random((1, 3, REFERENCE_SIZE, REFERENCE_SIZE), np.float32)
 
     def call(feeds: Feeds) -> object:
         with torch.inference_mode():
             return module(torch.from_numpy(feeds["image"]))
 
-    return call, {"image": image}
+    return call
+
+
+def with_work(make: Callable[[], Call]) -> tuple[Call, Callable[[Feeds], float]]:
+    """A network, and what counts the operations of one call: torch's own count of convolutions and products."""
+    call = make()
+
+    def work(feeds: Feeds) -> float:
+        with FlopCounterMode(display=False) as counter:
+            call(feeds)
+        return counter.get_total_flops() / 1e9
+
+    return call, work

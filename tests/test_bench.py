@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from headway.runtime.engine import installed_models, model_folder
 from headway.runtime.manifest import TensorSpec, read_manifest
 
 ROUNDS = "10"
+FEEDS = [{"image": np.zeros((1, 120, 160, 3), np.uint8)}]
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +56,7 @@ def test_the_machine_and_the_versions_stand_beside_the_numbers(network_file):
     machine = network_file["machine"]
     assert machine["cores"] >= 1
     assert machine["memory_mib"] > 100
+    assert machine["product_gflop_s"] > 0.1
     assert machine["load_1min_after"] >= 0
     assert {"numpy", "onnxruntime"} <= set(machine["versions"]) | {"onnxruntime"}
 
@@ -167,15 +170,23 @@ def test_every_output_column_of_the_installed_networks_has_a_tolerance(name):
 
 def test_torch_eager_on_the_cpu_has_no_turn_between_engines_of_the_gpu_alone(monkeypatch):
     torch_rows = pytest.importorskip("headway.bench_torch", exc_type=ImportError)
-    monkeypatch.setattr(torch_rows, "eager_devices", lambda: ["cpu", "cuda"])
-    monkeypatch.setattr(torch_rows, "eager", lambda name, threads, device: lambda feeds: None)
+    monkeypatch.setattr(torch_rows, "eager_devices", lambda: ["cuda"])
+    monkeypatch.setattr(torch_rows, "eager", lambda name, threads, device="cpu": lambda feeds: None)
+    monkeypatch.setattr("headway.bench.Apart", lambda make, feeds: SimpleNamespace(gflop=1.0, close=lambda: None))
     for engine, expected in (
         ("tensorrt-fp16-no-graph", ["torch-eager-cuda"]),
         ("onnxruntime", ["torch-eager", "torch-eager-cuda"]),
     ):
-        contestants = [Contestant("driving", engine, "fp32", lambda feeds: None, [{}])]
-        _torch_rows(Bench(), "driving", [{}], 1, contestants, False)
+        contestants = [Contestant("driving", engine, "fp32", lambda feeds: None, FEEDS)]
+        for process in _torch_rows(Bench(), "driving", FEEDS, 1, contestants, False):
+            process.close()
         assert [c.engine for c in contestants[1:]] == expected
+
+
+def test_the_rate_of_a_row_is_its_work_over_its_median():
+    row = Contestant("n", "e", "fp32", lambda feeds: None, [{}], gflop=4.0, wall_ms=[10.0, 40.0, 20.0], cpu_ms=[1.0])
+    assert row.row()["gflop_s"] == 200.0
+    assert "gflop_s" not in Contestant("n", "e", "fp32", lambda feeds: None, [{}], wall_ms=[1.0], cpu_ms=[1.0]).row()
 
 
 def test_a_clocked_engine_passes_on_what_its_engine_answers():

@@ -57,12 +57,18 @@ def _machine(content: dict[str, Any]) -> Iterator[str]:
 
 
 def _rows(content: dict[str, Any]) -> Iterator[str]:
-    yield from _head("network", "engine", "precision", "p50 ms", "p95 ms", "p99 ms", "CPU time p50 ms", "calls")
+    counted = any("gflop_s" in r for r in content["rows"])
+    rate = ["GFLOP/s"] if counted else []
+    yield from _head("network", "engine", "precision", "p50 ms", "p95 ms", "p99 ms", "CPU time p50 ms", *rate, "calls")
     for r in content["rows"]:
         note = f" ({r['note']})" if "note" in r else ""
         times = [f"{r[k]:.2f}" for k in ("p50_ms", "p95_ms", "p99_ms", "cpu_p50_ms")]
-        yield _line(r["name"] + note, r["engine"], r["precision"], *times, str(r["calls"]))
+        work = [f"{r['gflop_s']:.0f}" if "gflop_s" in r else ""] if counted else []
+        yield _line(r["name"] + note, r["engine"], r["precision"], *times, *work, str(r["calls"]))
     yield ""
+    if content["machine"].get("product_gflop_s"):
+        yield f"A large fp32 matrix product on this machine: {content['machine']['product_gflop_s']:.0f} GFLOP/s."
+        yield ""
 
 
 def _parity(content: dict[str, Any]) -> Iterator[str]:

@@ -23,6 +23,7 @@ def bench(
     json_file: Annotated[Optional[Path], typer.Option("--json", help="Write the numbers to this file.")] = None,  # noqa: UP045
 ) -> None:
     """Times of networks and of the whole pipeline on this machine, engines interleaved."""
+    import os
     import shlex
     import sys
 
@@ -58,7 +59,7 @@ def bench(
         "inputs": found.inputs,
         **({"parity": found.parity} if found.parity else {}),
         "skipped": found.skipped,
-        "machine": {**before, "load_1min_after": machine(threads)["load_1min"]},
+        "machine": {**before, "load_1min_after": os.getloadavg()[0]},
         "command": "headway " + shlex.join(sys.argv[1:]),
     }
     _print(console, content)
@@ -95,14 +96,18 @@ def _print(console: Any, content: dict[str, Any]) -> None:
     title = (
         f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} thread(s), load {machine['load_1min']:.1f}"
     )
-    table = Table("network", "engine", "precision", "p50 ms", "p95 ms", "p99 ms", "CPU p50 ms", "calls", title=title)
+    names = ("network", "engine", "precision", "p50 ms", "p95 ms", "p99 ms", "CPU p50 ms", "GFLOP/s", "calls")
+    table = Table(*names, title=title)
     for column in table.columns[3:]:
         column.justify = "right"
     for r in content["rows"]:
         times = [f"{r[k]:.2f}" for k in ("p50_ms", "p95_ms", "p99_ms")]
         cpu = f"{r['cpu_p50_ms']:.2f}" if "cpu_p50_ms" in r else ""
-        table.add_row(r["name"], r["engine"], r["precision"], *times, cpu, str(r["calls"]))
+        rate = f"{r['gflop_s']:.0f}" if "gflop_s" in r else ""
+        table.add_row(r["name"], r["engine"], r["precision"], *times, cpu, rate, str(r["calls"]))
     console.print(table)
+    if machine["product_gflop_s"]:
+        console.print(f"a large fp32 matrix product here: {machine['product_gflop_s']:.0f} GFLOP/s")
     for engine, found in content["pipeline"].items():
         if "stages" not in found:
             continue
