@@ -159,7 +159,8 @@ class Level(IntEnum):
 
 @dataclass(frozen=True)
 class Risk:
-    """Risk of one track. time_to_contact_s is None where no contact is expected within the horizon."""
+    """Risk of one track. time_to_contact_s is None where no contact is expected within the horizon; probability, of a
+    contact within it, is calibrated (`stages.contact_belief`), the share of the paths in `reason` is not."""
 
     track_id: int
     level: Level

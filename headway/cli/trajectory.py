@@ -241,3 +241,19 @@ def _print_alerts(level: dict[str, Any]) -> None:
     console.print(table)
     jumps = ", ".join(f"{name} {100 * v:.0f} cm" for name, v in level["flicker_m"].items())
     console.print(f"jump between successive forecasts of the same moment, 2 s ahead: {jumps}")
+    if level["contacts"]:
+        _print_contacts(console, level["contacts"])
+
+
+def _print_contacts(console: Console, found: dict[str, Any]) -> None:
+    """Is the probability that was said true?"""
+    for name, kind in {"everybody": found, "out of view": found["out_of_view"]}.items():
+        if not kind:
+            continue
+        bins = ", ".join(f"{b['said']:.2f}: {b['came']:.2f}" for b in kind["bins"])
+        console.print(
+            f"probability of a contact, {name}: of {kind['moments']} moments {kind['came']:.3f} came true, "
+            f"{kind['said']:.3f} was said; ECE {kind['ece']:.3f}; said: came  {bins}",
+            soft_wrap=True,
+            highlight=False,
+        )

@@ -34,7 +34,7 @@ MOST_SHARE = 0.45
 """Of the published rule's false alarms. Half is promised: another set of people is another sample."""
 CHOICES: dict[str, tuple[float, ...]] = {
     "soft_m": (0.1, 0.2, 0.3, 0.45, 0.6),
-    "alert_probability": (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6),
+    "alert_share": (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6),
     "alert_s": (2.0, 2.2, 2.4, 2.6, 2.8, 3.0, 3.4),
     "release": (0.1, 0.2, 0.3, 0.4, 0.6),
     "hold_s": (0.4, 0.8, 1.2, 1.5, 2.0),
@@ -135,12 +135,12 @@ def raised(run: Run, risk: RiskConfig) -> Mask:
     """(F, P) alerts of a rule, the same as RiskStage's."""
     found = weigh(run.paths, run.probability, risk.disc)
     meets = (found.time_s <= risk.horizon_s) & found.reachable
-    probability = np.where(meets, found.probability, 0.0).tolist()
+    share = np.where(meets, found.share, 0.0).tolist()
     young = ((run.age_s < risk.min_age_s) & ~run.touching).tolist()
     stamps = [run.walk.stamp_ns(f) for f in run.frame.tolist()]
     alert = np.zeros(len(stamps), bool)
     rule, track, held = risk.rule, -1, Held()
-    columns = (run.track.tolist(), young, probability, found.time_s.tolist(), stamps, run.visible.tolist())
+    columns = (run.track.tolist(), young, share, found.time_s.tolist(), stamps, run.visible.tolist())
     for i, (identity, too_young, p, time, stamp_ns, visible) in enumerate(zip(*columns, strict=True)):
         if identity != track:
             track, held = identity, Held(called_ns=stamp_ns)

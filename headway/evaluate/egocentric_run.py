@@ -16,6 +16,7 @@ import numpy as np
 from headway.children import end_with_parent
 from headway.evaluate.alerts import AlertCount, pooled
 from headway.evaluate.cases import Cases
+from headway.evaluate.contact_calibration import ContactOutcomes
 from headway.evaluate.coverage import coverage
 from headway.evaluate.egocentric import Wearing, dense, walk, wearers
 from headway.evaluate.pedestrians import SCENES, read_split
@@ -151,6 +152,7 @@ def _summary(found: Mapping[str, Walked], models: Mapping[str, str], nominal: fl
                 "windows": len(w.errors.inside),
                 "models": table(w.errors),
                 "alerts": _alerts(w.counts),
+                "contacts": w.errors.contacts.summary(),
             }
             for s, w in found.items()
         },
@@ -162,6 +164,7 @@ def _summary(found: Mapping[str, Walked], models: Mapping[str, str], nominal: fl
             RELATIVE,
         ),
         "alerts": _alerts({m: pooled(w.counts[m] for w in found.values()) for m in RULES}),
+        "contacts": ContactOutcomes([row for w in found.values() for row in w.errors.contacts.rows]).summary(),
         "flicker_m": flicker,
     }
 

@@ -136,6 +136,7 @@ def kitti(
         "coverage": covered(everything, calibration, nominal, OWN),
         "coverage_no_odometry": covered(blind, calibration, nominal, RELATIVE),
         "alerts": {m: pooled(c).summary() for m, c in counts.items()},
+        "contacts": everything.contacts.summary(),
         "flicker_m": {m: float(np.mean(everything.flicker_m[m])) for m in ("headway", "constant-velocity")},
     }
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from headway.evaluate.alerts import AlertCount, judge
 from headway.evaluate.cases import Cases, ForecastCase, add_alerts
+from headway.evaluate.contact_calibration import ContactOutcomes
 from headway.evaluate.egocentric import Columns, Walk, rows_of
 from headway.evaluate.predictors import line_fit
 from headway.evaluate.walk_scores import WalkScores
@@ -40,13 +41,15 @@ _SEEN_S = 0.5
 class Errors:
     """Per model, mean and last distance of each forecast from the truth; flicker_m between successive frames.
 
-    best: the same of the best of all modes, each by itself; inside: whether the whole truth lay within the radius.
+    best: the same of the best of all modes, each by itself; inside: whether the whole truth lay within the radius;
+    contacts: the probability that was said of each person, and whether they came.
     """
 
     rows: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: {m: [] for m in MODELS})
     best: list[tuple[float, float]] = field(default_factory=list)
     inside: list[bool] = field(default_factory=list)
     scores: WalkScores = field(default_factory=WalkScores)
+    contacts: ContactOutcomes = field(default_factory=ContactOutcomes)
     flicker_m: dict[str, list[float]] = field(default_factory=lambda: {m: [] for m in MODELS})
 
     def add(self, other: Errors) -> None:
@@ -57,6 +60,7 @@ class Errors:
         self.best += other.best
         self.inside += other.inside
         self.scores.rows += other.scores.rows
+        self.contacts.rows += other.contacts.rows
 
 
 class Stages:
@@ -131,6 +135,7 @@ def run_walk(
             _score(walk, frame, said, published, errors, cases)
             quantile = stages.forecast.quantile(said.forecast.tracks)
             errors.scores.add(walk, frame, said.forecast, said.rows, quantile)
+    errors.contacts.add(walk, probability)
     for name, entry in counts.items():
         found = judge(walk.distance, walk.seen, alerts[name], walk.rate)
         entry.add(frames / walk.rate, *found)

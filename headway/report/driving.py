@@ -12,6 +12,7 @@ import numpy as np
 from headway.evaluate.closed_loop import FIRST_SEED, Run, measures
 from headway.evaluate.held_out import band_name
 from headway.report.html import document, section, table
+from headway.report.reliability import EDGE, SIDE, reliability, square
 
 MEASURES = {
     "frechet_m": "Fréchet m",
@@ -34,9 +35,6 @@ COLOURS = {
     "headway": "#2563eb",
     "expert": "#16915f",
 }
-SIDE = 340
-"""Width and height of a map or a reliability plot, in pixels of the drawing."""
-EDGE = 26
 
 Results = Mapping[str, Mapping[str, Sequence[Run]]]
 
@@ -122,30 +120,9 @@ def _confidence(report: Mapping[str, Any]) -> str:
         ["AUROC of confidence against error", said("auroc")],
         [f"share of errors below {c['small_error']:.3f}", said("share_small")],
     ]
-    return table(["what", "value"], rows, (1,)) + _reliability(c["reliability"])
-
-
-def _reliability(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Stated confidence across, share of small errors up; the area of a dot is the number of frames."""
-    inner, most = SIDE - 2 * EDGE, max((row["count"] for row in rows), default=1)
-
-    def at(x: float, y: float) -> tuple[float, float]:
-        return EDGE + x * inner, SIDE - EDGE - y * inner
-
-    (x0, y0), (x1, y1) = at(0, 0), at(1, 1)
-    parts = [f'<rect x="{x0}" y="{y1}" width="{inner}" height="{inner}" fill="none" class="grid"/>']
-    parts.append(f'<line x1="{x0}" y1="{y0}" x2="{x1}" y2="{y1}" class="grid"/>')
-    for row in rows:
-        x, y = at(row["confidence"], row["correct"])
-        radius = 3 + 9 * np.sqrt(row["count"] / most)
-        title = f"{row['count']} frames, confidence {row['confidence']:.2f}, right {row['correct']:.2f}"
-        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="#2563eb" fill-opacity="0.6">')
-        parts.append(f"<title>{title}</title></circle>")
-    for value in (0, 1):
-        parts.append(f'<text x="{at(value, 0)[0]}" y="{SIDE - 8}" text-anchor="middle">{value}</text>')
-        parts.append(f'<text x="{EDGE - 8}" y="{at(0, value)[1] + 4}" text-anchor="end">{value}</text>')
+    dots = [(row["count"], row["confidence"], row["correct"]) for row in c["reliability"]]
     caption = "stated confidence across, share of small errors up; on the line both agree"
-    return f'<figure style="max-width:{SIDE}px">{_drawing(parts)}<figcaption>{caption}</figcaption></figure>'
+    return table(["what", "value"], rows, (1,)) + reliability(dots, "frames", caption)
 
 
 def _maps(worst: Sequence[tuple[str, int, dict[str, Run]]]) -> str:
@@ -174,11 +151,7 @@ def _map(runs: Mapping[str, Run]) -> str:
 
     parts = [line(lane, "#d9dee6", max(3.5 * scale, 3.0))]
     parts += [line(run.path, COLOURS.get(name, "#1d2430"), 1.6) for name, run in runs.items() if len(run.path) > 1]
-    return _drawing(parts)
-
-
-def _drawing(parts: Sequence[str]) -> str:
-    return f'<svg viewBox="0 0 {SIDE} {SIDE}" role="img">{"".join(parts)}</svg>'
+    return square(parts)
 
 
 def _unfamiliar(unfamiliar: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from headway.evaluate.alerts import CONFLICT_M
 from headway.evaluate.cases import AlertCase, Cases, ForecastCase
 from headway.report.ground import ground, legend
 from headway.report.html import document, section, table
+from headway.report.reliability import reliability
 from headway.report.svg import Line, Span, plot, timeline
 
 ERRORS = {"ade": "ADE", "fde": "FDE", "min_ade20": "minADE20", "min_fde20": "minFDE20"}
@@ -68,6 +69,8 @@ def _part(part: Mapping[str, Any], cases: Cases, title: str) -> list[str]:
     if part.get("alerts"):
         note = f"<p>A conflict is somebody who comes within {CONFLICT_M:g} m in the next 3 s.</p>"
         found.append(section(f"{prefix}alerts", note + _alerts(part)))
+    if part.get("contacts"):
+        found.append(section(f"{prefix}probability of a contact", _contacts(part["contacts"])))
     if len(cases.forecasts):
         found.append(section(f"{prefix}worst forecasts", _forecasts(cases.forecasts)))
     if len(cases.missed):
@@ -127,6 +130,23 @@ def _alerts(part: Mapping[str, Any]) -> str:
     jumps = ", ".join(f"{name} {100 * v:.1f} cm" for name, v in flicker.items() if v is not None)
     said = f"<p>Jump between successive forecasts of the same moment, 2 s ahead: {escape(jumps)}.</p>" if jumps else ""
     return table(["model", *(ALERTS[k] for k in keys)], rows, range(1, len(keys) + 1)) + said
+
+
+def _contacts(found: Mapping[str, Any]) -> str:
+    """Everybody, and who is out of view, with a picture of each."""
+    kinds = {"everybody": found} | ({"out of view": out} if (out := found.get("out_of_view")) else {})
+    columns = ["people", "moments", "said, mean", "came", "ECE", "Brier", "AUROC"]
+    keys = ("moments", "said", "came", "ece", "brier", "auroc")
+    rows = [[name, *(_number(kind[k]) for k in keys)] for name, kind in kinds.items()]
+    figures = [
+        reliability(
+            [(b["count"], b["said"], b["came"]) for b in kind["bins"]],
+            "moments",
+            f"{name}: probability said across, share that came within {CONFLICT_M:g} m up",
+        )
+        for name, kind in kinds.items()
+    ]
+    return table(columns, rows, range(1, 7)) + f'<div class="pictures">{"".join(figures)}</div>'
 
 
 def _forecasts(cases: Iterable[ForecastCase]) -> str:

@@ -1,4 +1,4 @@
-"""Where forecast paths meet the wearer: how likely, and when first.
+"""Where forecast paths meet the wearer: how many of them, and when first.
 
 A mode meets the wearer where its path enters the disc; one that passes outside counts less the further out it passes,
 because modes are samples of where somebody may go, not walls.
@@ -27,20 +27,21 @@ class Disc:
 
 @dataclass(frozen=True)
 class Contacts:
-    """n people. probability (n,); time_s (n,) median first contact over the modes that meet the wearer, inf for none;
-    closest_m (n,) of the most likely mode; reachable (n,) whether the conformal tube reaches the wearer's disc."""
+    """n people. share (n,) of the modes that meet the wearer, by probability; time_s (n,) median first contact over
+    those, inf for none; closest_m (n,) of the most likely mode; reachable (n,) whether the conformal tube reaches the
+    wearer's disc."""
 
-    probability: Array
+    share: Array
     time_s: Array
     closest_m: Array
     reachable: NDArray[np.bool_]
 
 
-def words(probability: float, time_s: float, existence: float = 1.0) -> str:
+def words(share: float, time_s: float, existence: float = 1.0) -> str:
     """Why a risk was raised. existence: probability that there is a person at all; named where it is not near 1."""
     if not math.isfinite(time_s):
         return "held from the frames before"
-    paths = f"{100 * probability:.0f} % of the expected paths pass within reach in {time_s:.1f} s"
+    paths = f"{100 * share:.0f} % of the expected paths pass within reach in {time_s:.1f} s"
     return paths if existence >= 0.95 else f"{paths}; a person with {100 * existence:.0f} %"
 
 
@@ -80,7 +81,7 @@ def approach(here: Array, modes: Array, probability: Array, radius: Array, step_
 
 
 def weigh(paths: Approach, probability: Array, disc: Disc) -> Contacts:
-    """The probabilities of `meet`; probability (n, K) of the modes."""
+    """The shares and times of `meet`; probability (n, K) of the modes."""
     outside = np.maximum(paths.closest_m - disc.limit_m, 0)
     weight = probability * np.exp(outside * (-math.log(4) / disc.soft_m))
     time = _weighted_median(paths.first_s, np.where(np.isfinite(paths.first_s), weight, 0.0))

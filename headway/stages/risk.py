@@ -1,11 +1,13 @@
 """Who will meet the wearer, when, and how likely: forecasts in, one risk for each person out.
 
-A mode meets the wearer where its path comes within `wearer_radius_m` + `conflict_margin_m` of the origin; the
-probability is the sum over the modes, times the probability that there is a person at all (`existence`): a tree crown
-of which all paths meet the wearer must not sound as sure as a walker. The tube of conformal radius round the
-most likely mode must also reach the wearer for anything to be said. Levels rise at one threshold and fall at a lower
-one, some time after the last frame that called for them, so that they do not flicker. What of this is told aloud is
-`announce`'s matter.
+A mode meets the wearer where its path comes within `wearer_radius_m` + `conflict_margin_m` of the origin. The share of
+the modes that do, by probability, decides on the level; the tube of conformal radius round the most likely mode must
+also reach the wearer. Levels rise at one share and fall at a lower one, some time after the last frame that called for
+them, so that they do not flicker. What of this is told aloud is `announce`'s matter.
+
+The probability that is said is what such a share has come to with recorded people (`contact_belief`), times the
+probability that there is a person at all (`existence`): a tree crown of which all paths meet the wearer must not sound
+as sure as a walker, nor must somebody out of sight.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from headway.config import Config, parameter
+from headway.stages.contact_belief import CONTACT
 from headway.stages.contacts import Contacts, Disc, meet, words
 from headway.stages.levels import Held, Rule, next_level
 from headway.types import Forecast, Level, Risk, Risks, Tracks
@@ -42,9 +45,9 @@ class RiskConfig(Config):
     soft_m: float = parameter(0.2, "a path that passes this far outside that room still counts a quarter", 0.01, 1.0)
     horizon_s: float = parameter(4.0, "contacts later than this are not reported, seconds", 0.4, 4.8)
     alert_s: float = parameter(3.0, "contacts within this time raise an alert, seconds", 0.4, 4.8)
-    alert_probability: float = parameter(0.25, "probability that raises an alert", 0.01, 1.0)
-    notice_probability: float = parameter(0.15, "probability that raises a notice", 0.01, 1.0)
-    release: float = parameter(0.1, "an alert falls when the probability is below this share of its threshold", 0.0, 1)
+    alert_share: float = parameter(0.25, "share of somebody's paths within reach that raises an alert", 0.01, 1.0)
+    notice_share: float = parameter(0.15, "share of somebody's paths within reach that raises a notice", 0.01, 1.0)
+    release: float = parameter(0.1, "an alert falls when the share is below this part of its threshold", 0.0, 1)
     hold_s: float = parameter(2.0, "and this time has passed since the last frame that called for it, seconds", 0, 5.0)
     min_age_s: float = parameter(0.2, "a track younger than this is unsure, seconds", 0.0, 2.0)
     max_silence_s: float = parameter(
@@ -67,7 +70,7 @@ class RiskConfig(Config):
     @property
     def rule(self) -> Rule:
         """Thresholds and hysteresis."""
-        return Rule(self.alert_probability, self.notice_probability, self.alert_s, self.release, self.hold_s)
+        return Rule(self.alert_share, self.notice_share, self.alert_s, self.release, self.hold_s)
 
 
 class RiskStage:
@@ -96,10 +99,21 @@ class RiskStage:
         self._stamp_ns = tracks.stamp_ns
         here = np.asarray(tracks.position[:n, :2], float)
         contacts = meet(here, forecast.modes, forecast.probability, forecast.radius, forecast.step_s, self._disc)
-        items = tuple(self._risk(tracks.stamp_ns, person) for person in _people(tracks, here, contacts))
+        unseen_s = self._unseen_s(tracks, n)
+        within = here[:, 0] ** 2 + here[:, 1] ** 2 <= self._disc.limit_m**2
+        own_motion = tracks.ego_velocity is not None
+        probability = CONTACT.probability(contacts.share, within, unseen_s, tracks.age_s[:n], own_motion)
+        people = _people(tracks, here, contacts, unseen_s, probability)
+        items = tuple(self._risk(tracks.stamp_ns, person) for person in people)
         self._held = {r.track_id: self._held[r.track_id] for r in items}
-        self._seen_ns = {r.track_id: self._seen_ns[r.track_id] for r in items}
         return Risks(tracks.stamp_ns, items, "; ".join(reasons))
+
+    def _unseen_s(self, tracks: Tracks, n: int) -> list[float]:
+        """Seconds since each of the first `n` was last in view; somebody new counts as in view."""
+        now, ids, visible = tracks.stamp_ns, tracks.ids[:n].tolist(), (tracks.head_index[:n] >= 0).tolist()
+        seen_ns = [now if v else self._seen_ns.get(identity, now) for identity, v in zip(ids, visible, strict=True)]
+        self._seen_ns = dict(zip(ids, seen_ns, strict=True))
+        return [(now - ns) * 1e-9 for ns in seen_ns]
 
     def stale(self, stamp_ns: int, reason: str) -> Risks:
         """What to say while nothing arrives: unsure, with the reason; levels are kept for when it goes on."""
@@ -107,31 +121,27 @@ class RiskStage:
 
     def _risk(self, now: int, person: _Person) -> Risk:
         c, identity, age, time = self.config, person.id, person.age_s, person.time_s
-        probability = person.existence * person.probability
         meets = time <= c.horizon_s and person.reachable
-        if person.visible or identity not in self._seen_ns:
-            self._seen_ns[identity] = now
         touching = math.hypot(person.x, person.y) < c.wearer_radius_m
         held = Held(called_ns=now)
         if age < c.min_age_s and not touching:
             # Not remembered: what a velocity not yet known says must not be held over into the time when it is.
             level, reason = Level.UNSURE, f"seen for {age:.2f} s only"
         else:
-            judged = person.probability if person.existence >= _EVEN else probability
+            judged = person.share if person.existence >= _EVEN else person.existence * person.share
             expected = judged if meets else 0.0
             held = self._held.get(identity, held)
             held = next_level(self._rule, held, expected, time, now, person.visible, person.existence)
             level = held.level
-            reason = words(person.probability, time, person.existence) if level else ""
-            unseen = (now - self._seen_ns[identity]) * 1e-9
-            if level != Level.ALERT and unseen > c.max_silence_s:
-                level, reason = Level.UNSURE, f"not seen for {unseen:.1f} s"
+            reason = words(person.share, time, person.existence) if level else ""
+            if level != Level.ALERT and person.unseen_s > c.max_silence_s:
+                level, reason = Level.UNSURE, f"not seen for {person.unseen_s:.1f} s"
         self._held[identity] = held
         return Risk(
             track_id=identity,
             level=level,
             time_to_contact_s=time if meets else None,
-            probability=probability,
+            probability=person.existence * person.probability,
             closest_m=person.closest_m,
             direction=person.direction,
             reason=reason,
@@ -146,7 +156,9 @@ class _Person(NamedTuple):
     x: float
     y: float
     visible: bool
+    unseen_s: float
     existence: float
+    share: float
     probability: float
     time_s: float
     closest_m: float
@@ -154,7 +166,9 @@ class _Person(NamedTuple):
     direction: str
 
 
-def _people(tracks: Tracks, here: np.ndarray, contacts: Contacts) -> Iterator[_Person]:
+def _people(
+    tracks: Tracks, here: np.ndarray, contacts: Contacts, unseen_s: list[float], probability: np.ndarray
+) -> Iterator[_Person]:
     """Column by column into Python's numbers: taken out of the arrays one by one they cost more than the rule."""
     x, y = here.T.tolist()
     n, heading = len(x), tracks.heading_rad
@@ -164,8 +178,10 @@ def _people(tracks: Tracks, here: np.ndarray, contacts: Contacts) -> Iterator[_P
         x,
         y,
         (tracks.head_index[:n] >= 0).tolist(),
+        unseen_s,
         [1.0] * n if tracks.existence is None else tracks.existence[:n].tolist(),
-        contacts.probability.tolist(),
+        contacts.share.tolist(),
+        probability.tolist(),
         contacts.time_s.tolist(),
         contacts.closest_m.tolist(),
         contacts.reachable.tolist(),

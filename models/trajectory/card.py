@@ -171,7 +171,19 @@ def _moving(level: dict[str, Any]) -> list[str]:
     seen, inside = own.get("recall_in_time_seen_2s"), 100 * level["coverage"]["measured"]
     in_sight = "" if seen is None else f", of those in sight for 2 s before {seen:.2f} warned of 1.5 s ahead"
     words = f"{own['conflicts']} conflicts{in_sight}; {inside:.1f} % of paths inside the {_nominal(level)} % radius."
+    if contacts := level.get("contacts"):
+        words += f" Probability of a contact: {_said(contacts)}"
+        if contacts["out_of_view"]:
+            words += f"; of who is out of view {_said(contacts['out_of_view'])}"
+        words += "."
     return [*lines, "", words]
+
+
+def _said(found: dict[str, Any]) -> str:
+    """Whether the probability that was said is true."""
+    return (
+        f"{found['said']:.3f} said and {found['came']:.3f} came of {found['moments']} moments (ECE {found['ece']:.3f})"
+    )
 
 
 def _nominal(level: dict[str, Any]) -> str:

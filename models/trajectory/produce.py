@@ -4,6 +4,7 @@ wrong on the scenes that they had never seen."""
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -127,13 +128,8 @@ def finish_moving(out: Path, manifest: Manifest, progress: Progress, wearers: in
     change, with the commands that print it. Data that are for evaluation only need not be there."""
     folders = {scene: str((out / LEAVE_ONE_OUT / scene).resolve()) for scene in SCENES}
     walked = egocentric(folders, per_scene=wearers, progress=progress, jobs=jobs)
-    keys = ("mean", "coverage", "alerts", "flicker_m")
-    moving: dict[str, Any] = {
-        "egocentric": {
-            "command": f"headway evaluate trajectory --protocol egocentric --wearers {wearers}",
-            "noise": {noise: {k: level[k] for k in keys} for noise, level in walked["noise"].items()},
-        }
-    }
+    command = f"headway evaluate trajectory --protocol egocentric --wearers {wearers}"
+    moving: dict[str, Any] = {"egocentric": _walked(walked, command)}
     without_scenes = memory_effect(folders, per_scene=wearers, progress=progress)
     for level in without_scenes["noise"].values():
         del level["scenes"]
@@ -148,10 +144,32 @@ def finish_moving(out: Path, manifest: Manifest, progress: Progress, wearers: in
         }
     with suppress(UsageError):
         driven = kitti(str(out.resolve()), progress=progress, labels=sequences())
-        moving["kitti"] = {"command": "headway evaluate trajectory --protocol kitti"} | {
-            k: driven[k] for k in ("windows", *keys, "coverage_no_odometry")
-        }
+        moving["kitti"] = _driven(driven, "headway evaluate trajectory --protocol kitti")
     return _finish(out, None, dict(manifest.evaluation) | moving)
+
+
+_KEPT = ("mean", "coverage", "alerts", "contacts", "flicker_m")
+"""What a manifest keeps of an evaluation from a moving camera."""
+
+
+def _walked(report: Mapping[str, Any], command: str) -> dict[str, Any]:
+    return {"command": command, "noise": {n: {k: level[k] for k in _KEPT} for n, level in report["noise"].items()}}
+
+
+def _driven(report: Mapping[str, Any], command: str) -> dict[str, Any]:
+    return {"command": command} | {k: report[k] for k in ("windows", *_KEPT, "coverage_no_odometry")}
+
+
+def renew_moving(folder: Path, report: Mapping[str, Any]) -> Manifest:
+    """Puts an evaluation that `headway evaluate trajectory --json` wrote in the place of the one of its protocol in a
+    finished folder. Raises UsageError where a manifest keeps none of that protocol."""
+    kept = {"egocentric": _walked, "kitti": _driven}
+    protocol = report.get("protocol")
+    if protocol not in kept:
+        raise UsageError(f"protocol {protocol!r}: only {' and '.join(kept)} can be renewed")
+    command = " ".join(w for w in re.sub(r"--(json|html|jobs) \S+", "", report["command"]).split())
+    evaluation = dict(read_manifest(folder).evaluation)
+    return _finish(folder, None, evaluation | {protocol: kept[protocol](report, command)})
 
 
 def mean_of(scenes: Mapping[str, Any]) -> dict[str, float]:

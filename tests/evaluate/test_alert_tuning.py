@@ -69,7 +69,7 @@ def test_the_allowance_of_false_alarms_is_spent_on_conflicts_and_never_overdrawn
 
 def test_tuning_ends_where_no_single_change_is_better(run) -> None:
     levels = {"0.1": [run]}
-    start = RiskConfig(alert_probability=0.9, alert_s=1.0)
+    start = RiskConfig(alert_share=0.9, alert_s=1.0)
     best = tune(levels, start)
     least = cost(judged(levels, best))
     assert least <= cost(judged(levels, start))

@@ -215,7 +215,7 @@ def test_a_wrong_camera_imu_rotation_is_found_by_gravity_at_the_start(task: Traj
         (RiskConfig, "horizon_s", 0.0),
         (RiskConfig, "horizon_s", float("nan")),
         (RiskConfig, "alert_s", 9.0),
-        (RiskConfig, "alert_probability", 0.0),
+        (RiskConfig, "alert_share", 0.0),
         (RiskConfig, "repeat_s", -1.0),
         (RiskConfig, "mode", "heads_up"),
         (TrackConfig, "max_unseen_s", 60.0),

@@ -144,7 +144,7 @@ def test_the_probability_of_contact_is_that_of_a_person_times_that_of_their_path
     certain, said = (RiskStage()(f).items[0] for f in (forecast, doubtful))
     assert said.probability == pytest.approx(existence * certain.probability)
     assert said.time_to_contact_s == certain.time_to_contact_s
-    alert = existence >= 0.5 or existence * certain.probability >= RiskConfig().alert_probability
+    alert = existence >= 0.5 or existence * 1.0 >= RiskConfig().alert_share  # all paths meet
     assert (said.level == Level.ALERT) == alert
 
 

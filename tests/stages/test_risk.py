@@ -1,3 +1,6 @@
+from dataclasses import fields, replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,6 +8,7 @@ from hypothesis import strategies as st
 from straight_engine import straight_model
 from walking_people import heads, stamp, view
 
+from headway.stages.contact_belief import CONTACT
 from headway.stages.contacts import Contacts, meet
 from headway.stages.forecast import ForecastStage
 from headway.stages.risk import RiskConfig, RiskStage
@@ -60,7 +64,8 @@ def chain(folder, start, velocity, seconds: float, noise: float = 0.0) -> list[R
 def test_time_to_contact_is_when_the_disc_is_entered() -> None:
     risk = RiskStage()(forecast_of([4.0, 0.0], [-1.5, 0.0])).items[0]
     assert risk.time_to_contact_s == pytest.approx(3.0 / 1.5, abs=1e-6)
-    assert risk.probability == pytest.approx(1.0)
+    assert risk.probability == pytest.approx(CONTACT.probability([1.0], [False], [0.0], [3.0], False)[0])
+    assert risk.reason.startswith("100 % of the expected paths")
     assert risk.level == Level.ALERT
     assert risk.direction == "ahead"
     assert risk.closest_m == pytest.approx(0.0, abs=1e-6)
@@ -75,7 +80,7 @@ def test_contact_agrees_with_small_steps_along_the_path(x, y, vx, vy) -> None:
     assert found.closest_m[0] == pytest.approx(distance.min(), abs=5e-3)
     if distance.min() < 0.99:
         assert found.time_s[0] == pytest.approx(t[np.argmax(distance <= 1.0)], abs=5e-3)
-        assert found.probability[0] == pytest.approx(1.0)
+        assert found.share[0] == pytest.approx(1.0)
     elif distance.min() > 1.01:
         assert np.isinf(found.time_s[0])
 
@@ -87,10 +92,10 @@ def test_somebody_who_walks_past_is_clear() -> None:
         assert risk.time_to_contact_s is None
 
 
-def test_probability_is_the_share_of_paths_that_come_close() -> None:
+def test_the_share_is_of_the_paths_that_come_close() -> None:
     narrow, wide = (contacts(forecast_of([6.0, 0.0], [-1.5, 0.0], spread=s), soft_m=0.15) for s in (1.0, 6.0))
-    assert narrow.probability[0] == pytest.approx(1.0)
-    assert 0.2 < wide.probability[0] < 0.6
+    assert narrow.share[0] == pytest.approx(1.0)
+    assert 0.2 < wide.share[0] < 0.6
 
 
 @pytest.mark.parametrize(
@@ -168,3 +173,25 @@ def test_a_person_who_stays_far_away_raises_nothing(tmp_path) -> None:
     found = chain(tmp_path, [5.0, 1.5], [0.0, 0.0], 3.0, 0.03)
     assert all(r.level in (Level.CLEAR, Level.UNSURE) for r in found)
     assert found[-1].level == Level.CLEAR
+
+
+def test_somebody_out_of_view_is_said_to_be_less_and_less_likely_to_come_while_the_alert_stands() -> None:
+    stage, said = RiskStage(), []
+    for i in range(12):
+        forecast = forecast_of([2.0, 0.0], [-1.0, 0.0], seconds=i / RATE)
+        index = np.array([0 if i == 0 else -1])
+        said.append(stage(replace(forecast, tracks=replace(forecast.tracks, head_index=index))).items[0])
+    assert {r.level for r in said} == {Level.ALERT}
+    assert all(b.probability < a.probability for a, b in pairwise(said))
+    assert {r.reason for r in said} == {said[0].reason}  # what the paths do is told as it is
+
+
+def test_people_who_share_an_identity_by_mistake_are_answered_each() -> None:
+    one = forecast_of([4.0, 0.0], [-1.5, 0.0])
+    twice = {
+        f.name: np.repeat(v, 2, axis=0)
+        for f in fields(Tracks)
+        if isinstance(v := getattr(one.tracks, f.name), np.ndarray)
+    }
+    doubled = {n: np.repeat(getattr(one, n), 2, axis=0) for n in ("modes", "probability", "radius")}
+    assert len(RiskStage()(replace(one, tracks=replace(one.tracks, **twice), **doubled)).items) == 2

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from walking_people import heads, view
 
-from headway.errors import ModelError
+from headway.errors import ModelError, UsageError
 from headway.paths import weights_dir
 from headway.pipeline import Trajectory
 from headway.runtime.engine import open_model
@@ -205,3 +205,28 @@ def test_a_graph_is_made_anew_only_where_it_says_the_same(shared_data, tmp_path)
         renew_graph(folder)
     assert (folder / "trajectory.onnx").read_bytes() == before
     assert not list(folder.glob("*.part"))
+
+
+@pytest.mark.train
+def test_an_evaluation_takes_the_place_of_the_one_of_its_protocol_and_of_nothing_else(tmp_path) -> None:
+    pytest.importorskip("torch")
+    from headway.models.trajectory.produce import renew_moving
+
+    folder = tmp_path / "trajectory"
+    shutil.copytree(weights_dir() / "trajectory", folder, ignore=shutil.ignore_patterns("leave-one-out"))
+    before = read_manifest(folder)
+    contacts = {"said": 0.2, "came": 0.1, "moments": 77, "ece": 0.1, "out_of_view": None}
+    level = before.evaluation["egocentric"]["noise"]["0.03"] | {"contacts": contacts, "scenes": {}}
+    report = {
+        "protocol": "egocentric",
+        "noise": {"0.03": level},
+        "command": "headway evaluate trajectory --json x.json -v",
+    }
+    after = renew_moving(folder, report)
+    kept = set(before.evaluation) - {"egocentric"}
+    assert {k: after.evaluation[k] for k in kept} == {k: before.evaluation[k] for k in kept}
+    assert after.evaluation["egocentric"]["command"] == "headway evaluate trajectory -v"
+    assert "0.200 said and 0.100 came of 77 moments" in (folder / "README.md").read_text()
+    open_model(str(folder), "trajectory").close()  # the card's hash is renewed with it
+    with pytest.raises(UsageError, match="memory"):
+        renew_moving(folder, report | {"protocol": "memory"})
