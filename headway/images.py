@@ -92,14 +92,15 @@ def compressed_image(message: Any) -> Image:
     data = np.frombuffer(message.data, np.uint8)
     if data.size == 0:
         raise FrameError(f"compressed image ('{message.format}') is empty")
-    size = announced_size(data[:HEAD].tobytes())
+    head = data[:HEAD].tobytes()
+    size = announced_size(head)
     if size is None:
         raise FrameError(f"compressed image ('{message.format}', {data.size} bytes) is no JPEG, PNG, WebP or BMP")
     _check_pixels(*size)
     tail = data[-TAIL:].tobytes()
     # A decoder fills the missing part of a cut-off image with grey and says nothing.
     for start, end in ((b"\xff\xd8\xff", JPEG_END), (b"\x89PNG", PNG_END)):
-        if data[: len(start)].tobytes() == start and end not in tail:
+        if head.startswith(start) and end not in tail:
             raise FrameError(f"compressed image ('{message.format}') is truncated after {data.size} bytes")
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR)

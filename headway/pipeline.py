@@ -1,6 +1,7 @@
 """The stages in order, the same for the live graph, replay and evaluation.
 
     Frame -> monitor                                      ImageMonitor: no task is asked about what is no picture
+    Frame -> shrink                                       Halves: what several tasks want of the image, made once
     Frame -> heads -> tracks -> forecast -> risk          HeadPose, Trajectory
     Frame -> drive -> gate                                Driving
 
@@ -246,6 +247,8 @@ class Pipeline:
                 return self._refused(frame, trace, str(error))
             if suspect:
                 frame = replace(frame, unsure="; ".join(filter(None, (suspect, frame.unsure))))
+        with timed(trace, "shrink"):
+            self._halves.again()
         heads: Heads | None = None
         motion: Motion | None = None
         steering: Steering | None = None

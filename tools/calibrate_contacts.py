@@ -2,10 +2,10 @@
 
     python tools/calibrate_contacts.py [--model trajectory] [--wearers 40] [--seed 1000] [--jobs 2] [--json F]
 
-Pedestrians of the five ETH/UCY scenes wear the camera, with 3 and 10 cm of noise, with odometry and without; each scene
-is forecast by the network that never saw it. What is printed is written into the module by hand. Reliability is shown
-for each scene with numbers fitted on the four others. `headway evaluate trajectory --protocol egocentric` judges the
-shipped numbers with all wearers and other noise.
+Pedestrians of the five ETH/UCY scenes wear the camera, with 3 and 10 cm of noise and with ranges from the size of
+heads, with odometry and without; each scene is forecast by the network that never saw it. What is printed is written
+into the module by hand. Reliability is shown for each scene with numbers fitted on the four others. `headway evaluate
+trajectory --protocol egocentric` judges the shipped numbers with all wearers and other noise.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ import numpy as np
 from headway.children import end_with_parent
 from headway.evaluate.contact_calibration import reliable
 from headway.evaluate.contact_tuning import Evidence, Mask, fit, left_out, watch
-from headway.evaluate.egocentric import Wearing
+from headway.evaluate.egocentric import HEAD_SIZE, Wearing, at_level
 from headway.evaluate.pedestrians import SCENES
 from headway.runtime.engine import model_folder
 from headway.stages.contact_belief import NEW_S
 
-NOISES, ODOMETRY = (0.03, 0.1), (False, True)
+LEVELS, ODOMETRY = ("0.03", "0.1", HEAD_SIZE), (False, True)
 
 
 def main() -> None:
@@ -43,10 +43,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=None)
     args = parser.parse_args()
     folder = model_folder(args.model) / "leave-one-out"
-    kinds = list(product(SCENES, NOISES, ODOMETRY))
+    kinds = list(product(SCENES, LEVELS, ODOMETRY))
     with ProcessPoolExecutor(args.jobs, get_context("spawn"), end_with_parent) as pool:
         waiting = [
-            pool.submit(watch, s, str(folder / s), Wearing(noise_m=n, odometry=o), args.wearers, args.seed)
+            pool.submit(watch, s, str(folder / s), at_level(Wearing(odometry=o), n), args.wearers, args.seed)
             for s, n, o in kinds
         ]
         found = [w.result() for w in waiting]

@@ -48,6 +48,7 @@ def evaluate(
 ) -> None:
     """Forecast accuracy, each scene predicted by a network that never saw it."""
     from headway.evaluate.cases import Cases
+    from headway.evaluate.egocentric import level_words
     from headway.evaluate.egocentric_run import egocentric
     from headway.evaluate.head_direction import head_direction
     from headway.evaluate.kitti import kitti
@@ -90,7 +91,7 @@ def evaluate(
     report["command"] = "headway " + shlex.join(sys.argv[1:])
     if protocol == "egocentric":
         for noise, level in report["noise"].items():
-            _print(level, f"seen by a walker, {100 * float(noise):g} cm of noise, 2.8 s ahead, metres")
+            _print(level, f"seen by a walker, {level_words(noise)}, 2.8 s ahead, metres")
             _print_alerts(level)
     elif protocol == "kitti":
         pedestrians = {"scenes": {"all": {"windows": report["windows"], "models": report["mean"]}}, "mean": {}}

@@ -15,22 +15,28 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
+from headway.evaluate.egocentric_boxes import CAMERA, head_boxes, head_heights, lifted
 from headway.evaluate.pedestrians import STEP_S, Recording
 from headway.geometry import OPTICAL_TO_BODY
 from headway.stages.existence import CERTAIN
 from headway.stages.lift import Sightings
-from headway.types import Camera, Odometry, Tracks, View
+from headway.stages.tracks import TrackConfig
+from headway.types import Odometry, Tracks, View
 
 Array = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
+HEAD_SIZE = "head-size"
+"""Level of noise at which ranges come from the size of heads, as they do on a device without depth."""
 START_NS = 1_700_000_000_000_000_000
 
 
 @dataclass(frozen=True)
 class Wearing:
     """How the camera sees. head_sigma_deg and head_time_s: the head's wandering about the walking direction (an
-    Ornstein-Uhlenbeck process), our assumption: the recordings do not show heads."""
+    Ornstein-Uhlenbeck process), our assumption: the recordings do not show heads. size_sigma: relative spread of the
+    heights of heads, where ranges come from them (see `egocentric_boxes`; `noise_m` counts for nothing then); 0: people
+    are measured in space."""
 
     rate: float = 15.0
     noise_m: float = 0.03
@@ -40,6 +46,19 @@ class Wearing:
     head_sigma_deg: float = 18.0
     head_time_s: float = 1.0
     odometry: bool = False
+    size_sigma: float = 0.0
+
+
+def at_level(how: Wearing, level: str) -> Wearing:
+    """The same camera at a level of noise: metres as a number, or HEAD_SIZE."""
+    if level == HEAD_SIZE:
+        return replace(how, size_sigma=TrackConfig().head_size_sigma)
+    return replace(how, noise_m=float(level))
+
+
+def level_words(level: str) -> str:
+    """A level of noise in words."""
+    return "range from the size of heads" if level == HEAD_SIZE else f"{100 * float(level):g} cm of noise"
 
 
 @dataclass(frozen=True)
@@ -48,7 +67,8 @@ class Walk:
 
     relative (F, P, 2) true positions seen from the wearer, world axes, NaN where somebody is not there; seen (F, P);
     measured (F, P, 2) with noise, NaN where not seen; yaw (F,) of the camera; ids (P,); velocity (F, 2) m/s of the
-    camera, None where there is no odometry.
+    camera, None where there is no odometry; boxes (F, P, 4) of heads in pixels, None where people are measured in
+    space.
     """
 
     name: str
@@ -60,6 +80,7 @@ class Walk:
     measured: Array
     yaw: Array
     velocity: Array | None = None
+    boxes: Array | None = None
 
     def without_odometry(self) -> Walk:
         """The same walk of a camera that does not know how it moves."""
@@ -78,16 +99,17 @@ class Walk:
         """What the camera knows of itself: orientation, a nominal lens, odometry where it has one."""
         c, s = np.cos(self.yaw[frame]), np.sin(self.yaw[frame])
         turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
-        camera = Camera(640, 480, 320.0, 320.0, 320.0, 240.0)
         stamp = self.stamp_ns(frame)
         odometry = None
         if self.velocity is not None:
             odometry = Odometry(stamp, np.append(self.velocity[frame], 0.0), 0.0)
-        return View(stamp_ns=stamp, camera=camera, orientation=turn @ OPTICAL_TO_BODY, odometry=odometry)
+        return View(stamp_ns=stamp, camera=CAMERA, orientation=turn @ OPTICAL_TO_BODY, odometry=odometry)
 
     def sightings(self, frame: int) -> Sightings:
         """What the camera sees, in the order of `ids`; `index` is the column of the person."""
         index = np.flatnonzero(self.seen[frame])
+        if self.boxes is not None:
+            return lifted(self.boxes[frame, index], index, np.asarray(self.view(frame).orientation))
         n = len(index)
         place = np.column_stack([self.measured[frame, index], np.zeros(n)])
         noise = np.broadcast_to(np.eye(2) * max(self.noise_m, 0.01) ** 2, (n, 2, 2))
@@ -171,7 +193,19 @@ def walk(recording: Recording, positions: Array, wearer: int, how: Wearing, rand
     measured = np.where(seen[..., None], relative + how.noise_m * random.normal(size=relative.shape), np.nan)
     name = f"{recording.name}/{recording.ids[wearer]}"
     velocity = np.gradient(own, 1 / how.rate, axis=0) if how.odometry else None
-    return Walk(name, how.rate, how.noise_m, recording.ids[others], relative, seen, measured, yaw, velocity)
+    found = Walk(name, how.rate, how.noise_m, recording.ids[others], relative, seen, measured, yaw, velocity)
+    return _by_size(found, how, random) if how.size_sigma else found
+
+
+def _by_size(found: Walk, how: Wearing, random: np.random.Generator) -> Walk:
+    """The same walk of a camera that measures boxes of heads; who cannot be placed by theirs is not seen."""
+    heights = head_heights(len(found.ids), how.size_sigma, random)
+    found = replace(found, boxes=head_boxes(found.relative, found.yaw, heights, random))
+    measured = np.full_like(found.measured, np.nan)
+    for frame in range(len(found.seen)):
+        sightings = found.sightings(frame)
+        measured[frame, sightings.index] = sightings.position[:, :2]
+    return replace(found, measured=measured, seen=np.isfinite(measured[..., 0]))
 
 
 def walking_yaw(own: Array, rate: float) -> Array:

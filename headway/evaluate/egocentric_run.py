@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import Any
 
@@ -18,7 +18,7 @@ from headway.evaluate.alerts import AlertCount, pooled
 from headway.evaluate.cases import Cases
 from headway.evaluate.contact_calibration import ContactOutcomes
 from headway.evaluate.coverage import coverage
-from headway.evaluate.egocentric import Wearing, dense, walk, wearers
+from headway.evaluate.egocentric import HEAD_SIZE, Wearing, at_level, dense, level_words, walk, wearers
 from headway.evaluate.pedestrians import SCENES, read_split
 from headway.evaluate.walk_run import RULES, Errors, run_walk, table
 from headway.runtime.engine import open_model
@@ -64,7 +64,7 @@ class Walked:
 def egocentric(
     models: Mapping[str, str],
     how: Wearing | None = None,
-    noises: tuple[float, ...] = (0.03, 0.1),
+    levels: tuple[str, ...] = ("0.03", "0.1", HEAD_SIZE),
     per_scene: int = 0,
     nominal: float = 0.9,
     seed: int = 0,
@@ -76,20 +76,25 @@ def egocentric(
 
     per_scene: wearers of each scene, spread evenly; 0: everybody who is there for six seconds. A walk is the same
     whoever else walks: a part of the wearers gives a part of the whole. jobs: processes; the result is the same for
-    any number. `cases` takes the worst of each noise level.
+    any number. levels: of noise, see `egocentric.at_level`; `cases` takes the worst of each.
     """
     how = how or Wearing()
     report: dict[str, Any] = {"protocol": "egocentric", "data": "eth_ucy", "wearers_per_scene": per_scene, "seed": seed}
-    levels: dict[str, Any] = {}
-    for noise in noises:
-        found = _level(models, replace(how, noise_m=noise), per_scene, nominal, seed, progress, jobs)
-        levels[f"{noise:g}"] = _summary(found, models, nominal)
+    reports: dict[str, Any] = {}
+    for level in levels:
+        words = level_words(level)
+
+        def show(scene: str, done: int, total: int, words: str = words) -> None:
+            progress(f"{scene}, {words}", done, total)
+
+        found = _level(models, at_level(how, level), per_scene, nominal, seed, show, jobs)
+        reports[level] = _summary(found, models, nominal)
         if cases is not None:
-            cases[f"{noise:g}"] = worst = Cases()
+            cases[level] = worst = Cases()
             for walked in found.values():
                 worst.add(walked.cases)
-    report["noise"] = levels
-    return report | next(iter(levels.values()))
+    report["noise"] = reports
+    return report | next(iter(reports.values()))
 
 
 def _level(
@@ -110,7 +115,7 @@ def _level(
             each = stack.enter_context(ProcessPoolExecutor(jobs, get_context("spawn"), end_with_parent)).map
         for piece, walked in zip(pieces, each(_run, pieces), strict=True):
             found[piece.scene].add(walked)
-            progress(f"{piece.scene}, {100 * how.noise_m:g} cm", found[piece.scene].wearers, totals[piece.scene])
+            progress(piece.scene, found[piece.scene].wearers, totals[piece.scene])
     return found
 
 

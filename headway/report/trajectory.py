@@ -11,6 +11,7 @@ import numpy as np
 
 from headway.evaluate.alerts import CONFLICT_M
 from headway.evaluate.cases import AlertCase, Cases, ForecastCase
+from headway.evaluate.egocentric import level_words
 from headway.report.ground import ground, legend
 from headway.report.html import document, section, table
 from headway.report.reliability import reliability
@@ -53,7 +54,7 @@ def page(report: Mapping[str, Any], cases: Mapping[str, Cases]) -> str:
     body.append(f'<p class="sub">{escape(ABOUT.get(protocol, ""))}</p>')
     parts = report.get("noise") or {"": report}
     for name, part in parts.items():
-        title = f"{100 * float(name):g} cm of position noise" if name else ""
+        title = level_words(name) if name else ""
         body += _part(part, cases.get(name, Cases()), title)
     body.append(section("How this was made", _provenance(report)))
     return document(f"headway evaluate trajectory: {protocol}", body)

@@ -3,7 +3,7 @@
 The share alone is no probability. The paths of one network agree with each other more than with what people then do;
 all of them begin at one point, however badly it is known where somebody out of sight is; and of a camera that knows its
 motion they take for granted that it goes on as it does. Of recorded pedestrians of whom 85 % of the paths met the
-wearer 59 % came within reach, and 41 % where the wearer's velocity was known (`tools/calibrate_contacts.py`).
+wearer 58 % came within reach, and 42 % where the wearer's velocity was known (`tools/calibrate_contacts.py`).
 
 So the log-odds of a contact are linear in those of the share, with a weight that is less for who is new or out of view.
 Somebody who is within reach already has no share to speak of: there it counts only how long nobody has seen them.
@@ -12,6 +12,7 @@ Somebody who is within reach already has no share to speak of: there it counts o
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,20 +36,24 @@ class ContactBelief:
     The numbers come from `python tools/calibrate_contacts.py`.
     """
 
-    bias: float = -1.14
-    weight: float = 0.70
-    new: float = -0.47
-    unseen: float = -0.54
-    own: float = -0.28
-    within: float = 4.94
-    within_unseen: float = -3.92
+    bias: float = -1.11
+    weight: float = 0.66
+    new: float = -0.42
+    unseen: float = -0.43
+    own: float = -0.27
+    within: float = 4.81
+    within_unseen: float = -3.60
 
     def probability(
         self, share: ArrayLike, within: ArrayLike, unseen_s: ArrayLike, age_s: ArrayLike, own_motion: ArrayLike
     ) -> Array:
         """(N,) that people come within reach before the horizon; arguments as in `features`."""
-        z = features(share, within, unseen_s, age_s, own_motion) @ np.array(astuple(self))
+        z = features(share, within, unseen_s, age_s, own_motion) @ self._weights
         return np.asarray(1.0 / (1.0 + np.exp(-z)))
+
+    @cached_property
+    def _weights(self) -> Array:
+        return np.array(astuple(self))
 
 
 CONTACT = ContactBelief()
@@ -63,13 +68,13 @@ def features(
     unseen_s (N,) seconds since last in view, 0 for who is; age_s (N,) seconds since first seen; own_motion (N,) or one
     for all, whether the camera's velocity was known.
     """
-    kept = np.asarray(share, float).clip(SURE, 1.0 - SURE)
+    kept = np.minimum(np.maximum(np.asarray(share, float), SURE), 1.0 - SURE)
     unseen = np.minimum(unseen_s, UNSEEN_S)
     outside = 1.0 - np.asarray(within, float)
     paths = outside * np.log(kept / (1.0 - kept))
     found = np.empty((len(kept), 7))
     found[:, 0], found[:, 1] = outside, paths
-    found[:, 2] = paths * (1.0 - np.asarray(age_s, float) / NEW_S).clip(0.0, 1.0)
+    found[:, 2] = paths * np.maximum(1.0 - np.asarray(age_s, float) / NEW_S, 0.0)
     found[:, 3], found[:, 4] = paths * unseen, outside * np.asarray(own_motion, float)
     found[:, 5], found[:, 6] = 1.0 - outside, (1.0 - outside) * unseen
     return found

@@ -13,7 +13,7 @@ from headway.types import Camera, Heads
 
 Array = NDArray[np.floating]
 
-_PIXEL_SIGMA = 1.5
+PIXEL_SIGMA = 1.5
 """Jitter of a box side in pixels, from frame to frame."""
 _DEPTH_RANGE_M = (0.2, 60.0)
 
@@ -64,7 +64,7 @@ def lift(
     height = np.where(cut, np.maximum(size[:, 0], size[:, 1]), size[:, 1])
 
     away = camera.fy * head_size_m / height
-    jitter = np.where(cut, 3.0 * _PIXEL_SIGMA, _PIXEL_SIGMA) * away / height
+    jitter = np.where(cut, 3.0 * PIXEL_SIGMA, PIXEL_SIGMA) * away / height
     bias = size_sigma * away
     if depth is not None:
         measured = np.array([_box_depth(depth, box, camera) for box in boxes], float).reshape(-1)
@@ -75,7 +75,7 @@ def lift(
         bias = np.where(seen, 0.0, bias)
 
     position = to_semi_local(on_image_plane(0.5 * (boxes[:, :2] + boxes[:, 2:]), camera) * away[:, None], rotation)
-    across = _PIXEL_SIGMA * away / camera.fx + 0.02
+    across = PIXEL_SIGMA * away / camera.fx + 0.02
     x, y = position[:, 0], position[:, 1]
     ground = position[:, :2] / np.maximum(np.sqrt(x * x + y * y), 1e-6)[:, None]
     along = ground[:, :, None] * ground[:, None, :]

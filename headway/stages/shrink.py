@@ -28,16 +28,25 @@ class Halves:
         if image is not None and image.shape[:2] != self._size:
             self._size, self._buffers = image.shape[:2], []
 
+    def again(self) -> None:
+        """Makes the halves that images of this size were asked for before, while this one is still in the cache: after
+        a network has run, it takes three times as long to read."""
+        if self._buffers and self.image is not None:
+            self._make(self.image, len(self._buffers))
+
     def down_to(self, image: Image, height: int, width: int) -> Image:
         """See Shrinker.halve; `image` is the one that is meant."""
         times = _halvings(image.shape[0], image.shape[1], height, width)
+        self._make(image, times)
+        return self._buffers[times - 1] if times else image
+
+    def _make(self, image: Image, times: int) -> None:
         while self._made < times:
             source = self._buffers[self._made - 1] if self._made else image
             if self._made == len(self._buffers):
                 self._buffers.append(np.zeros((source.shape[0] // 2, source.shape[1] // 2, 3), np.uint8))
             _halve(source, self._buffers[self._made])
             self._made += 1
-        return self._buffers[times - 1] if times else image
 
 
 class Shrinker:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from headway.evaluate.egocentric import level_words
 from headway.evaluate.published import PUBLISHED
 from headway.runtime.manifest import Manifest
 
@@ -63,7 +64,7 @@ def write_card(folder: Path, manifest: Manifest) -> Path:
     if "head_direction" in e:
         lines += _heads(e["head_direction"])
     for noise, level in e.get("egocentric", {}).get("noise", {}).items():
-        title = f"Seen by a walker with a 90 degree camera at 15 Hz, {100 * float(noise):g} cm of noise, 2.8 s ahead"
+        title = f"Seen by a walker with a 90 degree camera at 15 Hz, {level_words(noise)}, 2.8 s ahead"
         lines += ["", f"{title} (`{e['egocentric']['command']}`):", "", *_moving(level)]
     if "kitti" in e:
         title = "KITTI pedestrians from a moving car, 2.8 s ahead, with and without odometry"

@@ -161,7 +161,7 @@ def test_a_walk_is_the_same_whoever_else_walks_and_however_many_processes_run(
     monkeypatch.setattr(egocentric_run, "SCENES", ("zara1",))
     folder = {"zara1": str(model_folder("trajectory") / "leave-one-out" / "zara1")}
     cases: dict[str, Cases] = {}
-    found = egocentric_run.egocentric(folder, noises=(0.1,), per_scene=2, jobs=jobs, cases=cases)
+    found = egocentric_run.egocentric(folder, levels=("0.1",), per_scene=2, jobs=jobs, cases=cases)
     (piece,) = egocentric_run._pieces("zara1", folder["zara1"], Wearing(noise_m=0.1), 2, 0.9, 0)
     alone = [egocentric_run._run(replace(piece, people=(p,))) for p in reversed(piece.people)]
     assert found["noise"]["0.1"]["scenes"]["zara1"]["wearers"] == 2

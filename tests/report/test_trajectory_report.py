@@ -50,6 +50,9 @@ def walk_cases() -> Cases:
 def report() -> dict:
     errors = {"ade": 0.6, "fde": 1.2, "min_ade20": 0.2, "min_fde20": 0.4}
     alerts = {"conflicts": 3, "recall": 1.0, "recall_in_time": 0.5, "precision": None, "false_per_hour": 200.0}
+    bins = [{"count": 812, "said": 0.05, "came": 0.04}, {"count": 90, "said": 0.72, "came": 0.70}]
+    numbers = {"said": 0.12, "came": 0.106, "ece": 0.012, "brier": 0.06, "auroc": None}
+    contacts = {"moments": 902, **numbers, "bins": bins}
     level = {
         "scenes": {"eth": {"windows": 9, "models": {"headway": errors}}},
         "mean": {"headway": errors},
@@ -59,8 +62,9 @@ def report() -> dict:
             "heads-up": alerts | {"lead_s": None},
         },
         "flicker_m": {"headway": 0.1, "constant-velocity": 0.12},
+        "contacts": contacts | {"out_of_view": contacts | {"moments": 77}},
     }
-    return {"protocol": "egocentric", "noise": {"0.03": level, "0.1": level}, "command": "headway <b>", "seed": 0}
+    return {"protocol": "egocentric", "noise": {"0.03": level, "head-size": level}, "command": "headway <b>", "seed": 0}
 
 
 def test_the_same_evaluation_gives_the_same_bytes() -> None:
@@ -79,7 +83,17 @@ def test_the_report_needs_nothing_else_and_escapes_what_it_shows(tmp_path) -> No
     assert "<script" not in text
     assert "headway &lt;b&gt;" in text
     assert "nan" not in text.lower().replace("nanmin", "")
-    for wanted in ("3 cm of position noise", "10 cm of position noise", "eth", "0.600", "87.0 %", "made/3, person 1"):
+    for wanted in (
+        "3 cm of noise",
+        "range from the size of heads",
+        "probability of a contact",
+        "0.106",
+        "said 0.72, came 0.70",
+        "eth",
+        "0.600",
+        "87.0 %",
+        "made/3, person 1",
+    ):
         assert wanted in text
     assert text.count("<figure>") == 3
 

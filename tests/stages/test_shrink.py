@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headway.stages.letterbox import Letterbox
-from headway.stages.shrink import Shrinker
+from headway.stages.shrink import Halves, Shrinker
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -60,3 +60,21 @@ def test_published_networks_still_get_their_pixels_averaged():
     image = picture(720, 1280)
     found = Letterbox(384, 512, area_below=1.0)(image)[0, 48:336]
     np.testing.assert_array_equal(found, cv2.resize(image, (512, 288), interpolation=cv2.INTER_AREA))
+
+
+def test_what_was_asked_of_one_image_is_made_of_the_next_before_it_is_asked_for():
+    """While an image is still in the cache; who asks afterwards gets the same halves as without it."""
+    early, late = Halves(), Halves()
+    first, second = picture(480, 640), picture(480, 640, 1)
+    early.of(first)
+    early.again()  # nobody has asked for anything yet
+    kept = early.down_to(first, 120, 160)
+    early.of(second)
+    early.again()
+    late.of(second)
+    assert (kept == late.down_to(second, 120, 160)).all(), "the buffers hold the second image's halves already"
+    assert early.down_to(second, 120, 160) is kept
+    early.of(picture(100, 60))
+    early.again()  # of another size nothing is known
+    early.of(None)
+    early.again()
