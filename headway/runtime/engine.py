@@ -90,7 +90,7 @@ class Model:
 def _check(name: str, array: np.ndarray | None, spec: TensorSpec) -> None:
     if array is None:
         raise EngineError(f"input '{name}' is missing")
-    if array.shape != spec.shape or array.dtype != np.dtype(spec.dtype):
+    if array.shape != spec.shape or array.dtype != spec.dtype:
         raise EngineError(
             f"input '{name}' is {array.dtype}{list(array.shape)}, the manifest says {spec.dtype}{list(spec.shape)}"
         )

@@ -69,45 +69,47 @@ def meet(here: Array, modes: Array, probability: Array, radius: Array, step_s: f
 
 def approach(here: Array, modes: Array, probability: Array, radius: Array, step_s: float, disc: Disc) -> Approach:
     """The geometry of `meet`."""
-    limit = disc.limit_m
     steps = max(1, min(modes.shape[2], math.ceil(disc.horizon_s / step_s - 1e-9)))
     # Each axis by itself, in one piece of memory: points side by side cost numpy three times as much.
     path = np.empty((2, *modes.shape[:2], steps + 1))
     path[..., 0], path[..., 1:] = here.T[..., None], modes[:, :, :steps].transpose(3, 0, 1, 2)
-    near, first = _nearest_and_entry(path[0], path[1], limit)  # (n, K, steps), (n, K)
+    near, first = _nearest_and_entry(path, disc.limit_m)  # (n, K, steps), (n, K)
     best, people = probability.argmax(axis=1), np.arange(len(modes))
-    reachable = np.asarray((near[people, best] - radius[:, :steps] <= limit).any(axis=1))
-    return Approach(near.min(-1), first * step_s, best, reachable)
+    tube = np.sqrt(near[people, best]) - radius[:, :steps]
+    return Approach(np.sqrt(near.min(-1)), first * step_s, best, (tube <= disc.limit_m).any(axis=1))
 
 
 def weigh(paths: Approach, probability: Array, disc: Disc) -> Contacts:
     """The shares and times of `meet`; probability (n, K) of the modes."""
     outside = np.maximum(paths.closest_m - disc.limit_m, 0)
     weight = probability * np.exp(outside * (-math.log(4) / disc.soft_m))
-    time = _weighted_median(paths.first_s, np.where(np.isfinite(paths.first_s), weight, 0.0))
+    meets = np.isfinite(paths.first_s)
+    nobody = not meets.any()  # as nearly always: there is no median to look for
+    time = np.full(len(weight), np.inf) if nobody else _weighted_median(paths.first_s, np.where(meets, weight, 0.0))
     closest = paths.closest_m[np.arange(len(weight)), paths.best]
     return Contacts(weight.sum(axis=1).clip(0, 1), time, closest, paths.reachable)
 
 
-def _nearest_and_entry(px: Array, py: Array, limit: float) -> tuple[Array, Array]:
-    """(..., S + 1) points -> (..., S) distance of each straight piece from the origin, and (...,) when, counted in
-    steps, the disc of radius `limit` is entered, inf for never."""
-    ax, ay = px[..., :-1], py[..., :-1]
-    dx, dy = px[..., 1:] - ax, py[..., 1:] - ay
-    qa, qb = dx * dx + dy * dy, ax * dx + ay * dy
-    moves = np.where(qa > 1e-12, qa, 1.0)
-    u = np.minimum(np.maximum(-qb / moves, 0.0), 1.0)
-    x, y = ax + u * dx, ay + u * dy
-    near = np.sqrt(x * x + y * y)
-    meets = near <= limit
-    *path, piece = meets.nonzero()
-    enter = np.full(near.shape, np.inf)
-    if len(piece):
-        # |a + u d| = limit: the smaller root is where the disc is entered; inside from the start means now.
-        qa, qb, qc = qa[meets], qb[meets], ax[meets] ** 2 + ay[meets] ** 2 - limit**2
-        root = (-qb - np.sqrt(np.maximum(qb * qb - qa * qc, 0.0))) / moves[meets]
-        enter[(*path, piece)] = piece + np.where(qc <= 0, 0.0, np.minimum(np.maximum(root, 0.0), 1.0))
-    return near, enter.min(-1)
+def _nearest_and_entry(path: Array, limit: float) -> tuple[Array, Array]:
+    """(2, ..., S + 1) points -> (..., S) squared distance of each straight piece from the origin, and (...,) when,
+    counted in steps, the disc of radius `limit` is entered, inf for never."""
+    a = path[..., :-1]
+    d = path[..., 1:] - a
+    qa, qb = np.maximum((d * d).sum(0), 1e-12), (a * d).sum(0)
+    nearest = a + np.minimum(np.maximum(-qb / qa, 0.0), 1.0) * d
+    near = (nearest * nearest).sum(0)
+    meets = near <= limit * limit
+    enter = np.full(near.shape[:-1], np.inf)
+    who = meets.any(-1).nonzero()
+    if len(who[0]):
+        # |a + u d| = limit in the first piece that meets: the smaller root; inside from the start means now.
+        piece = meets[who].argmax(-1)
+        at = (*who, piece)
+        qa, qb = qa[at], qb[at]
+        qc = (a[0][at] ** 2 + a[1][at] ** 2) - limit * limit
+        root = (-qb - np.sqrt(np.maximum(qb * qb - qa * qc, 0.0))) / qa
+        enter[who] = piece + np.where(qc <= 0, 0.0, np.minimum(np.maximum(root, 0.0), 1.0))
+    return near, enter
 
 
 def _weighted_median(values: Array, weights: Array) -> Array:

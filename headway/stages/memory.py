@@ -17,13 +17,16 @@ Rows = NDArray[np.int64] | slice
 
 _MOST_STEPS = 3.0
 """A forecast older than this many steps of the time grid says too little of what is still ahead."""
+_REACH = int(_MOST_STEPS) + 1
 
 
 @dataclass(frozen=True)
 class _Remembered:
+    """further: modes (n, K, T + _REACH, 2), continued straight on."""
+
     stamp_ns: int
     ids: list[int]
-    modes: Array
+    further: Array
     log_probability: Array
     camera_at: Array
 
@@ -78,7 +81,7 @@ class ForecastRing:
                 continue
             new, was = old.rows_of(now)
             shift = old.camera_at - self._camera_at - place[new]
-            moved = moved_on(old.modes[was], age / self.step_s) + shift[:, None, None]
+            moved = _later(old.further[was], age / self.step_s) + shift[:, None, None]
             feeds["memory_modes"][0, new, r] = moved
             feeds["memory_log_probability"][0, new, r] = old.log_probability[was]
             feeds["memory_age"][0, new, r] = age
@@ -88,15 +91,31 @@ class ForecastRing:
         """Remembers this frame's answer, modes (n, K, T, 2) as the network gave them, and drops the oldest."""
         if self.longest_s <= 0:
             return
-        newest = _Remembered(stamp_ns, ids.tolist(), modes, log_probability, self._camera_at)
+        newest = _Remembered(stamp_ns, ids.tolist(), _further(modes), log_probability, self._camera_at)
         self._newest_first = [newest, *self._newest_first][: self.slots]
 
 
 def moved_on(modes: Array, steps: float) -> Array:
     """(..., T, 2) -> the same paths `steps` (0 to 3) of the time grid later; beyond the end they go straight on."""
-    whole, share, t = int(steps), steps - int(steps), modes.shape[-2]
-    further = np.empty((*modes.shape[:-2], t + whole + 1, 2))
-    further[..., :t, :] = modes
+    return _later(_further(modes), steps)
+
+
+def _further(modes: Array) -> Array:
+    """(..., T, 2) -> (..., T + _REACH, 2), the last step repeated."""
+    t = modes.shape[-2]
+    found = np.empty((*modes.shape[:-2], t + _REACH, 2))
+    found[..., :t, :] = modes
     last = modes[..., -1:, :]
-    further[..., t:, :] = last + np.arange(1.0, whole + 2)[:, None] * (last - modes[..., -2:-1, :])
-    return np.asarray((1 - share) * further[..., whole:-1, :] + share * further[..., whole + 1 :, :])
+    found[..., t:, :] = last + _AHEAD * (last - modes[..., -2:-1, :])
+    return found
+
+
+_AHEAD = np.arange(1.0, _REACH + 1)[:, None]
+
+
+def _later(further: Array, steps: float) -> Array:
+    """(..., T + _REACH, 2) from `_further` -> (..., T, 2), `steps` (0 to 3) later."""
+    whole, share, t = int(steps), steps - int(steps), further.shape[-2] - _REACH
+    return np.asarray(
+        (1 - share) * further[..., whole : whole + t, :] + share * further[..., whole + 1 : whole + 1 + t, :]
+    )

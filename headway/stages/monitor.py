@@ -185,15 +185,25 @@ class ImageMonitor:
 
 def exposure(gray: NDArray[np.uint8]) -> str:
     """Black, white, one colour, under- or over-exposed; gray (h, w)."""
-    if _share_below(gray, BLACK_BELOW + 1) >= ALL:
-        return "black"
-    if 1.0 - _share_below(gray, LIGHT_ABOVE) >= ALL:
-        return "white"
-    if _share_below(gray, DIM_BELOW + 1) >= DIM_SHARE:
-        return "underexposed"
-    if 1.0 - _share_below(gray, CLIPPED_ABOVE) >= CLIPPED_SHARE:
-        return "overexposed"
-    return "covered (one colour without texture)" if float(cv2.meanStdDev(gray)[1][0, 0]) < PLAIN_STD else ""
+    ((mean,),), ((std,),) = cv2.meanStdDev(gray)
+    # A picture of the world is neither dark nor light enough on average for any of these: nothing has to be counted.
+    if mean <= _MOST_DIM:
+        if _share_below(gray, BLACK_BELOW + 1) >= ALL:
+            return "black"
+        if _share_below(gray, DIM_BELOW + 1) >= DIM_SHARE:
+            return "underexposed"
+    if mean >= _LEAST_CLIPPED:
+        if 1.0 - _share_below(gray, LIGHT_ABOVE) >= ALL:
+            return "white"
+        if 1.0 - _share_below(gray, CLIPPED_ABOVE) >= CLIPPED_SHARE:
+            return "overexposed"
+    return "covered (one colour without texture)" if std < PLAIN_STD else ""
+
+
+_MOST_DIM = DIM_SHARE * DIM_BELOW + (1.0 - DIM_SHARE) * 255.0
+_LEAST_CLIPPED = CLIPPED_SHARE * CLIPPED_ABOVE
+"""Means of the lightest picture that is underexposed and of the darkest that is overexposed; black and white ones lie
+beyond."""
 
 
 def _share_below(gray: NDArray[np.uint8], level: int) -> float:

@@ -64,20 +64,24 @@ def without_nested(boxes: Array, from_px: float) -> NDArray[np.int64]:
     `from_px` squared, the lower score goes. Heads that near do not hide each other and stay two heads; of small ones
     in a crowd that is what one sees, so they are left alone.
     """
-    boxes = np.asarray(boxes, float)
-    area = np.maximum(boxes[:, 2] - boxes[:, 0], 0.0) * np.maximum(boxes[:, 3] - boxes[:, 1], 0.0)
-    large = area >= from_px * from_px
-    if len(boxes) < 2 or not large.any():
-        return np.arange(len(boxes))
-    inner, _ = _inner_and_union(boxes, boxes)
-    small, big = np.minimum.outer(area, area), np.maximum.outer(area, area)
-    nested = np.logical_or.outer(large, large) & (inner > NESTED_SHARE * small) & (big < NESTED_RATIO * small)
-    worse = np.triu(nested, 1)  # by row the better box, by column those that it would drop
-    alive = np.ones(len(boxes), bool)
-    for row in np.flatnonzero(worse.any(axis=1)).tolist():  # nearly always none
-        if alive[row]:
-            alive &= ~worse[row]
-    return np.flatnonzero(alive)
+    least, rows = from_px * from_px, np.asarray(boxes, float).tolist()
+    areas = [max(x1 - x0, 0.0) * max(y1 - y0, 0.0) for x0, y0, x1, y1 in rows]
+    if max(areas, default=0.0) < least:
+        return np.arange(len(rows))
+    kept: list[int] = []
+    for row, area in enumerate(areas):
+        x0, y0, x1, y1 = rows[row]
+        for other in kept:
+            small, big = sorted((area, areas[other]))
+            if big < least or big >= NESTED_RATIO * small:
+                continue
+            ox0, oy0, ox1, oy1 = rows[other]
+            width, height = min(x1, ox1) - max(x0, ox0), min(y1, oy1) - max(y0, oy0)
+            if width > 0.0 and width * height > NESTED_SHARE * small:
+                break
+        else:
+            kept.append(row)
+    return np.array(kept, int)
 
 
 def _inner_and_union(a: Array, b: Array) -> tuple[Array, Array]:

@@ -5,13 +5,15 @@ from itertools import islice, pairwise
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from headway.bags import BagReader
 from headway.errors import FrameError
 from headway.images import decode_image
 from headway.paths import sample_dir
 from headway.pipeline import DRIVING, HEAD_POSE, TASKS
-from headway.stages.monitor import FROZEN, INVALID, ImageMonitor, MonitorConfig, Verdict
+from headway.stages.monitor import FROZEN, INVALID, ImageMonitor, MonitorConfig, Verdict, exposure
 from headway.types import Frame, Level, Odometry
 
 STEP = 66_666_667
@@ -168,3 +170,26 @@ def test_an_invalid_sensor_silences_every_task_and_stops_the_vehicle(street):
     speeds = [a.command.speed_mps for a in answers[14 + 8 :]]  # after the heartbeat
     assert all(b <= a + 0.05 for a, b in pairwise(speeds))
     assert speeds[-1] < 0.05 < answers[11].command.speed_mps
+
+
+def counted(gray: np.ndarray) -> str:
+    """What `exposure` says, by counting everything."""
+    shares = {level: (gray < level).mean() for level in (21, 235, 41, 250)}
+    if shares[21] >= 0.99:
+        return "black"
+    if 1 - shares[235] >= 0.99:
+        return "white"
+    if shares[41] >= 0.9:
+        return "underexposed"
+    if 1 - shares[250] >= 0.4:
+        return "overexposed"
+    return "covered (one colour without texture)" if gray.std() < 3.0 else ""
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([0, 20, 21, 40, 41, 120, 234, 235, 249, 250, 255]), st.integers(1, 400))))
+def test_what_need_not_be_counted_would_not_have_changed_the_finding(parts) -> None:
+    """The mean decides what is looked for; the edges of every threshold are among the grey levels."""
+    levels = np.concatenate([np.full(count, level, np.uint8) for level, count in parts or [(120, 100)]])
+    gray = levels.reshape(1, -1)
+    assert exposure(gray) == counted(gray)
