@@ -20,7 +20,7 @@ PACKAGES = (
 JETSON = Path("/etc/nv_tegra_release")
 
 
-PRODUCT = """
+_PRODUCT = """
 import time, numpy
 a = numpy.random.default_rng(0).random((1024, 1024), numpy.float32)
 times = []
@@ -38,12 +38,12 @@ def product_rate(threads: int) -> float | None:
     the number of threads once."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     environment = {**os.environ, **dict.fromkeys(names, str(threads))}
-    found = subprocess.run([sys.executable, "-c", PRODUCT], env=environment, capture_output=True, text=True)
+    found = subprocess.run([sys.executable, "-c", _PRODUCT], env=environment, capture_output=True, text=True)
     return float(found.stdout) if found.returncode == 0 else None
 
 
 def machine(threads: int) -> dict[str, Any]:
-    """CPU, cores, clock, load, arithmetic, memory, GPU, system, versions; None where the machine does not say."""
+    """CPU, cores, clock, load, memory, GPU, system, versions; None where the machine does not say."""
     return {
         "cpu": cpu_field("model name") or platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
@@ -53,7 +53,6 @@ def machine(threads: int) -> dict[str, Any]:
             f for f in ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "avx512_vnni", "asimd") if f in cpu_flags()
         ],
         "load_1min": os.getloadavg()[0],
-        "product_gflop_s": product_rate(threads),
         "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20,
         "gpu": _gpu(),
         "jetson": JETSON.read_text(encoding="utf-8").splitlines()[0] if JETSON.is_file() else None,

@@ -15,12 +15,10 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-import numpy as np
-
+from headway.bench_frames import Feeds
 from headway.children import end_with_parent
 from headway.errors import HeadwayError, ModelError
 
-Feeds = dict[str, np.ndarray]
 Make = Callable[[], tuple[Callable[[Feeds], Any], Callable[[Feeds], float]]]
 """Builds the network there, and what counts its work: 10^9 operations of one call, a multiplication and the addition
 after it being two."""
@@ -40,7 +38,7 @@ def timed(call: Callable[[Feeds], Any], feeds: Feeds) -> Times:
     return Times((time.perf_counter_ns() - wall) / 1e6, (time.process_time_ns() - cpu) / 1e6)
 
 
-class Apart:
+class OwnProcess:
     """A call that runs in another process, with `feeds` that were sent there at the beginning."""
 
     def __init__(self, make: Make, feeds: Sequence[Feeds]) -> None:

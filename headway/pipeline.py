@@ -267,8 +267,7 @@ class Pipeline:
             risks = motion.risks if motion else None
             with _reason(reasons, DRIVING):
                 steering, command = self.driving.step(frame, risks, trace)
-            if command is None:
-                command = self.driving.idle(frame, risks)
+            command = command or self.driving.idle(frame, risks)
         return Answer(heads, motion, steering, command, trace, reasons, suspect)
 
     def _refused(self, frame: Frame, trace: Trace, reason: str) -> Answer:

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from headway.bench_process import Apart, Times, timed
+from headway.bench_process import OwnProcess, Times, timed
 from headway.errors import ModelError
 
 pytestmark = pytest.mark.train
@@ -21,7 +21,7 @@ def driving(threads: int = 1):
 
 
 def test_it_takes_turns_there_and_counts_the_work_of_one():
-    apart = Apart(driving(), FEEDS)
+    apart = OwnProcess(driving(), FEEDS)
     try:
         _call, work = driving()()
         assert apart.gflop == work(FEEDS[0])
@@ -37,11 +37,11 @@ def test_it_takes_turns_there_and_counts_the_work_of_one():
 
 def test_a_model_that_cannot_be_built_there_is_refused_here():
     with pytest.raises(ModelError, match="nowhere"):
-        Apart(partial(torch_rows.with_work, partial(torch_rows.eager, "nowhere", 1)), FEEDS)
+        OwnProcess(partial(torch_rows.with_work, partial(torch_rows.eager, "nowhere", 1)), FEEDS)
 
 
 def test_a_process_that_was_killed_is_named_and_none_is_left_behind():
-    apart = Apart(driving(), FEEDS)
+    apart = OwnProcess(driving(), FEEDS)
     os.kill(apart._process.pid, signal.SIGKILL)
     with pytest.raises(ModelError, match="ended with code -9"):
         apart(FEEDS[0])
@@ -50,7 +50,7 @@ def test_a_process_that_was_killed_is_named_and_none_is_left_behind():
 
 
 def test_closing_ends_the_process():
-    apart = Apart(driving(), FEEDS)
+    apart = OwnProcess(driving(), FEEDS)
     apart.close()
     assert apart._process.exitcode == 0
 

@@ -32,7 +32,7 @@ def bench(
 
     from headway.bench import Bench, bench_network
     from headway.bench_crowd import bench_crowd
-    from headway.bench_machine import machine
+    from headway.bench_machine import machine, product_rate
     from headway.bench_pipeline import bench_pipeline
     from headway.errors import UsageError
     from headway.runtime.engine import ENGINES, installed_models
@@ -41,7 +41,7 @@ def bench(
     unknown = [engine for engine in chosen if engine not in ENGINES]
     if unknown:
         raise UsageError(f"--engines: '{unknown[0]}' is none of {', '.join(ENGINES)}")
-    found, before = Bench(), machine(threads)
+    found, before = Bench(), {**machine(threads), "product_gflop_s": product_rate(threads)}
     networks = installed_models() if name == ALL else [] if name == PIPELINE else [name]
     console = Console()
     with Progress(console=console) as bars:

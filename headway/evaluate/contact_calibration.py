@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 from headway.evaluate.alerts import CONFLICT_M
 from headway.evaluate.confidence import auroc, expected_calibration_error, reliability
 from headway.evaluate.egocentric import Walk
+from headway.evaluate.walk_scores import EVERY_S
 from headway.stages.risk import RiskConfig
 
 Array = NDArray[np.floating]
 Mask = NDArray[np.bool_]
-
-EVERY_S = 0.4
 
 
 def outcomes(distance: Array, rate: float, horizon_s: float) -> tuple[Mask, Mask]:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from headway.evaluate.alert_tuning import Run, follow
-from headway.evaluate.contact_calibration import EVERY_S, outcomes
+from headway.evaluate.contact_calibration import outcomes
 from headway.evaluate.egocentric import Wearing, dense, walk, wearers
 from headway.evaluate.pedestrians import read_split
+from headway.evaluate.walk_scores import EVERY_S
 from headway.runtime.engine import open_model
 from headway.stages.contact_belief import ContactBelief, features
 from headway.stages.contacts import weigh

@@ -34,9 +34,9 @@ START_NS = 1_700_000_000_000_000_000
 @dataclass(frozen=True)
 class Wearing:
     """How the camera sees. head_sigma_deg and head_time_s: the head's wandering about the walking direction (an
-    Ornstein-Uhlenbeck process), our assumption: the recordings do not show heads. size_sigma: relative spread of the
-    heights of heads, where ranges come from them (see `egocentric_boxes`; `noise_m` counts for nothing then); 0: people
-    are measured in space."""
+    Ornstein-Uhlenbeck process), our assumption: the recordings do not show heads. head_size_sigma: relative spread of
+    the heights of heads, where ranges come from them (see `egocentric_boxes`; `noise_m` counts for nothing then); 0:
+    people are measured in space."""
 
     rate: float = 15.0
     noise_m: float = 0.03
@@ -46,13 +46,13 @@ class Wearing:
     head_sigma_deg: float = 18.0
     head_time_s: float = 1.0
     odometry: bool = False
-    size_sigma: float = 0.0
+    head_size_sigma: float = 0.0
 
 
 def at_level(how: Wearing, level: str) -> Wearing:
     """The same camera at a level of noise: metres as a number, or HEAD_SIZE."""
     if level == HEAD_SIZE:
-        return replace(how, size_sigma=TrackConfig().head_size_sigma)
+        return replace(how, head_size_sigma=TrackConfig().head_size_sigma)
     return replace(how, noise_m=float(level))
 
 
@@ -194,12 +194,12 @@ def walk(recording: Recording, positions: Array, wearer: int, how: Wearing, rand
     name = f"{recording.name}/{recording.ids[wearer]}"
     velocity = np.gradient(own, 1 / how.rate, axis=0) if how.odometry else None
     found = Walk(name, how.rate, how.noise_m, recording.ids[others], relative, seen, measured, yaw, velocity)
-    return _by_size(found, how, random) if how.size_sigma else found
+    return _by_size(found, how, random) if how.head_size_sigma else found
 
 
 def _by_size(found: Walk, how: Wearing, random: np.random.Generator) -> Walk:
     """The same walk of a camera that measures boxes of heads; who cannot be placed by theirs is not seen."""
-    heights = head_heights(len(found.ids), how.size_sigma, random)
+    heights = head_heights(len(found.ids), how.head_size_sigma, random)
     found = replace(found, boxes=head_boxes(found.relative, found.yaw, heights, random))
     measured = np.full_like(found.measured, np.nan)
     for frame in range(len(found.seen)):

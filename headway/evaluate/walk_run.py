@@ -13,7 +13,7 @@ from headway.evaluate.cases import Cases, ForecastCase, add_alerts
 from headway.evaluate.contact_calibration import ContactOutcomes
 from headway.evaluate.egocentric import Columns, Walk, rows_of
 from headway.evaluate.predictors import line_fit
-from headway.evaluate.walk_scores import WalkScores
+from headway.evaluate.walk_scores import EVERY_S, SEEN_S, WalkScores
 from headway.runtime.engine import Model
 from headway.stages.announce import Announcer
 from headway.stages.forecast import ForecastConfig, ForecastStage
@@ -32,9 +32,6 @@ RULES = ("headway", "heads-up", "line-fit")
 """Who raises alerts."""
 _LINE_POINTS = 15
 _HISTORY_S = 3.0
-_EVERY_S = 0.4
-_SEEN_S = 0.5
-"""Errors are scored once a person has been seen for this long; what happens before is the matter of the alerts."""
 
 
 @dataclass
@@ -121,7 +118,7 @@ def run_walk(
     alerts = {m: np.zeros((frames, people), bool) for m in RULES}
     told = np.zeros((frames, people), bool)
     probability = np.full((frames, people), np.nan)
-    every = round(_EVERY_S * walk.rate)
+    every = round(EVERY_S * walk.rate)
     before: Said | None = None
     for frame in range(frames):
         said = stages.step(walk, frame)
@@ -169,18 +166,18 @@ def _score(
     walk: Walk, frame: int, said: Said, published: list[HeadsUpTrack], errors: Errors, cases: Cases | None
 ) -> None:
     forecast, rows = said.forecast, said.rows
-    every = round(_EVERY_S * walk.rate)
+    every = round(EVERY_S * walk.rate)
     ahead = frame + every * np.arange(1, STEPS + 1)
     if ahead[-1] >= len(walk.seen):
         return
     for person in np.flatnonzero(walk.seen[frame]):
         truth = walk.relative[ahead, person]
         row, points = rows.get(int(person)), np.array(published[person].points)
-        if row is None or forecast.tracks.age_s[row] < _SEEN_S or len(points) < 2 or not np.isfinite(truth).all():
+        if row is None or forecast.tracks.age_s[row] < SEEN_S or len(points) < 2 or not np.isfinite(truth).all():
             continue
         modes = forecast.modes[row, :, :STEPS]
         best = int(forecast.probability[row].argmax())
-        tracks, seconds = forecast.tracks, _EVERY_S * np.arange(1, STEPS + 1)[:, None]
+        tracks, seconds = forecast.tracks, EVERY_S * np.arange(1, STEPS + 1)[:, None]
         paths = {
             "headway": modes[best],
             "heads-up": predict(points, every * STEPS)[every - 1 :: every],
@@ -216,7 +213,7 @@ def _case(
         modes=modes.copy(),
         probability=forecast.probability[row].copy(),
         radius=forecast.radius[row, :STEPS].copy(),
-        step_s=_EVERY_S,
+        step_s=EVERY_S,
         others=others,
     )
 
@@ -227,7 +224,7 @@ def _flicker(
     """How far the most likely path 2 s ahead has jumped since the frame before, at the same moment of time."""
     for person, row in new[1].items():
         was = old[1].get(person)
-        if was is None or old[0].tracks.ids[was] != new[0].tracks.ids[row] or new[0].tracks.age_s[row] < _SEEN_S:
+        if was is None or old[0].tracks.ids[was] != new[0].tracks.ids[row] or new[0].tracks.age_s[row] < SEEN_S:
             continue
         a = _at(old[0], was, 2.0 + dt)
         b = _at(new[0], row, 2.0)

@@ -99,18 +99,18 @@ class RiskStage:
         self._stamp_ns = tracks.stamp_ns
         here = np.asarray(tracks.position[:n, :2], float)
         contacts = meet(here, forecast.modes, forecast.probability, forecast.radius, forecast.step_s, self._disc)
-        unseen_s = self._unseen_s(tracks, n)
+        ids, visible = tracks.ids[:n].tolist(), (tracks.head_index[:n] >= 0).tolist()
+        unseen_s = self._unseen_s(tracks.stamp_ns, ids, visible)
         within = here[:, 0] ** 2 + here[:, 1] ** 2 <= self._disc.limit_m**2
         own_motion = tracks.ego_velocity is not None
         probability = CONTACT.probability(contacts.share, within, unseen_s, tracks.age_s[:n], own_motion)
-        people = _people(tracks, here, contacts, unseen_s, probability)
+        people = _people(tracks, here, contacts, ids, visible, unseen_s, probability.tolist())
         items = tuple(self._risk(tracks.stamp_ns, person) for person in people)
         self._held = {r.track_id: self._held[r.track_id] for r in items}
         return Risks(tracks.stamp_ns, items, "; ".join(reasons))
 
-    def _unseen_s(self, tracks: Tracks, n: int) -> list[float]:
-        """Seconds since each of the first `n` was last in view; somebody new counts as in view."""
-        now, ids, visible = tracks.stamp_ns, tracks.ids[:n].tolist(), (tracks.head_index[:n] >= 0).tolist()
+    def _unseen_s(self, now: int, ids: list[int], visible: list[bool]) -> list[float]:
+        """Seconds since each was last in view; somebody new counts as in view."""
         seen_ns = [now if v else self._seen_ns.get(identity, now) for identity, v in zip(ids, visible, strict=True)]
         self._seen_ns = dict(zip(ids, seen_ns, strict=True))
         return [(now - ns) * 1e-9 for ns in seen_ns]
@@ -167,21 +167,27 @@ class _Person(NamedTuple):
 
 
 def _people(
-    tracks: Tracks, here: np.ndarray, contacts: Contacts, unseen_s: list[float], probability: np.ndarray
+    tracks: Tracks,
+    here: np.ndarray,
+    contacts: Contacts,
+    ids: list[int],
+    visible: list[bool],
+    unseen_s: list[float],
+    probability: list[float],
 ) -> Iterator[_Person]:
     """Column by column into Python's numbers: taken out of the arrays one by one they cost more than the rule."""
     x, y = here.T.tolist()
     n, heading = len(x), tracks.heading_rad
     columns = (
-        tracks.ids[:n].tolist(),
+        ids,
         tracks.age_s[:n].tolist(),
         x,
         y,
-        (tracks.head_index[:n] >= 0).tolist(),
+        visible,
         unseen_s,
         [1.0] * n if tracks.existence is None else tracks.existence[:n].tolist(),
         contacts.share.tolist(),
-        probability.tolist(),
+        probability,
         contacts.time_s.tolist(),
         contacts.closest_m.tolist(),
         contacts.reachable.tolist(),

@@ -13,11 +13,12 @@ from hypothesis.extra.numpy import arrays
 
 from headway.evaluate.alert_tuning import follow
 from headway.evaluate.alerts import CONFLICT_M
-from headway.evaluate.contact_calibration import EVERY_S, ContactOutcomes, outcomes, reliable
+from headway.evaluate.contact_calibration import ContactOutcomes, outcomes, reliable
 from headway.evaluate.contact_tuning import Evidence, evidence, fit, left_out
 from headway.evaluate.egocentric import Wearing, dense, walk
 from headway.evaluate.pedestrians import Recording
 from headway.evaluate.walk_run import Stages
+from headway.evaluate.walk_scores import EVERY_S
 from headway.runtime.engine import open_model
 from headway.stages.contact_belief import CONTACT, ContactBelief
 from headway.stages.risk import RiskConfig

@@ -54,14 +54,14 @@ def test_head_heights_are_spread_as_told_and_none_is_absurd() -> None:
 def test_a_level_of_noise_is_metres_or_the_size_of_heads() -> None:
     how = Wearing(view_deg=60.0)
     assert at_level(how, "0.1") == replace(how, noise_m=0.1)
-    assert at_level(how, "head-size") == replace(how, size_sigma=TrackConfig().head_size_sigma)
+    assert at_level(how, "head-size") == replace(how, head_size_sigma=TrackConfig().head_size_sigma)
     assert [level_words(level) for level in ("0.03", "head-size")] == ["3 cm of noise", "range from the size of heads"]
 
 
 def test_a_walk_is_measured_by_its_boxes_and_knows_that_range_is_what_it_does_not_know() -> None:
     t = np.arange(20)[:, None] * 0.4
     crowd = Recording("made", np.arange(3), np.stack([1.0 * t + [0, 0], 0 * t + [8, 1], 0 * t + [12, 0]], axis=1))
-    how = Wearing(size_sigma=0.08, head_sigma_deg=0.0)
+    how = Wearing(head_size_sigma=0.08, head_sigma_deg=0.0)
     seen = walk(crowd, dense(crowd, how.rate), 0, how, np.random.default_rng(0))
     first = seen.sightings(0)
     assert seen.boxes is not None
