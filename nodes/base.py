@@ -22,7 +22,7 @@ from rclpy.serialization import deserialize_message
 from headway.errors import AbandonedError, EngineError, FrameError, HeadwayError
 from headway.node_config import NodeConfig
 from headway.nodes import engine_lines, parameters
-from headway.nodes.inputs import Item, Ledger, Mailbox, Worker, feed, subscribe
+from headway.nodes.inputs import Item, Ledger, Mailbox, Worker, feed, hear
 from headway.nodes.memory import give_back
 from headway.nodes.reports import Reports
 from headway.nodes.request import Request
@@ -180,8 +180,8 @@ class StageNode(Stamps, Reports, LifecycleNode):
 
     def hear(self, kind: type, topic: str, callback: Callable[[Any], None], depth: int = 1) -> None:
         """Subscribes a side input; `callback` must be quick, it runs between the node's timers."""
-        reliability = self.config.input.reliability
-        self._subscriptions_made.append(subscribe(self, kind, topic, self.guarded(callback), reliability, depth))
+        subscription = hear(self, kind, topic, self.guarded(callback), self.config.input.reliability, depth)
+        self._subscriptions_made.append(subscription)
 
     def every(self, period_s: float, callback: Callable[[], None]) -> None:
         """A timer that goes on when the ROS clock stands still."""
