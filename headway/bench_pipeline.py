@@ -21,7 +21,7 @@ from headway.bench_machine import gpu_used_mib, rss_mib
 from headway.errors import EngineError, MissingDependencyError, ModelError
 from headway.images import decode_image
 from headway.node_config import HeadwayNodeConfig, open_pipeline
-from headway.pipeline import Answer, Pipeline, timed
+from headway.pipeline import Answer, Pipeline
 from headway.runtime.engine import Engine
 from headway.types import Camera, Frame, Trace
 
@@ -72,14 +72,14 @@ class Host:
             clock.ms = clock.cpu_ms = 0.0
         trace = Trace(frame_index=self.index)
         start, cpu = time.perf_counter(), time.process_time()
-        with timed(trace, "decode"):
+        with trace.timed("decode"):
             image = decode_image(message)
         height, width = image.shape[:2]
         focal = FIELD_OF_VIEW * width
         camera = Camera(width, height, focal, focal, width / 2, height / 2)
         frame = Frame(stamp_ns=START_NS + self.index * PERIOD_NS, image=image, camera=camera)
         answer = self.pipeline.step(frame, trace)
-        with timed(trace, "message"):
+        with trace.timed("message"):
             for msgtype, fields in _messages(answer, frame, width, height):
                 self.store.serialize_cdr(build(self.store, msgtype, fields), msgtype)
         total, total_cpu = 1e3 * (time.perf_counter() - start), 1e3 * (time.process_time() - cpu)

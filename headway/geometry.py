@@ -245,7 +245,8 @@ def viewing_ray(pixels: Array, camera: Camera) -> Array:
 
 
 def ray_basis(ray: Array) -> Array:
-    """(..., 3) viewing ray -> (..., 3, 3) rotation whose z column is the ray, x horizontal in the image, y = z × x.
+    """(..., 3) viewing ray, of any length -> (..., 3, 3) rotation whose z column lies along it, x horizontal in the
+    image, y = z × x.
 
     R_camera = ray_basis(ray) @ R_ray turns a ray-relative head rotation into the camera axes.
     """

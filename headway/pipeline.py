@@ -12,7 +12,6 @@ frame says why in `Answer.reasons` and leaves the others alone: one bad network 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -37,16 +36,6 @@ HEAD_POSE, TRAJECTORY, DRIVING = "head_pose", "trajectory", "driving"
 TASKS = (HEAD_POSE, TRAJECTORY, DRIVING)
 
 
-@contextmanager
-def timed(trace: Trace, stage: str) -> Iterator[None]:
-    """Adds the duration of the block to `trace` under `stage`, in milliseconds, also when the block raises."""
-    start = time.perf_counter()
-    try:
-        yield
-    finally:
-        trace.stage_ms[stage] = 1e3 * (time.perf_counter() - start)
-
-
 class HeadPose:
     """Every head of an image with its pose."""
 
@@ -65,7 +54,7 @@ class HeadPose:
     def step(self, frame: Frame, trace: Trace) -> Heads:
         """Heads of one frame; raises FrameError or EngineError."""
         trace.models[self.model.name] = self.model.manifest.hash
-        with timed(trace, "heads"):
+        with trace.timed("heads"):
             return self._heads(frame)
 
     def reset(self) -> None:
@@ -115,15 +104,15 @@ class Trajectory:
     def step(self, view: View, heads: Heads, trace: Trace) -> Motion:
         """Tracks, forecasts and risks after the heads of one view; raises FrameError or EngineError."""
         trace.models[self.model.name] = self.model.manifest.hash
-        with timed(trace, "tracks"):
+        with trace.timed("tracks"):
             tracks = self._tracks(view, heads)
         if self._reference:
-            with timed(trace, "heads_up"):
+            with trace.timed("heads_up"):
                 forecast, risks = self._reference(tracks, self._measured(view, heads))
             return Motion(tracks, forecast, risks, self.announcer(risks))
-        with timed(trace, "forecast"):
+        with trace.timed("forecast"):
             forecast = self._forecast(tracks, view.odometry)
-        with timed(trace, "risk"):
+        with trace.timed("risk"):
             risks = self._risk(forecast)
             announcements = self.announcer(risks)
         return Motion(tracks, forecast, risks, announcements)
@@ -176,9 +165,9 @@ class Driving:
     def step(self, frame: Frame, risks: Risks | None, trace: Trace) -> tuple[Steering, DriveCommand]:
         """Command for one frame; raises FrameError or EngineError (then call `idle`, the vehicle still moves)."""
         trace.models[self.model.name] = self.model.manifest.hash
-        with timed(trace, "drive"):
+        with trace.timed("drive"):
             steering = self._drive(frame)
-        with timed(trace, "gate"), self._gate_lock:
+        with trace.timed("gate"), self._gate_lock:
             return steering, self._gate(frame.stamp_ns, steering, frame.odometry, risks)
 
     def idle(self, view: View, risks: Risks | None = None) -> DriveCommand:
@@ -241,13 +230,13 @@ class Pipeline:
         suspect = ""
         if self.monitor:
             try:
-                with timed(trace, "monitor"):
+                with trace.timed("monitor"):
                     suspect = self.monitor.check(frame)
             except FrameError as error:
                 return self._refused(frame, trace, str(error))
             if suspect:
                 frame = replace(frame, unsure="; ".join(filter(None, (suspect, frame.unsure))))
-        with timed(trace, "shrink"):
+        with trace.timed("shrink"):
             self._halves.again()
         heads: Heads | None = None
         motion: Motion | None = None

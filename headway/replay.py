@@ -22,7 +22,7 @@ from headway.errors import BagError, FrameError, UsageError
 from headway.images import decode_image
 from headway.node_config import HeadwayNodeConfig, load, open_pipeline
 from headway.order import Order
-from headway.pipeline import DRIVING, HEAD_POSE, TASKS, TRAJECTORY, Answer, Pipeline, timed
+from headway.pipeline import DRIVING, HEAD_POSE, TASKS, TRAJECTORY, Answer, Pipeline
 from headway.sensors import Sensors, stamp_of
 from headway.types import Frame, Trace, View
 
@@ -184,7 +184,7 @@ class Run:
         self.result.stage_ms[stamp_ns or message.stamp_ns] = dict(trace.stage_ms)
 
     def _frame(self, image: Any, view: View, trace: Trace) -> Frame:
-        with timed(trace, "decode"):
+        with trace.timed("decode"):
             pixels = decode_image(image)
         height, width = pixels.shape[:2]
         before, self._size = self._size, (width, height)

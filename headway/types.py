@@ -7,6 +7,7 @@ in the semi-local frame: origin at the camera, axes world-aligned (x forward at 
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -107,6 +108,7 @@ class Tracks:
     head_rotation (N, 3, 3) head to semi-local axes, head_sigma_deg (N,) and attention (N,) are the heads' poses
     smoothed over time, NaN for a person whose head was not seen yet; None where nothing smooths them.
     existence (N,) probability that the track is a person at all; None: nobody asked, and all are.
+    by_size (N,) whether the range last came from the size of the head, for want of depth; None: nobody's did.
     """
 
     stamp_ns: int
@@ -127,6 +129,7 @@ class Tracks:
     head_sigma_deg: FloatArray | None = None
     attention: FloatArray | None = None
     existence: FloatArray | None = None
+    by_size: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -237,3 +240,22 @@ class Trace:
     dropped: int = 0
     dropped_total: int = 0
     models: dict[str, str] = field(default_factory=dict)
+
+    def timed(self, stage: str) -> Stopwatch:
+        """A context that adds the duration of its block under `stage`, also when the block raises."""
+        return Stopwatch(self.stage_ms, stage)
+
+
+class Stopwatch:
+    """See Trace.timed. A class: the context of a generator costs three times as much, a dozen times a frame."""
+
+    __slots__ = ("_stage", "_stage_ms", "_start")
+
+    def __init__(self, stage_ms: dict[str, float], stage: str) -> None:
+        self._stage_ms, self._stage = stage_ms, stage
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._stage_ms[self._stage] = 1e3 * (time.perf_counter() - self._start)

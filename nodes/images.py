@@ -10,7 +10,6 @@ from headway.errors import FrameError
 from headway.images import decode_image
 from headway.nodes.base import StageNode
 from headway.nodes.request import Request
-from headway.pipeline import timed
 from headway.sensors import Sensors
 from headway.stages.monitor import ImageMonitor
 from headway.types import Frame
@@ -37,7 +36,7 @@ class ImageNode(StageNode):
         Raises FrameError for what is no image, and while the monitor finds that it is no picture of the world. What is
         only suspect is said in `request.suspect`.
         """
-        with timed(request.trace, "decode"):
+        with request.trace.timed("decode"):
             image = decode_image(request.message)
         height, width = image.shape[:2]
         before, self._size = self._size, (width, height)
@@ -48,7 +47,7 @@ class ImageNode(StageNode):
         view = self.sensors.view(request.stamp_ns, request.message.header.frame_id, width, height)
         frame = Frame(**vars(view), image=image)
         if self.monitor:
-            with timed(request.trace, "monitor"):
+            with request.trace.timed("monitor"):
                 request.suspect = self.monitor.check(frame)
         return frame
 

@@ -5,7 +5,8 @@
 Pedestrians of the five ETH/UCY scenes wear the camera, with 3 and 10 cm of noise and with ranges from the size of
 heads, with odometry and without; each scene is forecast by the network that never saw it. What is printed is written
 into the module by hand. Reliability is shown for each scene with numbers fitted on the four others. `headway evaluate
-trajectory --protocol egocentric` judges the shipped numbers with all wearers and other noise.
+trajectory --protocol egocentric` judges the shipped numbers with all wearers and other noise. Last come the numbers of
+the published rule (headway/stages/heads_up.py), counted on the same people.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ import numpy as np
 
 from headway.children import end_with_parent
 from headway.evaluate.contact_calibration import reliable
-from headway.evaluate.contact_tuning import Evidence, Mask, fit, left_out, watch
-from headway.evaluate.egocentric import HEAD_SIZE, Wearing, at_level
+from headway.evaluate.contact_tuning import Evidence, Mask, fit, left_out, watch, watch_published
+from headway.evaluate.egocentric import HEAD_SIZE, Wearing, at_level, level_words
 from headway.evaluate.pedestrians import SCENES
 from headway.runtime.engine import model_folder
 from headway.stages.contact_belief import NEW_S
@@ -50,12 +51,21 @@ def main() -> None:
             for s, n, o in kinds
         ]
         found = [w.result() for w in waiting]
+        published = {
+            n: [pool.submit(watch_published, s, at_level(Wearing(), n), args.wearers, args.seed) for s in SCENES]
+            for n in LEVELS
+        }
+        counted = {n: [w.result() for w in waiting] for n, waiting in published.items()}
     scenes = {s: Evidence.joined([e for e, k in zip(found, kinds, strict=True) if k[0] == s]) for s in SCENES}
     belief = fit([*scenes.values()])
     print(belief)
     report = dict(_reliability(scenes))
     for name, r in report.items():
         show(name, r)
+    for n, parts in counted.items():
+        alert, came = (np.concatenate(column) for column in zip(*parts, strict=True))
+        warned = f"{came[alert].mean():.3f} came of {alert.sum()} moments with an alert"
+        print(f"published rule, {level_words(n)}: {warned}, {came[~alert].mean():.3f} of {(~alert).sum()} without")
     if args.json:
         args.json.write_text(json.dumps({"belief": asdict(belief), "reliability": report}, indent=1) + "\n", "utf-8")
 

@@ -17,12 +17,13 @@ from scipy.optimize import minimize
 
 from headway.evaluate.alert_tuning import Run, follow
 from headway.evaluate.contact_calibration import outcomes
-from headway.evaluate.egocentric import Wearing, dense, walk, wearers
+from headway.evaluate.egocentric import Walk, Wearing, dense, walk, wearers
 from headway.evaluate.pedestrians import read_split
 from headway.evaluate.walk_scores import EVERY_S
 from headway.runtime.engine import open_model
 from headway.stages.contact_belief import ContactBelief, features
 from headway.stages.contacts import weigh
+from headway.stages.heads_up import HeadsUpTrack
 from headway.stages.risk import RiskConfig
 
 Array = NDArray[np.floating]
@@ -81,16 +82,43 @@ def evidence(run: Run) -> Evidence:
 def watch(scene: str, folder: str, how: Wearing, per_scene: int, seed: int) -> Evidence:
     """`per_scene` pedestrians of `scene` wear the camera; forecasts are of the network in `folder`."""
     model = open_model(folder, "trajectory")
+    found = [evidence(follow(seen, model)) for seen in _walks(scene, how, per_scene, seed)]
+    model.close()
+    return Evidence.joined(found)
+
+
+def watch_published(scene: str, how: Wearing, per_scene: int, seed: int) -> tuple[Mask, Mask]:
+    """The same people through the published rule (`heads_up`): alert (n,) and whether they came (n,), of everybody whom
+    it knows at moments 0.4 s apart."""
+    parts = [published_outcomes(seen) for seen in _walks(scene, how, per_scene, seed)]
+    alert, came = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return alert, came
+
+
+def published_outcomes(seen: Walk) -> tuple[Mask, Mask]:
+    """The same of one walk."""
+    frames, people = seen.seen.shape
+    alert, known_to_it = np.zeros((2, frames, people), bool)
+    for person in range(people):
+        track = HeadsUpTrack(seen.rate)
+        for frame in range(frames):
+            place = seen.measured[frame, person] if seen.seen[frame, person] else None
+            alert[frame, person] = track.see(frame / seen.rate, place)
+            known_to_it[frame, person] = len(track.points) > 0
+    came, known = outcomes(seen.distance, seen.rate, RiskConfig().horizon_s)
+    every = round(EVERY_S * seen.rate)
+    kept = (known & known_to_it)[::every]
+    return alert[::every][kept], came[::every][kept]
+
+
+def _walks(scene: str, how: Wearing, per_scene: int, seed: int) -> Iterator[Walk]:
     recordings = read_split(scene, "test")
     share = -(-per_scene // len(recordings))
-    found = []
     for recording in recordings:
         positions = dense(recording, how.rate)
         for person in wearers(recording, share):
             random = np.random.default_rng([seed, zlib.crc32(f"{recording.name}/{recording.ids[person]}".encode())])
-            found.append(evidence(follow(walk(recording, positions, person, how, random), model)))
-    model.close()
-    return Evidence.joined(found)
+            yield walk(recording, positions, person, how, random)
 
 
 def fit(parts: Sequence[Evidence]) -> ContactBelief:

@@ -22,7 +22,7 @@ from headway.evaluate.egocentric import HEAD_SIZE, Wearing, at_level, dense, lev
 from headway.evaluate.pedestrians import SCENES, read_split
 from headway.evaluate.walk_run import RULES, Errors, run_walk, table
 from headway.runtime.engine import open_model
-from headway.stages.calibration import RELATIVE, Calibration
+from headway.stages.calibration import BY_SIZE, RELATIVE, Calibration
 
 __all__ = ["Errors", "egocentric", "run_walk", "table"]
 
@@ -87,8 +87,9 @@ def egocentric(
         def show(scene: str, done: int, total: int, words: str = words) -> None:
             progress(f"{scene}, {words}", done, total)
 
-        found = _level(models, at_level(how, level), per_scene, nominal, seed, show, jobs)
-        reports[level] = _summary(found, models, nominal)
+        seeing = at_level(how, level)
+        found = _level(models, seeing, per_scene, nominal, seed, show, jobs)
+        reports[level] = _summary(found, models, nominal, BY_SIZE[RELATIVE] if seeing.head_size_sigma else RELATIVE)
         if cases is not None:
             cases[level] = worst = Cases()
             for walked in found.values():
@@ -145,7 +146,7 @@ def _run(piece: Piece) -> Walked:
     return found
 
 
-def _summary(found: Mapping[str, Walked], models: Mapping[str, str], nominal: float) -> dict[str, Any]:
+def _summary(found: Mapping[str, Walked], models: Mapping[str, str], nominal: float, condition: str) -> dict[str, Any]:
     flicker = {
         m: float(np.mean(np.concatenate([w.errors.flicker_m[m] for w in found.values()])))
         for m in ("headway", "constant-velocity")
@@ -166,7 +167,7 @@ def _summary(found: Mapping[str, Walked], models: Mapping[str, str], nominal: fl
             {s: w.errors.scores.scores() for s, w in found.items()},
             {s: _calibration(models[s]) for s in found},
             nominal,
-            RELATIVE,
+            condition,
         ),
         "alerts": _alerts({m: pooled(w.counts[m] for w in found.values()) for m in RULES}),
         "contacts": ContactOutcomes([row for w in found.values() for row in w.errors.contacts.rows]).summary(),

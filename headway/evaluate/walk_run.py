@@ -130,8 +130,8 @@ def run_walk(
         before = said
         if frame % every == 0:
             _score(walk, frame, said, published, errors, cases)
-            quantile = stages.forecast.quantile(said.forecast.tracks)
-            errors.scores.add(walk, frame, said.forecast, said.rows, quantile)
+            quantiles = stages.forecast.quantiles(said.forecast.tracks)
+            errors.scores.add(walk, frame, said.forecast, said.rows, quantiles)
     errors.contacts.add(walk, probability)
     for name, entry in counts.items():
         found = judge(walk.distance, walk.seen, alerts[name], walk.rate)

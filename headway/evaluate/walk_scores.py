@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.evaluate.coverage import Scores
-from headway.evaluate.egocentric import Columns, Walk, Wearing, dense, rows_of, walk, wearers
+from headway.evaluate.egocentric import Columns, Walk, Wearing, at_level, dense, rows_of, walk, wearers
 from headway.evaluate.pedestrians import read_split
 from headway.runtime.engine import Model
 from headway.stages.forecast import ForecastStage
@@ -31,9 +31,9 @@ class WalkScores:
 
     rows: list[tuple[float, str, str, Array]] = field(default_factory=list)
 
-    def add(self, walk: Walk, frame: int, forecast: Forecast, rows: Mapping[int, int], quantile: float) -> None:
-        """Scores of everybody seen in `frame`. rows: column of a person in the walk -> row in the forecast; quantile:
-        the one that the radius was made with."""
+    def add(self, walk: Walk, frame: int, forecast: Forecast, rows: Mapping[int, int], quantiles: Array) -> None:
+        """Scores of everybody seen in `frame`. rows: column of a person in the walk -> row in the forecast; quantiles
+        (n, 1): those that the radius was made with."""
         every = round(EVERY_S * walk.rate)
         ahead = frame + every * np.arange(1, forecast.modes.shape[2] + 1)
         ahead = ahead[ahead < len(walk.relative)]
@@ -49,7 +49,7 @@ class WalkScores:
                 continue
             best = forecast.modes[row, int(forecast.probability[row].argmax()), :known]
             error = np.linalg.norm(best - truth[:known], axis=1)
-            score = float((quantile * error / forecast.radius[row, :known]).max())
+            score = float((quantiles[row] * error / forecast.radius[row, :known]).max())
             place = forecast.tracks.position[row, :2]
             self.rows.append((score, f"{walk.name} {walk.ids[person]}", f"{walk.name} {frame}", place))
 
@@ -72,29 +72,30 @@ def run(walk: Walk, model: Model, found: WalkScores) -> None:
         forecast = forecasts(seen, None)
         rows = rows_of(columns(seen))
         if frame % every == 0 and len(seen):
-            found.add(walk, frame, forecast, rows, forecasts.quantile(seen))
+            found.add(walk, frame, forecast, rows, forecasts.quantiles(seen))
 
 
 def scene_scores(
     scene: str,
     model: Model,
-    noises: Sequence[float],
+    levels: Sequence[str],
     per_scene: int,
     seed: int,
     odometry: bool,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Scores:
-    """`per_scene` pedestrians of `scene` wear the camera at each noise level; `odometry`: the camera knows its way."""
+    """`per_scene` pedestrians of `scene` wear the camera at each level of noise (see `egocentric.at_level`), with heads
+    of other sizes where one comes twice; `odometry`: the camera knows its way."""
     found = WalkScores()
     recordings = read_split(scene, "test")
     share = -(-per_scene // len(recordings))
-    for number, noise in enumerate(noises):
-        how = replace(Wearing(), noise_m=noise, odometry=odometry)
+    for number, level in enumerate(levels):
+        how = at_level(Wearing(odometry=odometry), level)
         random = np.random.default_rng(seed + number)
         for recording in recordings:
             positions = dense(recording, how.rate)
             for person in wearers(recording, share):
                 one = walk(recording, positions, person, how, random)
-                run(replace(one, name=f"{one.name} {noise}"), model, found)
-        progress(number + 1, len(noises))
+                run(replace(one, name=f"{one.name} {number}"), model, found)
+        progress(number + 1, len(levels))
     return found.scores()

@@ -74,7 +74,8 @@ class HeadwayColumns:
         """See Columns.poses. The nine numbers are made a rotation again: a half-precision engine leaves none."""
         nine = rows[:, self.rotation].astype(float).reshape(-1, 3, 3)
         rotation = rotation_from_6d(np.concatenate([nine[:, :, 0], nine[:, :, 1]], axis=1))
-        return rotation, np.degrees(np.exp(rows[:, self.log_sigma][:, 0].astype(float))).clip(SMALLEST_SIGMA_DEG, 180.0)
+        sigma_deg = np.degrees(np.exp(rows[:, self.log_sigma][:, 0].astype(float)))
+        return rotation, np.minimum(np.maximum(sigma_deg, SMALLEST_SIGMA_DEG), 180.0)
 
 
 @dataclass(frozen=True)

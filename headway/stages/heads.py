@@ -8,7 +8,7 @@ import numpy as np
 
 from headway.config import Config, parameter
 from headway.errors import ModelError
-from headway.geometry import Array, ray_basis, viewing_ray
+from headway.geometry import Array, on_image_plane, ray_basis
 from headway.runtime.engine import Model
 from headway.stages.head_columns import SMALLEST_SIGMA_DEG, columns_of
 from headway.stages.letterbox import ImageInput
@@ -86,12 +86,12 @@ class HeadStage:
         inside = columns.boxes(rows)
         kept = suppress(inside, config.nms_iou if nms_iou is None else nms_iou)
         if self._nested_from_px and nms_iou is None:
-            kept = kept[without_nested(inside[kept], self._nested_from_px)]
-        rows, boxes = rows[kept], self._input.letterbox.boxes_to_source(inside[kept])
-        least = max(config.minimum_px, 1e-3)
-        large = (boxes[:, 2] - boxes[:, 0] >= least) & (boxes[:, 3] - boxes[:, 1] >= least)
+            kept = kept.take(without_nested(inside.take(kept, 0), self._nested_from_px))
+        rows, boxes = rows.take(kept, 0), self._input.letterbox.boxes_to_source(inside.take(kept, 0))
+        large = boxes[:, 2:] - boxes[:, :2] >= max(config.minimum_px, 1e-3)
         if not large.all():
-            rows, boxes = rows[large], boxes[large]
+            wanted = large.all(axis=1)
+            rows, boxes = rows[wanted], boxes[wanted]
         if not len(rows):
             return Heads.empty()
         rotation, sigma_deg = columns.poses(rows)
@@ -140,7 +140,8 @@ def _number(model: Model, key: str, least: float, most: float, otherwise: float)
 
 def attention_probability(rotation: Array, sigma_deg: Array) -> Array:
     """Probability (N,) that each head looks at the camera, from ray-relative rotations (N, 3, 3) and sigma_deg (N,)."""
-    return looking_probability(np.degrees(np.arccos(np.asarray(rotation, float)[:, 2, 2].clip(-1.0, 1.0))), sigma_deg)
+    cosine = np.minimum(np.maximum(np.asarray(rotation, float)[:, 2, 2], -1.0), 1.0)
+    return looking_probability(np.degrees(np.arccos(cosine)), sigma_deg)
 
 
 def looking_probability(angle_deg: Array, sigma_deg: Array) -> Array:
@@ -156,7 +157,7 @@ def looking_probability(angle_deg: Array, sigma_deg: Array) -> Array:
     s = np.maximum(np.asarray(sigma_deg, float), SMALLEST_SIGMA_DEG) * SIGMA_TO_AXIS
     probability = chndtr((ATTENTION_DEG / s) ** 2, 2.0, (angle / s) ** 2)
     if np.isfinite(probability).all():
-        return np.asarray(probability).clip(0.0, 1.0)
+        return np.minimum(np.maximum(probability, 0.0), 1.0)
     # Far out in the tail the series gives up with NaN; there the answer is 0 or 1 to machine precision.
     return np.where(np.isfinite(probability), probability, (angle < ATTENTION_DEG).astype(float)).clip(0.0, 1.0)
 
@@ -167,7 +168,7 @@ def _both_frames(rotation: Array, boxes: Array, frame: Frame, ray_relative: bool
         return rotation, rotation
     height, width = frame.image.shape[:2]
     basis = _basis_at(boxes, frame.camera, height, width)
-    return (rotation, basis @ rotation) if ray_relative else (np.swapaxes(basis, 1, 2) @ rotation, rotation)
+    return (rotation, basis @ rotation) if ray_relative else (basis.swapaxes(1, 2) @ rotation, rotation)
 
 
 def _basis_at(boxes: Array, camera: Camera, height: int, width: int) -> Array:
@@ -176,4 +177,4 @@ def _basis_at(boxes: Array, camera: Camera, height: int, width: int) -> Array:
     if (camera.width, camera.height) != (width, height):
         scale = [camera.width / width if camera.width else 1.0, camera.height / height if camera.height else 1.0]
         centre = centre * scale
-    return ray_basis(viewing_ray(centre, camera))
+    return ray_basis(on_image_plane(centre, camera))

@@ -31,6 +31,9 @@ MAX_POINTS = 50
 HORIZON_S = 3.0
 ALERT_M = 1.0
 MAX_UNSEEN_S = 0.5
+CAME, CAME_BY_SIZE, CAME_UNWARNED = 0.69, 0.41, 0.09
+"""Share of those about whom it alerts who come within reach; the same where they are placed by the size of their head;
+share of all others. The rule has no probability: this is what it came to (`python tools/calibrate_contacts.py`)."""
 _SLOWEST_HZ, _FASTEST_HZ, _ASSUMED_HZ = 1.0, 240.0, 15.0
 """The frame rate is read from the stamps within these limits; assumed before there are two."""
 
@@ -97,7 +100,7 @@ class HeadsUpTrack:
 
 
 class HeadsUpStage:
-    """The published predictor and rule on tracked people: one path each, no probability, no radius, no hysteresis."""
+    """The published predictor and rule on tracked people: one path each, no radius, no hysteresis."""
 
     def __init__(self) -> None:
         self.reset()
@@ -141,8 +144,15 @@ class HeadsUpStage:
             track_id=identity,
             level=level,
             time_to_contact_s=float(np.argmax(distance < ALERT_M) + 1) / rate if alert else None,
-            probability=float(alert),
+            probability=_came(tracks, row, alert),
             closest_m=float(distance.min()),
             direction=direction_word(tracks, row),
             reason="fewer than two points" if young else "a predicted point lies within 1.0 m" if alert else "",
         )
+
+
+def _came(tracks: Tracks, row: int, alert: bool) -> float:
+    """Probability of a contact: that there is a person at all, times that they come."""
+    by_size = tracks.by_size is not None and bool(tracks.by_size[row])
+    existence = 1.0 if tracks.existence is None else float(tracks.existence[row])
+    return existence * ((CAME_BY_SIZE if by_size else CAME) if alert else CAME_UNWARNED)

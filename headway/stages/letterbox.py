@@ -31,6 +31,7 @@ class Letterbox:
         self._source = (0, 0)
         self._place = (0, 0, width, height)
         self._scale = np.ones(2)
+        self._corner, self._scales, self._most = np.zeros(4), np.ones(4), np.zeros(4)  # of boxes
         self.shrinker = Shrinker()
 
     def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -53,12 +54,9 @@ class Letterbox:
 
     def boxes_to_source(self, boxes: Array) -> Array:
         """(N, 4) xyxy pixels of the network's input -> (N, 4) xyxy pixels of the last image, clipped to it."""
-        x, y, _, _ = self._place
-        height, width = self._source
-        scale_x, scale_y = self._scale.tolist()
-        found = np.asarray(boxes, float).reshape(-1, 4) - np.array((x, y, x, y), float)
-        found /= np.array((scale_x, scale_y, scale_x, scale_y))
-        return np.minimum(np.maximum(found, 0.0), np.array((width, height, width, height), float))
+        found = np.asarray(boxes, float).reshape(-1, 4) - self._corner
+        found /= self._scales
+        return np.minimum(np.maximum(found, 0.0), self._most)
 
     def _fit(self, height: int, width: int) -> None:
         scale = min(self.width / width, self.height / height)
@@ -67,6 +65,8 @@ class Letterbox:
         self._source = (height, width)
         self._place = ((self.width - w) // 2, (self.height - h) // 2, w, h)
         self._scale = np.array([w / width, h / height])
+        self._corner = np.tile(np.array(self._place[:2], float), 2)
+        self._scales, self._most = np.tile(self._scale, 2), np.tile(np.array([width, height], float), 2)
         self._buffer.fill(GREY)
 
 

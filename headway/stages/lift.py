@@ -85,9 +85,9 @@ def lift(
         noise,
         along * (bias**2)[:, None, None],
         index,
-        np.asarray(heads.scores, float)[index],
-        head_direction(heads, rotation, max_sigma_deg)[index],
-        existence.log_odds(heads, camera)[index],
+        np.asarray(heads.scores, float).take(index),
+        head_direction(heads, rotation, max_sigma_deg).take(index, 0),
+        existence.log_odds(heads, camera).take(index),
     )
     good = np.asarray(np.isfinite(position).all(axis=1))
     return found if good.all() else _picked(found, good)

@@ -23,6 +23,8 @@ def suppress(boxes: Array, iou_threshold: float) -> NDArray[np.int64]:
     """Rows to keep, in order. boxes (N, 4) xyxy must be sorted by falling score: of two that overlap by more than
     `iou_threshold` the earlier one stays."""
     boxes = np.asarray(boxes, float)
+    if len(boxes) <= BLOCK:
+        return np.array(_greedy(boxes.tolist(), iou_threshold), int)
     kept: list[NDArray[np.int64]] = []
     rest = np.arange(len(boxes))
     while len(rest):

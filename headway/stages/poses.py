@@ -52,9 +52,11 @@ class PoseFilter:
         index = np.asarray(tracks.head_index)
         seen = ((index >= 0) & (index < len(heads))).nonzero()[0]
         if len(seen):
-            picked = index[seen]
-            sighting = quaternion_from_rotation(np.asarray(axes, float) @ np.asarray(heads.rotation, float)[picked])
-            sigma_deg = np.asarray(heads.sigma_deg, float)[picked].clip(SMALLEST_SIGMA_DEG, 180.0)
+            picked = index.take(seen)
+            rotation = np.asarray(heads.rotation, float).take(picked, 0)
+            sighting = quaternion_from_rotation(np.asarray(axes, float) @ rotation)
+            sigma_deg = np.asarray(heads.sigma_deg, float).take(picked)
+            sigma_deg = np.minimum(np.maximum(sigma_deg, SMALLEST_SIGMA_DEG), 180.0)
             # Heads may come from another node's message: one number that is none must not stay in the filter.
             good = np.isfinite(sighting).all(axis=1) & np.isfinite(sigma_deg)
             if not good.all():
@@ -83,14 +85,14 @@ class PoseFilter:
 
     def _take_in(self, rows: np.ndarray, sighting: Array, variance: Array) -> None:
         noise, common = (1.0 - COMMON_SHARE) * variance, COMMON_SHARE * variance
-        prior = self._variance[rows]
-        off = rotation_vector(multiply(conjugate(self._quaternion[rows]), sighting))
+        prior, quaternion = self._variance.take(rows), self._quaternion.take(rows, 0)
+        off = rotation_vector(multiply(conjugate(quaternion), sighting))
         fresh = np.isnan(prior)
         with np.errstate(invalid="ignore"):
             far = (off**2).sum(1) > GATE * (prior + noise)
         if not (far | fresh).any():  # nearly always: the plain step, without a choice for each head
             gain = prior / (prior + noise)
-            self._quaternion[rows] = multiply(self._quaternion[rows], quaternion_of(gain[:, None] * off))
+            self._quaternion[rows] = multiply(quaternion, quaternion_of(gain[:, None] * off))
             self._variance[rows] = (1.0 - gain) * prior
             self._common[rows] += gain * (common - self._common[rows])
             self._doubted[rows] = np.nan
@@ -103,7 +105,7 @@ class PoseFilter:
         believed = ~far & ~fresh
         gain = np.where(believed, prior / (prior + noise), 0.0)
         step = quaternion_of(np.where(believed[:, None], gain[:, None] * off, 0.0))
-        moved = multiply(np.where(fresh[:, None], sighting, self._quaternion[rows]), step)
+        moved = multiply(np.where(fresh[:, None], sighting, quaternion), step)
         self._quaternion[rows] = np.where(restart[:, None], sighting, moved)
         self._variance[rows] = np.where(restart, noise, (1.0 - gain) * np.where(fresh, noise, prior))
         held = np.where(fresh, common, self._common[rows])
@@ -111,20 +113,19 @@ class PoseFilter:
         self._doubted[rows] = np.where((far & ~restart)[:, None], sighting, np.nan)
 
     def _report(self, tracks: Tracks) -> Tracks:
-        rotation = np.full((len(tracks), 3, 3), np.nan)
-        sigma_deg, attention = np.full(len(tracks), np.nan), np.full(len(tracks), np.nan)
-        known = np.isfinite(self._variance).nonzero()[0]
-        if len(known):
-            turned = rotation_from_quaternion(self._quaternion[known])
-            spread = np.sqrt(self._variance[known] + self._common[known]) / SIGMA_TO_AXIS
-            doubt_deg = np.degrees(spread).clip(SMALLEST_SIGMA_DEG, 180.0)
-            place = np.asarray(tracks.position, float)[known]
-            x, y, z = place.T
-            away = np.maximum(np.sqrt(x * x + y * y + z * z), 1e-9)
-            cosine = (turned[:, :, 2] * place).sum(1) / away
-            angle_deg = np.degrees(np.arccos(cosine.clip(-1.0, 1.0)))
-            rotation[known], sigma_deg[known] = turned, doubt_deg
-            attention[known] = looking_probability(angle_deg, doubt_deg)
+        # NaN for who was never seen goes through all of it and comes out as NaN.
+        rotation = rotation_from_quaternion(self._quaternion)
+        spread = np.sqrt(self._variance + self._common) / SIGMA_TO_AXIS
+        sigma_deg = np.minimum(np.maximum(np.degrees(spread), SMALLEST_SIGMA_DEG), 180.0)
+        place = np.asarray(tracks.position, float)
+        x, y, z = place.T
+        away = np.maximum(np.sqrt(x * x + y * y + z * z), 1e-9)
+        cosine = (rotation[:, :, 2] * place).sum(1) / away
+        angle_deg = np.degrees(np.arccos(np.minimum(np.maximum(cosine, -1.0), 1.0)))
+        attention = looking_probability(angle_deg, sigma_deg)
+        unknown = np.isnan(self._variance)
+        if unknown.any():
+            attention[unknown] = np.nan
         return replace(tracks, head_rotation=rotation, head_sigma_deg=sigma_deg, attention=attention)
 
 
@@ -138,9 +139,9 @@ def with_track_poses(heads: Heads, tracks: Tracks, axes: Array) -> Heads:
     if not len(rows):
         return heads
     rotation, sigma, attention = heads.rotation.copy(), heads.sigma_deg.copy(), heads.attention.copy()
-    heads_of = index[rows]
-    rotation[heads_of] = np.asarray(axes, float).T @ tracks.head_rotation[rows]
-    sigma[heads_of], attention[heads_of] = tracks.head_sigma_deg[rows], tracks.attention[rows]
+    heads_of = index.take(rows)
+    rotation[heads_of] = np.asarray(axes, float).T @ tracks.head_rotation.take(rows, 0)
+    sigma[heads_of], attention[heads_of] = tracks.head_sigma_deg.take(rows), tracks.attention.take(rows)
     return Heads(heads.boxes, heads.scores, rotation, sigma, attention)
 
 
@@ -175,5 +176,5 @@ def rotation_vector(q: Array) -> Array:
 
 def quaternion_of(vector: Array) -> Array:
     """(..., 3) axis times angle in radians -> (..., 4) unit quaternions."""
-    half = 0.5 * np.sqrt((vector**2).sum(-1, keepdims=True))
-    return np.concatenate([0.5 * np.sinc(half / np.pi) * vector, np.cos(half)], axis=-1)
+    half = np.maximum(0.5 * np.sqrt((vector**2).sum(-1, keepdims=True)), 1e-150)  # sin(x) / x is 1 there
+    return np.concatenate([0.5 * np.sin(half) / half * vector, np.cos(half)], axis=-1)

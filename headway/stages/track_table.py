@@ -84,16 +84,16 @@ class TrackTable:
 
     def mark(self, rows: Index, sightings: Sightings, columns: Index, stamp_ns: int) -> None:
         """Notes what was seen of `rows` in this frame: the sightings in `columns`."""
-        silent_s = (stamp_ns - self.seen_ns[rows]) * 1e-9
+        silent_s = (stamp_ns - self.seen_ns.take(rows)) * 1e-9
         self.log_odds[rows], self.sightings[rows] = running_mean(
-            self.log_odds[rows], self.sightings[rows], sightings.log_odds[columns], silent_s
+            self.log_odds.take(rows), self.sightings.take(rows), sightings.log_odds.take(columns), silent_s
         )
         self.bias[rows], self.rows[rows], self.seen_ns[rows] = (
-            sightings.bias[columns],
-            sightings.index[columns],
+            sightings.bias.take(columns, 0),
+            sightings.index.take(columns),
             stamp_ns,
         )
-        direction = sightings.direction[columns]
+        direction = sightings.direction.take(columns, 0)
         known = np.isfinite(direction).all(axis=1)
         if not known.all():
             rows, direction = rows[known], direction[known]
@@ -107,11 +107,11 @@ class TrackTable:
         seen = (self.rows >= 0).nonzero()[0]
         if not len(seen):
             return
-        newest = self.history_ns[seen, -1]
-        full = seen[(newest > 0) & (newest - self.history_ns[seen, -2] >= 0.95e9 * HISTORY_STEP_S)]
+        before, newest = self.history_ns[:, -2:].take(seen, 0).T
+        full = seen[(newest > 0) & (newest - before >= 0.95e9 * HISTORY_STEP_S)]
         if len(full):
             self.history[full, :-1], self.history_ns[full, :-1] = self.history[full, 1:], self.history_ns[full, 1:]
-        self.history[seen, -1], self.history_ns[seen, -1] = self.state[seen, :2], stamp_ns
+        self.history[seen, -1], self.history_ns[seen, -1] = self.state.take(seen, 0)[:, :2], stamp_ns
 
     def forget_history(self) -> None:
         """Drops the stored positions of all tracks, not the tracks."""

@@ -49,7 +49,7 @@ class TrackConfig(Config):
     head_size_m: float = parameter(
         0.23, "height of a head box in metres, chin to crown, where no depth is given", 0.1, 0.4
     )
-    head_size_sigma: float = parameter(0.08, "relative spread of head heights among people", 0.0, 0.5)
+    head_size_sigma: float = parameter(0.08, "relative spread of head heights among people", 0.01, 0.5)
     gate: float = parameter(
         13.8, "largest squared Mahalanobis distance of a match (13.8: 0.1 % of true ones lost)", 1.0, 100.0
     )
@@ -162,9 +162,12 @@ class TrackStage:
         rows, columns = np.array(pairs, int).reshape(-1, 2).T
         if len(rows):
             table.state[rows], table.covariance[rows] = kalman.correct(
-                table.state[rows], table.covariance[rows], seen[columns], sightings.noise[columns]
+                table.state.take(rows, 0),
+                table.covariance.take(rows, 0),
+                seen.take(columns, 0),
+                sightings.noise.take(columns, 0),
             )
-            table.height[rows] += 0.2 * (sightings.position[columns, 2] - table.height[rows])
+            table.height[rows] += 0.2 * (sightings.position[:, 2].take(columns) - table.height.take(rows))
             table.mark(rows, sightings, columns, stamp_ns)
         starts = sightings.score >= c.birth_score
         starts[columns] = False
@@ -182,30 +185,31 @@ class TrackStage:
         x, y = here[:, 0], here[:, 1]
         order = np.sqrt(x * x + y * y).argsort(kind="stable")[: self.config.max_people]
         n = len(order)
-        covariance = t.covariance[order]
-        covariance[:, :2, :2] += t.bias[order]
+        covariance, bias = t.covariance.take(order, 0), t.bias.take(order, 0)
+        covariance[:, :2, :2] += bias
         position, velocity = np.zeros((n, 3)), np.zeros((n, 3))
-        position[:, :2], position[:, 2] = here[order], t.height[order]
-        velocity[:, :2] = t.state[order, 2:] if ego is None else t.state[order, 2:] - ego
-        history_ns = t.history_ns[order]
+        position[:, :2], position[:, 2] = here.take(order, 0), t.height.take(order)
+        own = t.state.take(order, 0)[:, 2:]
+        velocity[:, :2] = own if ego is None else own - ego
+        history_ns = t.history_ns.take(order, 0)
+        head_known = (now - t.head_ns.take(order)) * 1e-9 <= _HEAD_MEMORY_S
         return Tracks(
             stamp_ns=now,
-            ids=t.ids[order],
+            ids=t.ids.take(order),
             position=position,
             velocity=velocity,
             covariance=covariance,
-            history=t.history[order] - self._camera_at,
+            history=t.history.take(order, 0) - self._camera_at,
             history_age_s=np.where(history_ns > 0, (now - history_ns) * 1e-9, np.nan),
-            age_s=(now - t.born_ns[order]) * 1e-9,
-            head_direction=np.where(
-                ((now - t.head_ns[order]) * 1e-9 <= _HEAD_MEMORY_S)[:, None], t.head[order], np.nan
-            ),
-            head_index=t.rows[order],
+            age_s=(now - t.born_ns.take(order)) * 1e-9,
+            head_direction=np.where(head_known[:, None], t.head.take(order, 0), np.nan),
+            head_index=t.rows.take(order),
             unsure=unsure,
             ego_velocity=ego,
             heading_rad=_heading(camera_axes(view)),
             left_out=len(t) - n,
-            existence=BELIEF.probability(t.log_odds[order], t.sightings[order]),
+            existence=BELIEF.probability(t.log_odds.take(order), t.sightings.take(order)),
+            by_size=bias[:, 0, 0] + bias[:, 1, 1] > 0.0,
         )
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 
 from headway.errors import UsageError
 from headway.evaluate.coverage import GROUPS, LEVELS, Scores, coverage, leave_out_tables
+from headway.evaluate.egocentric import HEAD_SIZE
 from headway.evaluate.egocentric_run import egocentric
 from headway.evaluate.head_direction import head_direction
 from headway.evaluate.kitti import kitti, sequences
@@ -28,15 +31,25 @@ from headway.models.trajectory.card import write_card
 from headway.models.trajectory.config import CameraConfig, TrainingConfig, TrajectoryConfig
 from headway.models.trajectory.package import CALIBRATION, NAME, export
 from headway.models.trajectory.train import train
-from headway.runtime.engine import open_model
+from headway.runtime.engine import Model, open_model
 from headway.runtime.manifest import Manifest, file_entries, read_manifest, write_manifest
-from headway.stages.calibration import CONDITIONS, OWN, RECORDED, RELATIVE, Calibration
+from headway.stages.calibration import (
+    BY_SIZE,
+    CONDITIONS,
+    OWN,
+    RECORDED,
+    RELATIVE,
+    SPREAD_BY_SIZE,
+    Calibration,
+)
 
 LEAVE_ONE_OUT = "leave-one-out"
 EVALUATION = "evaluation.json"
 FLOOR_M = 0.05
 """Per step of 0.4 s: an error this small is never held against a narrow spread."""
-CALIBRATION_NOISE_M = (0.03, 0.1)
+WALKED = (RELATIVE, OWN, *BY_SIZE.values())
+"""The conditions of a camera that moves."""
+CALIBRATION_LEVELS = {c: (HEAD_SIZE, HEAD_SIZE) if c in BY_SIZE.values() else ("0.03", "0.1") for c in WALKED}
 CALIBRATION_WEARERS, CALIBRATION_SEED = 10, 100
 """Pedestrians of a scene who wear the camera for the calibration, at each noise level."""
 Array = NDArray[np.floating]
@@ -60,19 +73,22 @@ def judged(out: Path, scene: str, progress: Progress) -> tuple[dict[str, Any], d
     model = open_model(f"{out / scene}", NAME)
     windows = run_network(model, scene, lambda d, t: progress(f"evaluate {scene}", d, t))
     accuracy = {"windows": len(windows.track)} | metrics(windows.errors, windows.probability)
-    scores = {RECORDED: windows.scores()}
-    for condition in (RELATIVE, OWN):
-        scores[condition] = scene_scores(
-            scene,
-            model,
-            CALIBRATION_NOISE_M,
-            CALIBRATION_WEARERS,
-            CALIBRATION_SEED,
-            condition == OWN,
-            lambda d, t, c=condition: progress(f"walk in {scene}, {c}", d, t),  # type: ignore[misc]
-        )
+    scores = {RECORDED: windows.scores()} | {c: walked_scores(model, scene, c, progress) for c in WALKED}
     model.close()
     return accuracy, scores
+
+
+def walked_scores(model: Model, scene: str, condition: str, progress: Progress) -> Scores:
+    """Scores in one condition of a camera that moves, of a network that never saw `scene`."""
+    return scene_scores(
+        scene,
+        model,
+        CALIBRATION_LEVELS[condition],
+        CALIBRATION_WEARERS,
+        CALIBRATION_SEED,
+        condition in (OWN, BY_SIZE[OWN]),
+        lambda d, t: progress(f"walk in {scene}, {condition}", d, t),
+    )
 
 
 def calibrate_leave_one_out(
@@ -84,18 +100,55 @@ def calibrate_leave_one_out(
     """
     scenes = {scene: accuracy for scene, (accuracy, _) in found.items()}
     scores = {condition: {scene: s[condition] for scene, (_, s) in found.items()} for condition in CONDITIONS}
+    return _calibrated(out, {"scenes": scenes, "mean": mean_of(scenes)}, scores, nominal)
+
+
+def _calibrated(
+    out: Path, report: Mapping[str, Any], scores: Mapping[str, Mapping[str, Scores]], nominal: float
+) -> dict[str, Any]:
+    """Writes the calibration of the five networks, and `report` with the coverage. scores: condition -> scene -> what
+    was scored; the tables of other conditions stay as they are."""
     tables = {condition: leave_out_tables(values) for condition, values in scores.items()}
-    report: dict[str, Any] = {"scenes": scenes, "mean": mean_of(scenes)}
     calibrations = {}
-    for scene in found:
-        _finish(out / scene, {c: t[scene] for c, t in tables.items()}, {"held_out": scene} | scenes[scene])
+    for scene, accuracy in report["scenes"].items():
+        rows = {c: t[scene] for c, t in tables.items()}
+        _finish(out / scene, _tables(out / scene) | rows, {"held_out": scene} | accuracy)
         calibrations[scene] = Calibration.parse(out / scene / CALIBRATION)
-    report["coverage"] = coverage(scores[RECORDED], calibrations, nominal)
-    for condition in (RELATIVE, OWN):
-        report[f"coverage_{condition}"] = coverage(scores[condition], calibrations, nominal, condition)
-    report["shipped_scores"] = {c: t[""].round(5).tolist() for c, t in tables.items()}
+    found = {coverage_key(c): coverage(values, calibrations, nominal, c) for c, values in scores.items()}
+    shipped = report.get("shipped_scores", {}) | {c: t[""].round(5).tolist() for c, t in tables.items()}
+    report = {**report, **found, "shipped_scores": shipped}
     (out / EVALUATION).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
+
+
+def renew_calibration(out: Path, conditions: Sequence[str], progress: Progress, nominal: float = 0.9) -> Manifest:
+    """Scores a finished folder and the five networks below it anew in `conditions` of a camera that moves; accuracy and
+    the other conditions stay as they are. Raises UsageError where the five are not there."""
+    below = out / LEAVE_ONE_OUT
+    try:
+        report = json.loads((below / EVALUATION).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{below / EVALUATION} is no evaluation of the five networks: {error}") from error
+    scores: dict[str, dict[str, Scores]] = {condition: {} for condition in conditions}
+    for scene in SCENES:
+        with TemporaryDirectory() as copy:
+            # A score does not depend on the quantile in use, but without one a stage does not begin.
+            folder = Path(shutil.copytree(below / scene, Path(copy) / scene))
+            blank = np.ones((len(GROUPS), len(LEVELS)))
+            _finish(folder, dict.fromkeys(CONDITIONS, blank), read_manifest(folder).evaluation)
+            model = open_model(str(folder), NAME)
+            for condition in conditions:
+                scores[condition][scene] = walked_scores(model, scene, condition, progress)
+            model.close()
+    report = _calibrated(below, report, scores, nominal)
+    tables = {condition: np.array(rows) for condition, rows in report["shipped_scores"].items()}
+    covered = {coverage_key(c): report[coverage_key(c)] for c in conditions}
+    return _finish(out, _tables(out) | tables, {**read_manifest(out).evaluation, **covered})
+
+
+def coverage_key(condition: str) -> str:
+    """Key of the coverage in a condition, in the report on the five networks and in the manifest."""
+    return "coverage" if condition == RECORDED else f"coverage_{condition}"
 
 
 def produce(out: Path, training: TrainingConfig, camera: CameraConfig, progress: Progress) -> Manifest:
@@ -117,7 +170,7 @@ def finish(out: Path, report: Mapping[str, Any], progress: Progress) -> Manifest
         "note": "The shipped network has seen all scenes; the numbers are those of five networks trained the same way, "
         "each on the scene it has never seen.",
         "leave_one_out": {k: report[k] for k in ("scenes", "mean")},
-    } | {k: report[k] for k in ("coverage", "coverage_relative", "coverage_own")}
+    } | {coverage_key(c): report[coverage_key(c)] for c in CONDITIONS}
     tables = {condition: np.array(rows) for condition, rows in report["shipped_scores"].items()}
     manifest = _finish(out, tables, evaluation)
     return finish_moving(out, manifest, progress)
@@ -209,11 +262,18 @@ def _finish(folder: Path, scores: Mapping[str, Array] | None, evaluation: Mappin
     return manifest
 
 
+def _tables(folder: Path) -> dict[str, Array]:
+    """Condition -> quantiles in the calibration of a folder, however old it is."""
+    raw = json.loads((folder / CALIBRATION).read_text(encoding="utf-8"))
+    return {name: np.array(rows) for name, rows in raw["scores"].items()}
+
+
 def _write_calibration(folder: Path, scores: Mapping[str, Array]) -> None:
     content = {
-        "what": "radius of step t = quantile x sqrt((floor_m[t] + spread of modes at t)^2 + variance of the track); "
-        "scores: condition -> one row of quantiles at `levels` for each number of people in `people`; a score is a "
-        "person's, or a group's, largest error over the path in these units, on scenes the network had never seen",
+        "what": "radius of step t = quantile x sqrt((floor_m[t] + a x spread of modes at t)^2 + variance of the "
+        f"track), a = 1, {SPREAD_BY_SIZE:g} for who is placed by the size of their head; scores: condition -> one row "
+        "of quantiles at `levels` for each number of people in `people`; a score is a person's, or a group's, largest "
+        "error over the path in these units, on scenes the network had never seen",
         "floor_m": [round(FLOOR_M * t, 4) for t in range(1, TrajectoryConfig().future + 1)],
         "levels": [float(v) for v in LEVELS],
         "people": list(GROUPS),

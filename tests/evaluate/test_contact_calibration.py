@@ -14,13 +14,14 @@ from hypothesis.extra.numpy import arrays
 from headway.evaluate.alert_tuning import follow
 from headway.evaluate.alerts import CONFLICT_M
 from headway.evaluate.contact_calibration import ContactOutcomes, outcomes, reliable
-from headway.evaluate.contact_tuning import Evidence, evidence, fit, left_out
+from headway.evaluate.contact_tuning import Evidence, evidence, fit, left_out, published_outcomes
 from headway.evaluate.egocentric import Wearing, dense, walk
 from headway.evaluate.pedestrians import Recording
 from headway.evaluate.walk_run import Stages
 from headway.evaluate.walk_scores import EVERY_S
 from headway.runtime.engine import open_model
 from headway.stages.contact_belief import CONTACT, ContactBelief
+from headway.stages.heads_up import HeadsUpTrack
 from headway.stages.risk import RiskConfig
 
 distances = arrays(
@@ -111,3 +112,17 @@ def test_each_scene_is_judged_by_numbers_of_the_others() -> None:
     said = {name: p.mean() for name, _, p in left_out({"a": quiet, "b": quiet, "c": crowded})}
     assert said["c"] == pytest.approx(0.1, abs=0.01)
     assert said["a"] == pytest.approx(0.5, abs=0.01)
+
+
+def test_the_published_rule_is_counted_on_those_whom_it_knows(seen) -> None:
+    alert, came = published_outcomes(seen)
+    people = [HeadsUpTrack(seen.rate) for _ in seen.ids]
+    truth, known = outcomes(seen.distance, seen.rate, RiskConfig().horizon_s)
+    wanted = []
+    for frame, column in np.ndindex(seen.seen.shape):
+        place = seen.measured[frame, column] if seen.seen[frame, column] else None
+        cries = people[column].see(frame / seen.rate, place)
+        if frame % round(EVERY_S * seen.rate) == 0 and known[frame, column] and people[column].points:
+            wanted.append((cries, truth[frame, column]))
+    assert list(zip(alert.tolist(), came.tolist(), strict=True)) == wanted
+    assert {(True, True), (False, False)} <= set(wanted)

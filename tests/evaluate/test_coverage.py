@@ -5,7 +5,14 @@ import pytest
 
 from headway.errors import ModelError
 from headway.evaluate.coverage import GROUPS, LEVELS, Scores, coverage, hits, leave_out_tables, table, weighted_quantile
-from headway.stages.calibration import CONDITIONS, RECORDED, Calibration
+from headway.stages.calibration import (
+    BY_SIZE,
+    CONDITIONS,
+    RECORDED,
+    RELATIVE,
+    SPREAD_BY_SIZE,
+    Calibration,
+)
 
 
 def made(moments: int, people: int, seed: int, scale: float = 1.0, common: float = 0.0) -> Scores:
@@ -107,3 +114,23 @@ def test_between_two_group_sizes_the_quantile_lies_between(tmp_path) -> None:
 def test_a_malformed_calibration_is_refused_with_its_path(tmp_path, change) -> None:
     with pytest.raises(ModelError, match=r"calibration\.json is no calibration"):
         Calibration.parse(written(tmp_path, **change))
+
+
+def test_a_calibration_from_before_ranges_by_head_size_is_refused_with_what_to_do(tmp_path) -> None:
+    rows = [[1.0, 2.0], [1.5, 3.0]]
+    old = {name: rows for name in CONDITIONS if name != BY_SIZE[RELATIVE]}
+    with pytest.raises(ModelError, match=r"no scores for 'relative_by_size'.*--calibrate"):
+        Calibration.parse(written(tmp_path, scores=old))
+
+
+def test_ranges_by_head_size_trust_the_modes_less(tmp_path) -> None:
+    c, random = Calibration.parse(written(tmp_path)), np.random.default_rng(0)
+    modes, probability = random.normal(size=(3, 4, 12, 2)), np.full((3, 4), 0.25)
+    doubt = random.uniform(0.1, 1.0, (3, 12))
+    none = np.zeros(3, bool)
+    np.testing.assert_array_equal(c.scale(modes, probability, doubt, none), c.scale(modes, probability, doubt))
+    one = c.scale(modes, probability, doubt, np.array([False, True, False]))
+    np.testing.assert_array_equal(one[[0, 2]], c.scale(modes, probability, doubt)[[0, 2]])
+    away = c.scale(modes, probability)[1] - c.floor_m
+    wanted = np.sqrt((c.floor_m + SPREAD_BY_SIZE * away) ** 2 + doubt[1])
+    np.testing.assert_allclose(one[1], wanted)

@@ -40,10 +40,11 @@ class StraightEngine:
         pass
 
 
-def straight_model(folder: Path, scores=(1.0, 2.0)) -> Model:
-    """A model folder with a calibration file, round a StraightEngine."""
+def straight_model(folder: Path, scores: object = (1.0, 2.0)) -> Model:
+    """A model folder with a calibration file, round a StraightEngine. scores: quantiles for levels 0.5 and 0.9, or a
+    dict of condition -> one row of them."""
     folder.mkdir(exist_ok=True)
-    calibration = {"floor_m": [0.05 * (t + 1) for t in range(FUTURE)], "levels": [0.5, 0.9], "scores": list(scores)}
+    calibration = {"floor_m": [0.05 * (t + 1) for t in range(FUTURE)], "levels": [0.5, 0.9], "scores": scores}
     (folder / "calibration.json").write_text(json.dumps(calibration))
     (folder / "straight.onnx").write_bytes(b"")
     manifest = Manifest(

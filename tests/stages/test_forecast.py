@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,6 +8,7 @@ from straight_engine import STEP_S, straight_model
 from walking_people import heads, view
 
 from headway.errors import ModelError
+from headway.stages.calibration import BY_SIZE, CONDITIONS, OWN, RELATIVE, SPREAD_BY_SIZE
 from headway.stages.forecast import ForecastConfig, ForecastStage, resample
 from headway.stages.tracks import TrackStage
 from headway.types import Heads, Tracks
@@ -64,7 +67,8 @@ def test_history_lies_on_the_networks_grid_at_any_camera_rate(rate: float, secon
 
 def test_somebody_just_seen_gets_a_wider_radius(tmp_path) -> None:
     stage = ForecastStage(straight_model(tmp_path))
-    new, known = (stage(followed([0.5, 0.0], s), None).radius[0] for s in (0.2, 4.0))
+    there = (followed([0.5, 0.0], s, start=(6.0 - 0.5 * s, 0.5, 0.0)) for s in (0.2, 4.0))  # both 6 m away in the end
+    new, known = (stage(tracks, None).radius[0] for tracks in there)
     assert (new > known).all()
     assert new[-1] > 1.5 * known[-1]
 
@@ -87,6 +91,25 @@ def test_the_nominal_level_sets_the_radius(tmp_path) -> None:
         for level in (0.5, 0.7, 0.9)
     ]
     assert radii == sorted(radii)
+
+
+@pytest.mark.parametrize("ego", [None, [1.0, 0.0]])
+def test_who_is_placed_by_the_size_of_their_head_gets_the_radius_calibrated_for_that(tmp_path, ego) -> None:
+    rows = {name: [[1.0, 1.0]] for name in CONDITIONS}
+    sized = rows | {BY_SIZE[OWN if ego else RELATIVE]: [[1.0, 3.0]]}
+    stages = [ForecastStage(straight_model(tmp_path / name, s)) for name, s in (("a", rows), ("b", sized))]
+    tracks = followed([0.5, 0.0], 4.0, ego=ego, people=2)
+    assert tracks.by_size is not None
+    assert tracks.by_size.all()
+    sized, measured = (stages[0](replace(tracks, by_size=s), None).radius for s in (tracks.by_size, None))
+    floor, place = stages[0].calibration.floor_m, (tracks.covariance[:, 0, 0] + tracks.covariance[:, 1, 1])[:, None] / 2
+    spread = np.sqrt(measured**2 - place) - floor
+    wanted = np.sqrt((floor + SPREAD_BY_SIZE * spread) ** 2 + place)
+    np.testing.assert_allclose(sized, wanted)
+    for by_size in (tracks.by_size, np.array([True, False]), np.zeros(2, bool), None):
+        plain, wide = (stage(replace(tracks, by_size=by_size), None).radius for stage in stages)
+        sized_rows = np.zeros(2, bool) if by_size is None else by_size
+        np.testing.assert_allclose(wide / plain, np.where(sized_rows, 3.0, 1.0)[:, None] * np.ones(12))
 
 
 def test_nobody_gives_an_empty_forecast_without_running_the_network(tmp_path) -> None:

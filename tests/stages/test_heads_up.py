@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +9,21 @@ from walking_people import heads, view
 from headway.evaluate.predictors import line_fit
 from headway.pipeline import Motion, Trajectory
 from headway.stages.forecast import ForecastConfig
-from headway.stages.heads_up import ALERT_M, HORIZON_S, MAX_POINTS, MAX_UNSEEN_S, HeadsUpTrack, filter_weights, predict
+from headway.stages.heads_up import (
+    ALERT_M,
+    CAME,
+    CAME_BY_SIZE,
+    CAME_UNWARNED,
+    HORIZON_S,
+    MAX_POINTS,
+    MAX_UNSEEN_S,
+    HeadsUpStage,
+    HeadsUpTrack,
+    filter_weights,
+    predict,
+)
 from headway.stages.risk import RiskConfig
-from headway.stages.tracks import TrackConfig
+from headway.stages.tracks import TrackConfig, TrackStage
 from headway.types import Heads, Level, Trace
 
 RATE, SPEED = 15.0, 1.4
@@ -146,3 +159,17 @@ def test_the_alert_is_the_published_one_on_the_path_that_is_published(tmp_path) 
         for risk, close in zip(motion.risks.items, near, strict=True):
             if risk.level != Level.UNSURE:
                 assert (risk.level == Level.ALERT) == close
+
+
+@pytest.mark.parametrize("by_size", [True, False])
+def test_the_probability_of_the_published_rule_is_what_its_alerts_came_to(by_size) -> None:
+    stage, tracker, said = HeadsUpStage(), TrackStage(), []
+    for i in range(50):
+        sighting = heads([5.0 - SPEED * i / RATE, 0.0, 0.0])
+        tracks = tracker(view(i / RATE), sighting)
+        tracks = replace(tracks, by_size=np.full(len(tracks), by_size), existence=np.full(len(tracks), 0.5))
+        _, risks = stage(tracks, {0: tracks.position[0, :2]})
+        said += [(r.level, r.probability) for r in risks.items]
+    alert = CAME_BY_SIZE if by_size else CAME
+    came = {Level.UNSURE: CAME_UNWARNED, Level.CLEAR: CAME_UNWARNED, Level.ALERT: alert}
+    assert set(said) == {(level, 0.5 * share) for level, share in came.items()}

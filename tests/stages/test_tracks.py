@@ -123,9 +123,11 @@ def test_depth_is_believed_before_the_size_of_the_head() -> None:
     depth = np.full((CAMERA.height, CAMERA.width), 7.0, np.float32)
     tracks = TrackStage()(view(0, depth=depth), heads([4.0, 0.0, 0.0]))
     assert tracks.position[0, 0] == pytest.approx(7.0, abs=0.01)
+    assert tracks.by_size.tolist() == [False]
     depth[:] = np.nan
     tracks = TrackStage()(view(0, depth=depth), heads([4.0, 0.0, 0.0]))
     assert tracks.position[0, 0] == pytest.approx(4.0, abs=0.01)
+    assert tracks.by_size.tolist() == [True]
 
 
 def test_uncertainty_grows_with_the_distance() -> None:

@@ -13,7 +13,7 @@ from headway.pipeline import Trajectory
 from headway.runtime.engine import open_model
 from headway.runtime.manifest import file_entries, read_manifest, verified_path, write_manifest
 from headway.runtime.onnx import OnnxEngine
-from headway.stages.calibration import CONDITIONS, Calibration
+from headway.stages.calibration import BY_SIZE, CONDITIONS, RELATIVE, Calibration
 from headway.types import Level, Trace
 
 SHAPES = {
@@ -230,3 +230,40 @@ def test_an_evaluation_takes_the_place_of_the_one_of_its_protocol_and_of_nothing
     open_model(str(folder), "trajectory").close()  # the card's hash is renewed with it
     with pytest.raises(UsageError, match="memory"):
         renew_moving(folder, report | {"protocol": "memory"})
+
+
+@pytest.mark.train
+def test_one_condition_is_calibrated_anew_and_nothing_else_changes(tmp_path, monkeypatch) -> None:
+    """From scores made up for the purpose: the walks themselves take minutes."""
+    pytest.importorskip("torch")
+    from headway.evaluate.coverage import Scores
+    from headway.evaluate.pedestrians import SCENES
+    from headway.models.trajectory import produce
+
+    folder, condition = tmp_path / "trajectory", BY_SIZE[RELATIVE]
+    shutil.copytree(weights_dir() / "trajectory", folder)
+    asked = []
+
+    def made(model, scene, name, progress) -> Scores:
+        asked.append((model.name, scene, name))
+        score = np.random.default_rng(len(asked)).exponential(size=400)
+        return Scores(score, np.arange(400), np.arange(400), np.zeros((400, 2)))
+
+    monkeypatch.setattr(produce, "walked_scores", made)
+    before = {f: Calibration.parse(f / "calibration.json") for f in (folder, folder / "leave-one-out" / "eth")}
+    manifest = produce.renew_calibration(folder, (condition,), lambda what, done, total: None)
+    assert asked == [(f"trajectory-{scene}", scene, condition) for scene in SCENES]
+    for where, old in before.items():
+        model = open_model(str(where), "trajectory")  # whose hashes hold
+        new = Calibration.read(model)
+        model.close()
+        for name in set(CONDITIONS) - {condition}:
+            np.testing.assert_array_equal(new.scores[name], old.scores[name])
+        assert new.quantile(0.9, 1, condition) == pytest.approx(-np.log(0.1), rel=0.15)
+    cover = manifest.evaluation["coverage_relative_by_size"]
+    assert cover["measured"] == pytest.approx(0.9, abs=0.03)
+    assert f"{100 * cover['measured']:.1f} %" in (folder / "README.md").read_text()
+    assert manifest.evaluation["coverage_own"] == read_manifest(weights_dir() / "trajectory").evaluation["coverage_own"]
+    (folder / "leave-one-out" / "evaluation.json").unlink()
+    with pytest.raises(UsageError, match=r"evaluation\.json is no evaluation"):
+        produce.renew_calibration(folder, (condition,), lambda what, done, total: None)
