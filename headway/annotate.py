@@ -209,7 +209,7 @@ def _banner(canvas: Image, scene: Scene) -> None:
     else:
         level = risks.level
         worst = max((r for r in risks.items if r.level == level), key=lambda r: r.probability, default=None)
-        text = risks.unsure if worst is None else _spoken(worst)
+        text = risks.unsure if worst is None else spoken(worst)
     if not text:
         return
     scale = 0.5 * max(1.0, canvas.shape[0] / 600)
@@ -218,6 +218,10 @@ def _banner(canvas: Image, scene: Scene) -> None:
     put_text(canvas, f"{level.name}  {text}", (8, height - round(12 * scale) - 2), WHITE, scale, canvas.shape[1] - 16)
 
 
-def _spoken(risk: Risk) -> str:
+def spoken(risk: Risk) -> str:
+    """A risk in one line. A level without a contact is held from frames that expected one, and that is said: else an
+    alert at p 0.01 would look like a fault."""
     when = f", contact in {risk.time_to_contact_s:.1f} s" if risk.time_to_contact_s is not None else ""
+    if not when and risk.level in (Level.NOTICE, Level.ALERT):
+        when = ", held from before"
     return f"person #{risk.track_id} {risk.direction}{when}, p {risk.probability:.2f}, passes at {risk.closest_m:.1f} m"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.annotate import Person, Scene, annotate, draw
+from headway.annotate import Person, Scene, annotate, draw, spoken
 from headway.panel import put_text, track_colour
 from headway.types import Camera, DriveCommand, DriveState, Frame, Heads, Level, Risk, Risks
 
@@ -67,6 +67,14 @@ def test_an_alert_shows_in_the_banner_and_an_unsure_scene_says_why():
     assert alert[2] > alert[1] + 60
     assert abs(unsure - 128).max() > 5
     assert (clear == 128).all()
+
+
+def test_an_alert_that_is_only_held_says_so():
+    assert spoken(Risk(1, Level.ALERT, 1.5, 0.9, 0.1, "left")).startswith("person #1 left, contact in 1.5 s, p 0.90")
+    assert spoken(Risk(1, Level.ALERT, None, 0.01, 4.7, "ahead")).startswith(
+        "person #1 ahead, held from before, p 0.01"
+    )
+    assert "held" not in spoken(Risk(1, Level.UNSURE, None, 0.01, 4.7, "ahead"))
 
 
 def test_steering_to_the_left_is_drawn_on_the_left():
