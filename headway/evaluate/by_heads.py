@@ -148,13 +148,16 @@ class Truth:
         return (1 - share) * self.relative[right - 1] + share * self.relative[right]
 
 
-def score(said: Iterable[tuple[int, Answer]], truth: Truth) -> dict[str, float]:
-    """Errors over 2.8 s of every forecast whose person is known all the while: ade, fde, min_ade20, min_fde20, windows.
+def score(said: Iterable[tuple[int, Answer]], truth: Truth, range_share: float = 0.0) -> dict[str, float]:
+    """Errors over 2.8 s of every forecast whose person is known all the while: ade, fde, min_ade20, min_fde20, windows,
+    and inside, the share whose whole path lay within the radius.
 
-    A track is the person nearest to it, within 1.5 m of where it is.
+    A track is the person nearest to it, within 1.5 m of where it is, or `range_share` of how far away that is: without
+    it, who is placed too far off to be recognised would not count.
     """
     best: list[Array] = []
     every: list[Array] = []
+    inside: list[bool] = []
     for stamp_ns, answer in said:
         if not len(answer.ids) or not truth.relative.shape[1]:
             continue
@@ -162,13 +165,14 @@ def score(said: Iterable[tuple[int, Answer]], truth: Truth) -> dict[str, float]:
         ahead = np.array([truth.at(stamp_ns + 1e9 * _EVERY_S * (t + 1)) for t in range(_STEPS)])
         for row in range(len(answer.ids)):
             away = np.linalg.norm(now - answer.position[row], axis=1)
-            if not (away < _SAME_PERSON_M).any():
+            if not (away < max(_SAME_PERSON_M, range_share * float(np.linalg.norm(answer.position[row])))).any():
                 continue
             future = ahead[:, int(np.nanargmin(away))]
             if np.isfinite(future).all():
                 error = np.linalg.norm(answer.modes[row, :, :_STEPS] - future, axis=-1)
                 best.append(error[int(answer.probability[row].argmax())])
                 every.append(error)
+                inside.append(bool((best[-1] <= answer.radius[row, :_STEPS]).all()))
     if not best:
         return {"windows": 0}
     one, many = np.array(best), np.array(every)
@@ -178,4 +182,5 @@ def score(said: Iterable[tuple[int, Answer]], truth: Truth) -> dict[str, float]:
         "fde": float(one[:, -1].mean()),
         "min_ade20": float(many.mean(axis=2).min(axis=1).mean()),
         "min_fde20": float(many[..., -1].min(axis=1).mean()),
+        "inside": float(np.mean(inside)),
     }

@@ -132,9 +132,13 @@ def test_scores_are_those_of_a_loop_by_hand() -> None:
         np.zeros(1),
     )
     found = score([(0, answer)], truth)
-    assert found == pytest.approx({"windows": 1, "ade": 0.3, "fde": 0.3, "min_ade20": 0.0, "min_fde20": 0.0}, abs=1e-9)
+    wanted = {"windows": 1, "ade": 0.3, "fde": 0.3, "min_ade20": 0.0, "min_fde20": 0.0, "inside": 0.0}
+    assert found == pytest.approx(wanted, abs=1e-9)
+    for radius, inside in ((0.31, 1.0), (0.29, 0.0)):
+        assert score([(0, replace(answer, radius=np.full((1, 12), radius)))], truth)["inside"] == inside
     far = replace(answer, position=np.array([[9.0, 0.0]]))
     assert score([(0, far)], truth) == {"windows": 0}
+    assert score([(0, far)], truth, range_share=0.5)["windows"] == 1  # 4 m off, at 9 m
     assert score([(3_000_000_000, answer)], truth) == {"windows": 0}, "what comes after the recording is not known"
 
 
