@@ -242,7 +242,7 @@ class Trace:
     models: dict[str, str] = field(default_factory=dict)
 
     def timed(self, stage: str) -> Stopwatch:
-        """A context that adds the duration of its block under `stage`, also when the block raises."""
+        """A context that notes how long its block took under `stage`, also when the block raises."""
         return Stopwatch(self.stage_ms, stage)
 
 

@@ -102,7 +102,7 @@ def follow(walk: Walk, model: Model, risk: RiskConfig | None = None) -> Run:
     order = np.lexsort((joined[0], joined[2]))
     in_frame, of_person, track, age, touching, visible, *rest = (p[order] for p in joined)
     paths = Approach(*rest[:4])
-    return Run(walk, _published(walk), in_frame, of_person, track, age, touching, visible, paths, rest[4])
+    return Run(walk, published_alerts(walk)[0], in_frame, of_person, track, age, touching, visible, paths, rest[4])
 
 
 def _kept(found: Forecast, risk: RiskConfig) -> tuple[NDArray[Any], ...]:
@@ -120,15 +120,17 @@ def _nobody(modes: int) -> tuple[NDArray[Any], ...]:
     return none, none, none, np.zeros(0), no, no, paths, paths, none, no, paths
 
 
-def _published(walk: Walk) -> Mask:
+def published_alerts(walk: Walk) -> tuple[Mask, Mask]:
+    """(F, P) alerts of the published rule, and whether it knows anything of a person in a frame."""
     frames, people = walk.seen.shape
-    raised = np.zeros((frames, people), bool)
+    raised, knows = np.zeros((2, frames, people), bool)
     for person in range(people):
         track = HeadsUpTrack(walk.rate)
         for frame in range(frames):
             seen = walk.seen[frame, person]
             raised[frame, person] = track.see(frame / walk.rate, walk.measured[frame, person] if seen else None)
-    return raised
+            knows[frame, person] = len(track.points) > 0
+    return raised, knows
 
 
 def raised(run: Run, risk: RiskConfig) -> Mask:

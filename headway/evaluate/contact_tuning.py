@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from headway.evaluate.alert_tuning import Run, follow
+from headway.evaluate.alert_tuning import Run, follow, published_alerts
 from headway.evaluate.contact_calibration import outcomes
 from headway.evaluate.egocentric import Walk, Wearing, dense, walk, wearers
 from headway.evaluate.pedestrians import read_split
@@ -23,7 +23,6 @@ from headway.evaluate.walk_scores import EVERY_S
 from headway.runtime.engine import open_model
 from headway.stages.contact_belief import ContactBelief, features
 from headway.stages.contacts import weigh
-from headway.stages.heads_up import HeadsUpTrack
 from headway.stages.risk import RiskConfig
 
 Array = NDArray[np.floating]
@@ -97,17 +96,10 @@ def watch_published(scene: str, how: Wearing, per_scene: int, seed: int) -> tupl
 
 def published_outcomes(seen: Walk) -> tuple[Mask, Mask]:
     """The same of one walk."""
-    frames, people = seen.seen.shape
-    alert, known_to_it = np.zeros((2, frames, people), bool)
-    for person in range(people):
-        track = HeadsUpTrack(seen.rate)
-        for frame in range(frames):
-            place = seen.measured[frame, person] if seen.seen[frame, person] else None
-            alert[frame, person] = track.see(frame / seen.rate, place)
-            known_to_it[frame, person] = len(track.points) > 0
-    came, known = outcomes(seen.distance, seen.rate, RiskConfig().horizon_s)
+    alert, knows = published_alerts(seen)
+    came, recorded = outcomes(seen.distance, seen.rate, RiskConfig().horizon_s)
     every = round(EVERY_S * seen.rate)
-    kept = (known & known_to_it)[::every]
+    kept = (recorded & knows)[::every]
     return alert[::every][kept], came[::every][kept]
 
 

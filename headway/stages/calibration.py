@@ -32,7 +32,6 @@ CONDITIONS = (RECORDED, RELATIVE, OWN, *BY_SIZE.values())
 SPREAD_BY_SIZE = 0.3
 """Share of the modes' spread that counts where ranges come from the size of heads; 1 else. Of those tried this one gave
 the smallest radius that holds 90 % in scenes left out, over all steps and ranges."""
-RENEW = "it comes from an older headway; `python tools/renew_trajectory.py FOLDER --calibrate` adds them"
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,10 @@ class Calibration:
             people = np.array(raw.get("people", [1]), float)
             tables = raw["scores"] if isinstance(raw["scores"], dict) else {key: [raw["scores"]] for key in CONDITIONS}
             if missing := [name for name in CONDITIONS if name not in tables]:
-                raise ModelError(f"{path} is no calibration that serves here: no scores for '{missing[0]}': {RENEW}")
+                raise ModelError(
+                    f"{path} is no calibration that serves here: no scores for '{missing[0]}': it comes from an older "
+                    "headway, and `python tools/renew_trajectory.py FOLDER --calibrate` adds them"
+                )
             scores = {name: np.array(tables[name], float) for name in CONDITIONS}
         except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ModelError(f"{path} is no calibration: {type(error).__name__}: {error}") from error

@@ -31,7 +31,7 @@ MAX_POINTS = 50
 HORIZON_S = 3.0
 ALERT_M = 1.0
 MAX_UNSEEN_S = 0.5
-CAME, CAME_BY_SIZE, CAME_UNWARNED = 0.69, 0.41, 0.10
+CAME_WARNED, CAME_WARNED_BY_SIZE, CAME_UNWARNED = 0.69, 0.41, 0.10
 """Share of those about whom it alerts who come within reach; the same where they are placed by the size of their head;
 share of all others. The rule has no probability: this is what it came to (`python tools/calibrate_contacts.py`)."""
 _SLOWEST_HZ, _FASTEST_HZ, _ASSUMED_HZ = 1.0, 240.0, 15.0
@@ -155,4 +155,4 @@ def _came(tracks: Tracks, row: int, alert: bool) -> float:
     """Probability of a contact: that there is a person at all, times that they come."""
     by_size = tracks.by_size is not None and bool(tracks.by_size[row])
     existence = 1.0 if tracks.existence is None else float(tracks.existence[row])
-    return existence * ((CAME_BY_SIZE if by_size else CAME) if alert else CAME_UNWARNED)
+    return existence * ((CAME_WARNED_BY_SIZE if by_size else CAME_WARNED) if alert else CAME_UNWARNED)

@@ -209,7 +209,7 @@ class TrackStage:
             heading_rad=_heading(camera_axes(view)),
             left_out=len(t) - n,
             existence=BELIEF.probability(t.log_odds.take(order), t.sightings.take(order)),
-            by_size=bias[:, 0, 0] + bias[:, 1, 1] > 0.0,
+            by_size=bias[:, 0, 0] + bias[:, 1, 1] > 0.0,  # of a measured range nothing stays with the person
         )
 
 

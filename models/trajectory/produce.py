@@ -141,7 +141,7 @@ def renew_calibration(out: Path, conditions: Sequence[str], progress: Progress, 
                 scores[condition][scene] = walked_scores(model, scene, condition, progress)
             model.close()
     report = _calibrated(below, report, scores, nominal)
-    tables = {condition: np.array(rows) for condition, rows in report["shipped_scores"].items()}
+    tables = {c: np.array(report["shipped_scores"][c]) for c in conditions}
     covered = {coverage_key(c): report[coverage_key(c)] for c in conditions}
     return _finish(out, _tables(out) | tables, {**read_manifest(out).evaluation, **covered})
 

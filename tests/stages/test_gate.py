@@ -4,14 +4,14 @@ import itertools
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
+from gate_inputs import check_range, drive, odometry_at, risks_at, steady
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headway.stages import gate as g
 from headway.stages.gate import Gate, GateConfig, steering_limit
-from headway.types import DriveState, Level, Odometry, Risk, Risks, Steering
+from headway.types import DriveState, Level, Steering
 
 START = 1_700_000_000_000_000_000
 ANY = st.floats(allow_nan=True, allow_infinity=True)
@@ -37,44 +37,6 @@ SANE = st.builds(
     brake=st.floats(0, 1),
 )
 SPEEDS = st.none() | ANY | st.floats(0, 10)
-
-
-def risks_at(stamp_ns: int, level: Level) -> Risks:
-    item = Risk(1, level, 1.0, 0.9, 0.3, "ahead")
-    return Risks(
-        stamp_ns, (item,) if level in (Level.ALERT, Level.NOTICE) else (), "x" if level == Level.UNSURE else ""
-    )
-
-
-def odometry_at(stamp_ns: int, speed: float | None) -> Odometry | None:
-    return None if speed is None else Odometry(stamp_ns, np.array([speed, 0.0, 0.0]), 0.0)
-
-
-def steady(throttle: float = 1.0, steering: float = 0.0, state: DriveState = DriveState.DRIVE) -> Steering:
-    return Steering(steering, throttle, (steering - 0.1, steering + 0.1), 0.9, state)
-
-
-def drive(gate: Gate, seconds: float, answer: Steering | None, start_ns: int, level: Level | None = None, hz: int = 20):
-    """Calls the gate at `hz` with odometry that follows the command; yields the commands."""
-    speed, commands = 0.0, []
-    for i in range(int(seconds * hz)):
-        stamp = start_ns + i * 10**9 // hz
-        risks = None if level is None else risks_at(stamp, level)
-        command = gate(stamp, answer, odometry_at(stamp, speed), risks)
-        speed = command.speed_mps
-        commands.append(command)
-    return commands
-
-
-def check_range(command) -> None:
-    numbers = [command.steering, command.throttle, command.brake, command.confidence, command.speed_mps]
-    assert all(math.isfinite(n) for n in [*numbers, *command.interval])
-    assert -1 <= command.steering <= 1
-    assert 0 <= command.throttle <= 1
-    assert 0 <= command.brake <= 1
-    assert 0 <= command.confidence <= 1
-    assert -1 <= command.interval[0] <= command.interval[1] <= 1
-    assert not (command.throttle > 0 and command.brake > 0)
 
 
 @settings(max_examples=150, deadline=None)

@@ -11,9 +11,9 @@ from headway.pipeline import Motion, Trajectory
 from headway.stages.forecast import ForecastConfig
 from headway.stages.heads_up import (
     ALERT_M,
-    CAME,
-    CAME_BY_SIZE,
     CAME_UNWARNED,
+    CAME_WARNED,
+    CAME_WARNED_BY_SIZE,
     HORIZON_S,
     MAX_POINTS,
     MAX_UNSEEN_S,
@@ -170,6 +170,6 @@ def test_the_probability_of_the_published_rule_is_what_its_alerts_came_to(by_siz
         tracks = replace(tracks, by_size=np.full(len(tracks), by_size), existence=np.full(len(tracks), 0.5))
         _, risks = stage(tracks, {0: tracks.position[0, :2]})
         said += [(r.level, r.probability) for r in risks.items]
-    alert = CAME_BY_SIZE if by_size else CAME
+    alert = CAME_WARNED_BY_SIZE if by_size else CAME_WARNED
     came = {Level.UNSURE: CAME_UNWARNED, Level.CLEAR: CAME_UNWARNED, Level.ALERT: alert}
     assert set(said) == {(level, 0.5 * share) for level, share in came.items()}
