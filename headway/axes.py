@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.geometry import rotation_from_quaternion
+from headway.history import History
 from headway.orientation import OrientationBuffer
 from headway.types import Odometry
 
 Array = NDArray[np.floating]
 
 IMU, ODOMETRY, NOTHING = "imu", "odometry", ""
+KEPT = 256
+"""Odometry messages: more than a second of a fast base, and no image is answered later than that."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Axes:
         self._base = OrientationBuffer(camera_base, base_gap_s)
         self._camera_base = camera_base
         self._turn: dict[str, Array] = {}  # source -> rotation about the vertical, its world -> semi-local axes
-        self._motion: Motion | None = None
+        self._motions: History[Motion] = History(KEPT)
 
     def push_imu(self, stamp_ns: int, quaternion: Array) -> None:
         """An IMU orientation (4,) x y z w, IMU -> world."""
@@ -52,7 +55,7 @@ class Axes:
 
     def push_odometry(self, motion: Motion) -> None:
         """An odometry message."""
-        self._motion = motion
+        self._motions.push(motion.stamp_ns, motion)
         self._base.push(motion.stamp_ns, motion.quaternion)
 
     def at(self, stamp_ns: int) -> tuple[Array | None, str]:
@@ -71,9 +74,12 @@ class Axes:
         return self._turn.setdefault(ODOMETRY, np.eye(3)) @ base, ODOMETRY
 
     def odometry(self, stamp_ns: int) -> Odometry | None:
-        """The newest odometry with its velocity in semi-local axes. `stamp_ns`: where the orientation at its own
-        stamp is not known, the one at this moment is taken."""
-        motion = self._motion
+        """The odometry that held at `stamp_ns`, with its velocity in semi-local axes.
+
+        It is the newest that is not later, whatever has come since: a frame that waited, or one that is replayed, gets
+        the same. Where the orientation at its own stamp is not known, the one at `stamp_ns` is taken.
+        """
+        motion = self._motions.until(stamp_ns)
         if motion is None:
             return None
         velocity = rotation_from_quaternion(motion.quaternion) @ motion.velocity

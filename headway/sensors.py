@@ -18,10 +18,12 @@ from headway.config import Config, parameter
 from headway.counting import Reasons
 from headway.geometry import rotation_from_quaternion
 from headway.gravity import GravityCheck
+from headway.history import History
 from headway.types import Camera, FloatArray, View
 
 PIXELS_LIMIT = 1e6  # focal lengths and centres beyond this are no camera's, and squares of them no numbers
 DISTORTION_LIMIT = 1e3
+DEPTHS_KEPT = 4  # at 30 Hz those of 0.1 s: heads come a good camera period after their image
 DISTORTION_LENGTHS = (4, 5, 8, 12, 14)  # those that OpenCV takes
 
 
@@ -72,7 +74,7 @@ class Sensors:
         self._imu_seen = False
         self._camera: Camera | None = None
         self._camera_fault = "no camera_info received"
-        self._depth: tuple[int, FloatArray] | None = None
+        self._depths: History[FloatArray] = History(DEPTHS_KEPT)
         self._lock = threading.Lock()
         self.refused = Reasons()  # reason -> number of sensor messages that were not used
         self.oriented_by: Counter[str] = Counter()  # "imu", "odometry" or "nothing" -> views
@@ -120,7 +122,7 @@ class Sensors:
             if isinstance(depth, str):
                 self.refused.add(depth)
             else:
-                self._depth = (stamp_of(message), depth)
+                self._depths.push(stamp_of(message), depth)
 
     def camera(self, width: int, height: int) -> Camera | str:
         """Intrinsics for images of this size, or why there are none."""
@@ -136,7 +138,7 @@ class Sensors:
         with self._lock:
             camera = self.camera(width, height)
             orientation, source = self._axes.at(stamp_ns)
-            odometry, depth = self._axes.odometry(stamp_ns), self._depth
+            odometry, depth = self._axes.odometry(stamp_ns), self._depths.nearest(stamp_ns)
             tilted = self._gravity.look(stamp_ns, orientation) if orientation is not None and source == IMU else ""
             self.oriented_by[source or "nothing"] += 1
         if odometry and abs(odometry.stamp_ns - stamp_ns) > 1e9 * self.config.odometry_max_age_s:
@@ -179,7 +181,7 @@ class Sensors:
     def reset(self) -> None:
         """Forgets everything that is bound to a time; the intrinsics stay."""
         with self._lock:
-            self._axes, self._gravity, self._depth = self._empty_axes(), GravityCheck(), None
+            self._axes, self._gravity, self._depths = self._empty_axes(), GravityCheck(), History(DEPTHS_KEPT)
 
 
 def _is_rotation(q: FloatArray) -> bool:

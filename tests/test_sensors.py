@@ -133,6 +133,27 @@ def test_old_odometry_is_not_used() -> None:
     assert sensors.view(SECOND + SECOND // 2, "lens", 0, 0).odometry is None
 
 
+def test_a_frame_that_waited_gets_the_odometry_that_held_when_it_was_taken() -> None:
+    sensors = Sensors()
+    for tenth, speed in enumerate((1.0, 2.0, 3.0, 4.0)):
+        sensors.on_odometry(odometry(SECOND + tenth * SECOND // 10, speed=speed))
+    found = [sensors.view(SECOND + ms * 1_000_000, "lens", 0, 0).odometry for ms in (-50, 100, 150, 320)]
+    assert [o and o.velocity[0] for o in found] == [1.0, 2.0, 2.0, 4.0]
+
+
+def test_a_frame_that_waited_gets_the_depth_of_its_own_moment() -> None:
+    sensors = Sensors()
+    for frame in range(4):
+        message = depth("32FC1", np.full((2, 2), frame, "<f4"))
+        message.header = header(SECOND + frame * SECOND // 30)
+        sensors.on_depth(message)
+    for frame in range(4):
+        found = sensors.view(SECOND + frame * SECOND // 30 + 1_000_000, "lens", 2, 2).depth
+        assert found is not None
+        assert (found == frame).all()
+    assert sensors.view(2 * SECOND, "lens", 2, 2).depth is None
+
+
 def depth(encoding: str, values: np.ndarray, pad: int = 0, **changes: Any) -> Message:
     rows = values.view(np.uint8).reshape(values.shape[0], -1)
     padded = np.pad(rows, ((0, 0), (0, pad)))

@@ -87,7 +87,7 @@ def test_a_kitti_bag_through_the_node_gives_the_evaluations_numbers(shared_data,
     bag, path = tmp_path / "k.mcap", label(shared_data)
     convert_kitti(path, bag, limit=FRAMES)
     found = prove(bag, tmp_path / "node", bag.with_suffix(".yaml"), 0.5, evaluated(path, FRAMES))
-    assert found["agree"], found
+    assert found["agree"], found["differences"]
     assert found["hosts"]["node"]["windows"] == found["hosts"]["evaluation"]["windows"] > 50
     assert found["hosts"]["node"]["ade"] == pytest.approx(found["hosts"]["evaluation"]["ade"], abs=1e-3)
 
@@ -98,7 +98,7 @@ def test_the_bundled_bag_through_the_node_gives_the_numbers_of_this_process(tmp_
     assert delayed_copy(sample_dir() / "street-walker.mcap", bag, limit=60) == 60
     found = prove(bag, tmp_path / "node", None, 0.25)  # slow: beside other tests a frame may else be dropped
     assert found["frames"] == 60
-    assert found["agree"], found
+    assert found["agree"], found["differences"]
     assert found["hosts"]["node"]["windows"] > 10
 
 

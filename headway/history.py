@@ -1,0 +1,46 @@
+"""The last messages of one sensor by their stamps, so that an answer does not depend on how late it is asked for."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+CLOCK_STEP_NS = 1_000_000_000
+"""A stamp this far back is a new recording or a clock step, not a late message."""
+
+
+class History(Generic[T]):
+    """The newest `size` values, oldest first. Stamps rise strictly; one that jumps far back starts afresh."""
+
+    def __init__(self, size: int) -> None:
+        self._stamps: deque[int] = deque(maxlen=size)
+        self._values: deque[T] = deque(maxlen=size)
+
+    def push(self, stamp_ns: int, value: T) -> bool:
+        """Adds a value. False where it was refused: it is not newer than the newest."""
+        if self._stamps:
+            newest = self._stamps[-1]
+            if stamp_ns < newest - CLOCK_STEP_NS:
+                self._stamps.clear()
+                self._values.clear()
+            elif stamp_ns <= newest:
+                return False
+        self._stamps.append(stamp_ns)
+        self._values.append(value)
+        return True
+
+    def until(self, stamp_ns: int) -> T | None:
+        """The newest value that is not later than `stamp_ns`, or else the oldest one; None where there is nothing."""
+        if not self._values:
+            return None
+        return self._values[max(0, bisect_right(self._stamps, stamp_ns) - 1)]
+
+    def nearest(self, stamp_ns: int) -> tuple[int, T] | None:
+        """(stamp, value) nearest to `stamp_ns`, the earlier of two; None where there is nothing."""
+        if not self._values:
+            return None
+        i = min(range(len(self._stamps)), key=lambda k: abs(self._stamps[k] - stamp_ns))
+        return self._stamps[i], self._values[i]
