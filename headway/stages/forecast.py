@@ -27,6 +27,9 @@ _YOUNG_S = 2.0
 """Until this age the filter's own doubt about the velocity widens the radius; afterwards the calibration covers it."""
 _LARGEST_NOISE_M = 0.2
 """The network learned with position noise up to half of this."""
+_LARGEST_NOISE_BY_SIZE_M = 0.1
+"""Of ranges from the size of heads no more is said than the network has learned with: they are less exact by far, and
+told so it stretched their paths."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,9 @@ class ForecastStage:
             feeds["head_direction"][0, :n] = np.nan_to_num(tracks.head_direction[:n])
         if "noise" in feeds:
             noise = np.sqrt((tracks.covariance[:n, 0, 0] + tracks.covariance[:n, 1, 1]) / 2)
-            feeds["noise"][0, :n] = np.minimum(noise, _LARGEST_NOISE_M)
+            sized = False if tracks.by_size is None else tracks.by_size[:n]
+            most = np.where(sized, _LARGEST_NOISE_BY_SIZE_M, _LARGEST_NOISE_M)
+            feeds["noise"][0, :n] = np.minimum(noise, most)
             feeds["relative"][:] = tracks.ego_velocity is None
         if "memory_age" in feeds:
             self._memory.fill(tracks.stamp_ns, tracks.ids[:n], grid[:n, -1], tracks.ego_velocity, feeds)

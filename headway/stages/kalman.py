@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 Array = NDArray[np.floating]
 
 
-def predict(state: Array, covariance: Array, dt: float, acceleration: float) -> tuple[Array, Array]:
-    """(n, 4), (n, 4, 4) -> the same `dt` seconds later. acceleration: m/s², of the walking that is not constant."""
+def predict(state: Array, covariance: Array, dt: float, acceleration: float | Array) -> tuple[Array, Array]:
+    """(n, 4), (n, 4, 4) -> the same `dt` seconds later. acceleration: m/s² per root Hz, of the walking that is not
+    constant; one for all, or (n,)."""
     f = np.array(((1.0, 0.0, dt, 0.0), (0.0, 1.0, 0.0, dt), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0)))
     # White noise in acceleration, integrated over dt: short frames add little, so the rate of the camera cancels out.
-    a, b, c = (acceleration**2 * part for part in (dt**3 / 3, dt**2 / 2, dt))
+    a, b, c = dt**3 / 3, dt**2 / 2, dt
     q = np.array(((a, 0.0, b, 0.0), (0.0, a, 0.0, b), (b, 0.0, c, 0.0), (0.0, b, 0.0, c)))
-    return state @ f.T, f @ covariance @ f.T + q
+    return state @ f.T, f @ covariance @ f.T + np.multiply.outer(np.square(acceleration), q)
 
 
 def correct(state: Array, covariance: Array, seen: Array, noise: Array) -> tuple[Array, Array]:

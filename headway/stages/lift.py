@@ -40,6 +40,12 @@ class Sightings:
         return len(self.index)
 
 
+def by_size(bias: Array) -> NDArray[np.bool_]:
+    """bias (n, 2, 2), see `Sightings` -> (n,) whose range comes from the size of their head: of a measured one nothing
+    stays with the person."""
+    return bias[:, 0, 0] + bias[:, 1, 1] > 0.0
+
+
 def lift(
     heads: Heads,
     camera: Camera,

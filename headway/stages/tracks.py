@@ -21,8 +21,9 @@ from headway.geometry import OPTICAL_TO_BODY
 from headway.stages import kalman
 from headway.stages.associate import associate
 from headway.stages.existence import BELIEF
-from headway.stages.lift import Sightings, lift
+from headway.stages.lift import Sightings, by_size, lift
 from headway.stages.poses import PoseFilter
+from headway.stages.size_range import linear_in_size
 from headway.stages.track_table import TrackTable
 from headway.types import Camera, Heads, Tracks, View
 
@@ -54,6 +55,9 @@ class TrackConfig(Config):
         13.8, "largest squared Mahalanobis distance of a match (13.8: 0.1 % of true ones lost)", 1.0, 100.0
     )
     acceleration: float = parameter(0.8, "unsteadiness of walking, m/s^2 per root Hz", 0.01, 10.0)
+    acceleration_by_size: float = parameter(
+        0.35, "the same where the range comes from the size of the head, which jitters", 0.01, 10.0
+    )
     first_speed: float = parameter(1.5, "standard deviation of a new track's velocity per axis, m/s", 0.1, 20.0)
     max_unseen_s: float = parameter(0.8, "a track not seen for longer is dropped, seconds", 0.1, 5.0)
     birth_score: float = parameter(0.5, "a head below this score starts no track, it only goes on with one", 0.0, 1.0)
@@ -101,7 +105,8 @@ class TrackStage:
         self._move(dt, ego)
         table = self._table
         if len(table):
-            table.state, table.covariance = kalman.predict(table.state, table.covariance, dt, self.config.acceleration)
+            unsteady = np.where(by_size(table.bias), self.config.acceleration_by_size, self.config.acceleration)
+            table.state, table.covariance = kalman.predict(table.state, table.covariance, dt, unsteady)
             table.rows[:] = -1
         if sightings is not None:
             self._take_in(sightings, view.stamp_ns)
@@ -161,12 +166,9 @@ class TrackStage:
         pairs = associate(kalman.distance_squared(table.state, table.covariance, seen, spread), c.gate)
         rows, columns = np.array(pairs, int).reshape(-1, 2).T
         if len(rows):
-            table.state[rows], table.covariance[rows] = kalman.correct(
-                table.state.take(rows, 0),
-                table.covariance.take(rows, 0),
-                seen.take(columns, 0),
-                sightings.noise.take(columns, 0),
-            )
+            state, covariance = table.state.take(rows, 0), table.covariance.take(rows, 0)
+            measured = self._measured(state, covariance, sightings, columns)
+            table.state[rows], table.covariance[rows] = kalman.correct(state, covariance, *measured)
             table.height[rows] += 0.2 * (sightings.position[:, 2].take(columns) - table.height.take(rows))
             table.mark(rows, sightings, columns, stamp_ns)
         starts = sightings.score >= c.birth_score
@@ -178,6 +180,17 @@ class TrackStage:
             first = len(table)
             table.add(ids, seen[fresh], sightings.position[fresh, 2], sightings.noise[fresh], c.first_speed, stamp_ns)
             table.mark(np.arange(first, len(table)), sightings, fresh, stamp_ns)
+
+    def _measured(
+        self, state: Array, covariance: Array, sightings: Sightings, columns: NDArray[np.int64]
+    ) -> tuple[Array, Array]:
+        """What the filter takes in of the sightings in `columns`: positions (n, 2) and their noise (n, 2, 2)."""
+        seen, noise = sightings.position[:, :2].take(columns, 0), sightings.noise.take(columns, 0)
+        sized = by_size(sightings.bias).take(columns).nonzero()[0]
+        if len(sized):
+            place, spread = state[:, :2].take(sized, 0) - self._camera_at, covariance[:, :2, :2].take(sized, 0)
+            seen[sized], noise[sized] = linear_in_size(place, spread, seen.take(sized, 0), noise.take(sized, 0))
+        return seen + self._camera_at, noise
 
     def _report(self, view: View, ego: Array | None, unsure: str) -> Tracks:
         t, now = self._table, view.stamp_ns
@@ -209,7 +222,7 @@ class TrackStage:
             heading_rad=_heading(camera_axes(view)),
             left_out=len(t) - n,
             existence=BELIEF.probability(t.log_odds.take(order), t.sightings.take(order)),
-            by_size=bias[:, 0, 0] + bias[:, 1, 1] > 0.0,  # of a measured range nothing stays with the person
+            by_size=by_size(bias),
         )
 
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from straight_engine import STEP_S, straight_model
+from straight_engine import STEP_S, StraightEngine, straight_model
 from walking_people import heads, view
 
 from headway.errors import ModelError
+from headway.runtime.engine import open_model
 from headway.stages.calibration import BY_SIZE, CONDITIONS, OWN, RELATIVE, SPREAD_BY_SIZE
 from headway.stages.forecast import ForecastConfig, ForecastStage, resample
 from headway.stages.tracks import TrackStage
@@ -110,6 +111,15 @@ def test_who_is_placed_by_the_size_of_their_head_gets_the_radius_calibrated_for_
         plain, wide = (stage(replace(tracks, by_size=by_size), None).radius for stage in stages)
         sized_rows = np.zeros(2, bool) if by_size is None else by_size
         np.testing.assert_allclose(wide / plain, np.where(sized_rows, 3.0, 1.0)[:, None] * np.ones(12))
+
+
+def test_the_network_is_told_how_exact_positions_are_but_of_ranges_by_size_no_more_than_it_learned() -> None:
+    model = replace(open_model("trajectory", "trajectory"), engine=StraightEngine())
+    stage, tracks = ForecastStage(model), followed([0.0, 0.0], 3.0, people=3)
+    tracks.covariance[:, :2, :2] = np.eye(2) * np.array([0.05, 0.15, 0.5])[:, None, None] ** 2
+    for by_size, told in ((np.array([True] * 3), [0.05, 0.1, 0.1]), (None, [0.05, 0.15, 0.2])):
+        stage(replace(tracks, by_size=by_size), None)
+        np.testing.assert_allclose(model.engine.fed["noise"][0, :4], [*told, 0.0], rtol=1e-6)
 
 
 def test_nobody_gives_an_empty_forecast_without_running_the_network(tmp_path) -> None:
