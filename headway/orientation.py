@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.geometry import rotation_from_quaternion, slerp
+from headway.history import CLOCK_STEP_NS
 
 Array = NDArray[np.floating]
 
 _KEPT_S = 5.0
 """History of orientations: an image is never answered later than this after it was taken."""
-_CLOCK_STEP_S = 1.0
-"""A stamp this far back is a new recording or a clock step, not a late message."""
 
 
 class OrientationBuffer:
@@ -41,7 +40,7 @@ class OrientationBuffer:
             return False
         if self._samples:
             newest = self._samples[-1][0]
-            if stamp_ns < newest - _CLOCK_STEP_S * 1e9:
+            if stamp_ns < newest - CLOCK_STEP_NS:
                 self._samples.clear()
             elif stamp_ns <= newest:
                 return False

@@ -28,8 +28,8 @@ _YOUNG_S = 2.0
 _LARGEST_NOISE_M = 0.2
 """The network learned with position noise up to half of this."""
 _LARGEST_NOISE_BY_SIZE_M = 0.1
-"""Of ranges from the size of heads no more is said than the network has learned with: they are less exact by far, and
-told so it stretched their paths."""
+"""Of ranges from the size of heads no more is said than the network has learned with: they are less exact by far, but
+told so its paths were worse."""
 
 
 @dataclass(frozen=True)

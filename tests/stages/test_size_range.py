@@ -40,6 +40,15 @@ def filtered(range_m: float, linear: bool, frames: int = 60, people: int = 2000)
     return state[:, 0] - truth, np.sqrt(covariance[:, 0, 0])
 
 
+def test_each_person_may_be_as_unsteady_as_their_measurement_asks_for() -> None:
+    state, covariance = np.arange(8.0).reshape(2, 4), np.stack([np.eye(4), 2.0 * np.eye(4)])
+    together = kalman.predict(state, covariance, 0.1, np.array([0.35, 0.8]))
+    for row, acceleration in enumerate((0.35, 0.8)):
+        alone = kalman.predict(state[row : row + 1], covariance[row : row + 1], 0.1, acceleration)
+        for a, b in zip(together, alone, strict=True):
+            np.testing.assert_allclose(a[row], b[0])
+
+
 @pytest.mark.parametrize("range_m", [3.0, 6.0, 10.0])
 def test_people_are_not_drawn_near_and_the_filter_knows_its_error(range_m: float) -> None:
     error, claimed = filtered(range_m, linear=True)
