@@ -19,8 +19,8 @@ from headway.types import Odometry
 Array = NDArray[np.floating]
 
 IMU, ODOMETRY, NOTHING = "imu", "odometry", ""
-KEPT = 256
-"""Odometry messages: more than a second of a fast base, and no image is answered later than that."""
+ODOMETRY_KEPT = 256
+"""Messages: more than a second of a fast base, five of one at 50 Hz. A frame that waited longer gets the oldest."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Axes:
         self._base = OrientationBuffer(camera_base, base_gap_s)
         self._camera_base = camera_base
         self._turn: dict[str, Array] = {}  # source -> rotation about the vertical, its world -> semi-local axes
-        self._motions: History[Motion] = History(KEPT)
+        self._motions: History[Motion] = History(ODOMETRY_KEPT)
 
     def push_imu(self, stamp_ns: int, quaternion: Array) -> None:
         """An IMU orientation (4,) x y z w, IMU -> world."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.floating]
 
 _NEAREST_M = 0.1
+"""On the ground; a head nearer than this is above or below the camera."""
 _SMALLEST = 1e-12
 """Variance in m² of a head exactly overhead, which has no line of sight on the ground."""
 _LARGEST_RATIO = 2.0
