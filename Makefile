@@ -49,7 +49,7 @@ test-nightly: $(VENV)/.test-ready
 	python tools/fuzz_bytes.py manifest --runs 20000 --json out/fuzz-manifest.json
 
 lint: $(VENV)/.test-ready
-	@$(RUN) ruff format --check . && ruff check . && mypy && lint-imports
+	@$(RUN) ruff format --check . && ruff check . && tools/check_types.sh && lint-imports
 
 reference: $(VENV)/.test-ready
 	@$(RUN) python tools/reference_output.py --renew
