@@ -14,14 +14,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.geometry import OPTICAL_TO_BODY, from_semi_local, gaze, project
-from headway.panel import ALERT, BLACK, GREY, LEVEL_COLOURS, WHITE, Colour, panel, person_colour, put_text, track_colour
+from headway.panel import (
+    ALERT,
+    BLACK,
+    GREY,
+    LEVEL_COLOURS,
+    LIGHT_GREY,
+    WHITE,
+    Colour,
+    panel,
+    person_colour,
+    put_text,
+    track_colour,
+)
 from headway.pipeline import Motion
+from headway.stages.existence import head_probability
 from headway.types import Camera, DriveCommand, FloatArray, Forecast, Frame, Heads, Level, Risk, Risks
 
 Image = NDArray[np.uint8]
 
 READABLE_WIDTH = 640
 HEAD_HEIGHT_M = 1.6  # paths are drawn on the ground this far below the head: only a drawing aid
+DOUBTED = 0.5  # a box that belongs to no track and is less likely a head than this is drawn without a pose
 NEAR_M = 0.4  # what comes closer to the image plane than this is not drawn
 MODES_SHOWN = 4
 RING_POINTS = 24
@@ -55,6 +69,10 @@ class Scene:
     def turn(self) -> FloatArray:
         """`orientation`, or that of a level camera."""
         return OPTICAL_TO_BODY if self.orientation is None else self.orientation
+
+    def track(self, i: int) -> int:
+        """The track of head `i`, -1 for none."""
+        return self.head_ids[i] if i < len(self.head_ids) else -1
 
     def risk(self, track_id: int) -> Risk | None:
         """The risk of one track."""
@@ -99,8 +117,12 @@ def draw(image: Image, scene: Scene) -> Image:
     canvas: Image = np.array(large[: size[1] // 2 * 2, : size[0] // 2 * 2], np.uint8, order="C")
     for person in scene.people:
         _fan(canvas, person, scene, factor)
+    probability = head_probability(scene.heads, image.shape[1], image.shape[0])
     for i in range(len(scene.heads)):
-        _head(canvas, scene, i, factor)
+        if probability[i] < DOUBTED and scene.track(i) < 0:
+            _doubted(canvas, scene, i, factor, float(probability[i]))
+        else:
+            _head(canvas, scene, i, factor)
     _banner(canvas, scene)
     strip = panel(canvas.shape[1], canvas.shape[0], scene)
     return np.asarray(np.concatenate([canvas, strip]), np.uint8)
@@ -110,11 +132,24 @@ def _thickness(canvas: Image) -> int:
     return max(1, round(canvas.shape[0] / 400))
 
 
+def _corners(scene: Scene, i: int, factor: int) -> tuple[int, int, int, int]:
+    x0, y0, x1, y1 = (round(float(v) * factor) for v in scene.heads.boxes[i])
+    return x0, y0, x1, y1
+
+
+def _doubted(canvas: Image, scene: Scene, i: int, factor: int, probability: float) -> None:
+    """What is reported as a head and more likely is none: where a crown looks to would only mislead."""
+    x0, y0, x1, y1 = _corners(scene, i, factor)
+    cv2.rectangle(canvas, (x0, y0), (x1, y1), GREY, 1, cv2.LINE_AA)
+    scale = 0.42 * max(1.0, canvas.shape[0] / 600)
+    put_text(canvas, f"head? p {probability:.2f}", (x0, y0 - 4), LIGHT_GREY, scale)
+
+
 def _head(canvas: Image, scene: Scene, i: int, factor: int) -> None:
-    track = scene.head_ids[i] if i < len(scene.head_ids) else -1
+    track = scene.track(i)
     risk = scene.risk(track)
     colour = track_colour(track)
-    x0, y0, x1, y1 = (round(float(v) * factor) for v in scene.heads.boxes[i])
+    x0, y0, x1, y1 = _corners(scene, i, factor)
     thick = _thickness(canvas)
     alert = risk is not None and risk.level == Level.ALERT
     if alert:

@@ -19,6 +19,7 @@ Colour = tuple[int, int, int]  # B, G, R
 WHITE: Colour = (245, 245, 245)
 BLACK: Colour = (20, 20, 20)
 GREY: Colour = (120, 120, 120)
+LIGHT_GREY: Colour = (190, 190, 190)
 ALERT: Colour = (40, 40, 235)
 BACKGROUND: Colour = (34, 30, 28)
 LEVEL_COLOURS: dict[Level, Colour] = {

@@ -1,5 +1,7 @@
 """Pictures show what was said, and drawing never fails, whatever is said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -49,6 +51,17 @@ def test_the_arrow_points_where_the_head_looks():
     picture = draw(BLANK, Scene(heads=head([300, 200, 360, 260], turned)))
     assert changed(picture, (210, 250, 370, 400))
     assert not changed(picture, (210, 250, 250, 290))
+
+
+def test_a_box_that_is_hardly_a_head_says_so_and_shows_no_direction():
+    turned = np.array([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    sure = head([200, 100, 400, 300], turned, sigma=40.0)
+    doubted = replace(sure, scores=np.full(1, 0.4, np.float32))
+    inside = (110, 290, 210, 390)
+    assert changed(draw(BLANK, Scene(heads=sure)), inside)
+    assert not changed(draw(BLANK, Scene(heads=doubted)), inside)
+    assert changed(draw(BLANK, Scene(heads=doubted)), (150, 250, 198, 203))
+    assert changed(draw(BLANK, Scene(heads=doubted, head_ids=(3,))), inside)  # somebody who is followed has more looks
 
 
 def test_a_path_ahead_is_drawn_below_the_horizon_and_one_behind_is_not():

@@ -86,6 +86,12 @@ def log_odds(heads: Heads, camera: Camera, belief: Belief = BELIEF) -> Array:
     return belief.log_odds(heads.scores, heads.sigma_deg, sizes(heads.boxes, camera.width, camera.height))
 
 
+def head_probability(heads: Heads, width: int, height: int) -> Array:
+    """(N,) that each of `heads`, by itself, is one; boxes are in pixels of a picture of that size."""
+    odds = BELIEF.log_odds(heads.scores, heads.sigma_deg, sizes(heads.boxes, width, height))
+    return np.asarray(1.0 / (1.0 + np.exp(-odds)))
+
+
 def running_mean(mean: Array, weight: Array, seen: Array, silent_s: Array) -> tuple[Array, Array]:
     """(n, ...) means and their weights (n,) with one sighting more, `silent_s` (n,) seconds after the last."""
     kept = weight * np.exp(-silent_s / MEMORY_S)

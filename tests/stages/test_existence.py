@@ -12,7 +12,7 @@ from straight_engine import straight_model
 from test_risk import forecast_of
 from walking_people import CAMERA, heads, view
 
-from headway.stages.existence import BELIEF, MEMORY_S, log_odds, running_mean
+from headway.stages.existence import BELIEF, MEMORY_S, head_probability, log_odds, running_mean
 from headway.stages.forecast import ForecastStage
 from headway.stages.risk import RiskConfig, RiskStage
 from headway.stages.tracks import TrackStage
@@ -153,3 +153,10 @@ def test_an_alert_about_somebody_doubtful_says_so() -> None:
     doubtful = replace(forecast, tracks=replace(forecast.tracks, existence=np.array([0.4])))
     assert RiskStage()(doubtful).items[0].reason.endswith("within reach in 2.0 s; a person with 40 %")
     assert "person" not in RiskStage()(forecast).items[0].reason
+
+
+@given(SCORE, SIGMA, SIZE)
+def test_a_head_by_itself_is_believed_as_a_track_with_one_sighting(score: float, sigma_deg: float, size: float) -> None:
+    box = np.array([[10.0, 20.0, 30.0, 20.0 + 640.0 * size]])
+    alone = Heads(box, np.array([score]), np.eye(3)[None], np.array([sigma_deg]), np.ones(1))
+    assert head_probability(alone, 640, 480)[0] == pytest.approx(believed(score, sigma_deg, size))
