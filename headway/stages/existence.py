@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.stages.head_columns import SMALLEST_SIGMA_DEG
-from headway.types import Camera, Heads
+from headway.types import Heads
 
 Array = NDArray[np.floating]
 
@@ -81,15 +81,14 @@ def sizes(boxes: Array, width: int, height: int) -> Array:
     return np.asarray((boxes[:, 3] - boxes[:, 1]) / max(width, _ASPECT * height))
 
 
-def log_odds(heads: Heads, camera: Camera, belief: Belief = BELIEF) -> Array:
-    """(N,) log-odds that each of `heads` is one; boxes are in pixels of the camera."""
-    return belief.log_odds(heads.scores, heads.sigma_deg, sizes(heads.boxes, camera.width, camera.height))
+def log_odds(heads: Heads, width: int, height: int) -> Array:
+    """(N,) log-odds that each of `heads`, by itself, is one; boxes are in pixels of a picture of that size."""
+    return BELIEF.log_odds(heads.scores, heads.sigma_deg, sizes(heads.boxes, width, height))
 
 
 def head_probability(heads: Heads, width: int, height: int) -> Array:
-    """(N,) that each of `heads`, by itself, is one; boxes are in pixels of a picture of that size."""
-    odds = BELIEF.log_odds(heads.scores, heads.sigma_deg, sizes(heads.boxes, width, height))
-    return np.asarray(1.0 / (1.0 + np.exp(-odds)))
+    """(N,) the same as probabilities."""
+    return np.asarray(1.0 / (1.0 + np.exp(-log_odds(heads, width, height))))
 
 
 def running_mean(mean: Array, weight: Array, seen: Array, silent_s: Array) -> tuple[Array, Array]:

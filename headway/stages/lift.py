@@ -93,7 +93,7 @@ def lift(
         index,
         np.asarray(heads.scores, float).take(index),
         head_direction(heads, rotation, max_sigma_deg).take(index, 0),
-        existence.log_odds(heads, camera).take(index),
+        existence.log_odds(heads, camera.width, camera.height).take(index),
     )
     good = np.asarray(np.isfinite(position).all(axis=1))
     return found if good.all() else _picked(found, good)

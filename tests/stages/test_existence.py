@@ -19,6 +19,7 @@ from headway.stages.tracks import TrackStage
 from headway.types import Heads, Level, Risk
 
 RATE = 15.0
+SIZE_PX = CAMERA.width, CAMERA.height
 SCORE, SIGMA, SIZE = st.floats(0.05, 0.95), st.floats(1.0, 150.0), st.floats(0.01, 0.6)
 
 
@@ -78,9 +79,11 @@ def test_a_label_is_certain_whatever_its_sigma(size, sigma, other) -> None:
 
 def test_numbers_that_are_none_are_not_believed_and_stay_in_the_bounds() -> None:
     found = looking(heads([[2.0, 0.0, 0.0]]), 0.5, np.nan)
-    assert log_odds(found, CAMERA)[0] == pytest.approx(log_odds(replace(found, sigma_deg=np.array([180.0])), CAMERA)[0])
+    assert log_odds(found, *SIZE_PX)[0] == pytest.approx(
+        log_odds(replace(found, sigma_deg=np.array([180.0])), *SIZE_PX)[0]
+    )
     odd = replace(found, scores=np.array([np.nan], np.float32), sigma_deg=np.array([np.inf]))
-    assert log_odds(odd, CAMERA)[0] == pytest.approx(-BELIEF.limit)
+    assert log_odds(odd, *SIZE_PX)[0] == pytest.approx(-BELIEF.limit)
 
 
 @given(st.lists(st.tuples(st.floats(-5, 5), st.floats(0, 3)), min_size=1, max_size=30))
