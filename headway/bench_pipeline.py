@@ -121,7 +121,7 @@ def _clocks(pipeline: Pipeline) -> Iterator[Clocked]:
 
 
 def _messages(answer: Answer, frame: Frame, width: int, height: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    motion, trace = answer.motion, answer.trace
+    motion, trace = answer.motion, messages.trace_fields(answer.trace)
     tracks = motion.tracks if motion else None
     yield messages.HEADS, messages.head_array(answer.heads, frame, width, height, trace, True, "", tracks)
     forecast, risks = (motion.forecast, motion.risks) if motion else (None, None)

@@ -120,4 +120,4 @@ def _people(walk: HeadWalk, frame: int, view: View) -> dict[str, Any]:
     ]
     fields = messages.forecast_array(None, _named(view), Trace(frame_index=frame))
     orientation = messages.quaternion(quaternion_from_rotation(walk.orientation[frame]))
-    return fields | {"valid": True, "reason": "", "camera_orientation": orientation, "forecasts": listed}
+    return {**fields, "valid": True, "reason": "", "camera_orientation": orientation, "forecasts": listed}

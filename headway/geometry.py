@@ -252,11 +252,18 @@ def ray_basis(ray: Array) -> Array:
     """
     z = np.asarray(ray, float)
     z = z / _length(z)
-    across = np.zeros_like(z)  # (0, 1, 0) x z
-    across[..., 0], across[..., 2] = z[..., 2], -z[..., 0]
-    x = _unit(across, _X)
-    basis = np.empty((*z.shape, 3))
-    basis[..., 0], basis[..., 1], basis[..., 2] = x, _cross(z, x), z
+    zx, zy, zz = z[..., 0], z[..., 1], z[..., 2]
+    level = np.hypot(zx, zz)
+    if (level > 1e-9).all():
+        right, away = zz / level, zx / level  # x = (right, 0, -away)
+    else:  # straight up or down
+        flat = level > 1e-9
+        level = np.where(flat, level, 1.0)
+        right, away = np.where(flat, zz / level, 1.0), np.where(flat, zx / level, 0.0)
+    basis = np.zeros((*z.shape, 3))
+    basis[..., 0, 0], basis[..., 2, 0] = right, -away
+    basis[..., 0, 1], basis[..., 1, 1], basis[..., 2, 1] = -zy * away, zx * away + zz * right, -zy * right
+    basis[..., 2] = z
     return basis
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
 
 from headway.errors import FrameError
@@ -36,7 +37,9 @@ ENCODINGS: dict[str, tuple[int, int | None]] = {
     "yuv422_yuy2": (2, cv2.COLOR_YUV2BGR_YUY2),
     "yuyv": (2, cv2.COLOR_YUV2BGR_YUY2),
 }
-JPEG_END, PNG_END = b"\xff\xd9", b"IEND"
+JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+PNG_START, PNG_END = b"\x89PNG", b"IEND"
+EXIF, EXIF_WITHIN = b"Exif\0", 64
 HEAD = 1 << 20  # some cameras put a thumbnail and their settings before a JPEG's size
 TAIL = 4096  # some drivers pad the end of a compressed image: the end mark is looked for this far back
 
@@ -99,16 +102,29 @@ def compressed_image(message: Any) -> Image:
     _check_pixels(*size)
     tail = data[-TAIL:].tobytes()
     # A decoder fills the missing part of a cut-off image with grey and says nothing.
-    for start, end in ((b"\xff\xd8\xff", JPEG_END), (b"\x89PNG", PNG_END)):
+    for start, end in ((JPEG_START, JPEG_END), (PNG_START, PNG_END)):
         if head.startswith(start) and end not in tail:
             raise FrameError(f"compressed image ('{message.format}') is truncated after {data.size} bytes")
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        # Where a JPEG names its orientation, OpenCV turns the picture.
+        plain = head.startswith(JPEG_START) and EXIF not in head[:EXIF_WITHIN]
+        image: Any = _jpeg(data) if plain else None
+        if image is None:
+            image = cv2.imdecode(data, cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise FrameError(f"compressed image ('{message.format}') cannot be decoded: {error.err}") from error
     if image is None:
         raise FrameError(f"compressed image ('{message.format}', {data.size} bytes) cannot be decoded")
     return np.asarray(image, np.uint8)
+
+
+def _jpeg(data: NDArray[np.uint8]) -> NDArray[Any] | None:
+    """BGR of a camera's JPEG; None where only OpenCV might know what to do (CMYK for one). Colour, of which there is a
+    quarter as many samples as of brightness, is repeated rather than interpolated: `docs/decisions.md`."""
+    try:
+        return simplejpeg.decode_jpeg(data, "BGR", fastupsample=True, strict=False)
+    except ValueError:
+        return None
 
 
 def _check_pixels(width: int, height: int) -> None:

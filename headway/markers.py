@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from headway.geometry import from_semi_local
-from headway.messages import Fields, header, orientation_of, quaternion, vector
+from headway.messages import header, orientation_of, quaternion, vector
 from headway.types import Forecast, Level, Risks, View
 
 MARKERS = "visualization_msgs/msg/MarkerArray"
@@ -22,9 +22,9 @@ MODES_SHOWN = 3
 LIFETIME_NS = 500_000_000  # markers of a person who left disappear by themselves
 
 
-def marker_array(forecast: Forecast | None, risks: Risks | None, view: View) -> Fields:
+def marker_array(forecast: Forecast | None, risks: Risks | None, view: View) -> dict[str, Any]:
     """A sphere, a label and the likeliest paths for each person; the first marker clears those of the frame before."""
-    markers: list[Fields] = [_marker(view, "", 0, DELETE_ALL, (), (0, 0, 0), action=DELETE_ALL)]
+    markers: list[dict[str, Any]] = [_marker(view, "", 0, DELETE_ALL, (), (0, 0, 0), action=DELETE_ALL)]
     if forecast is None:
         return {"markers": markers}
     levels = {risk.track_id: risk for risk in risks.items} if risks else {}
@@ -60,7 +60,7 @@ def _marker(
     alpha: float = 0.9,
     text: str = "",
     action: int = 0,
-) -> Fields:
+) -> dict[str, Any]:
     strip = kind == LINE_STRIP
     place = points[0] if len(points) and not strip else (0.0, 0.0, 0.0)
     return {

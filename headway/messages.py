@@ -1,29 +1,23 @@
-"""The core's types as messages: nested dicts with exactly the fields of the ROS messages, and back.
+"""The core's types as messages: nested `Fields`, exactly those of the ROS messages, and back.
 
 Markers are in headway/markers.py; what comes in beside heads and risks (camera_info, imu, odometry) is read in
-headway/sensors.py. A dict becomes a rosbags message with `headway.bags.build` and an rclpy message with the nodes'
-own helper. Angles are radians in messages; a number that is not finite is never written. Every header is the source
+headway/sensors.py. rosbags serializes `Fields` as they are; they become an rclpy message with the nodes' own
+helper. Angles are radians in messages; a number that is not finite is never written. Every header is the source
 image's.
 """
 
 from __future__ import annotations
 
 import math
-from array import array
 from typing import Any
 
 import numpy as np
 
-from headway.geometry import (
-    OPTICAL_TO_BODY,
-    euler_radians,
-    quaternion_from_rotation,
-)
+from headway.fields import Fields
+from headway.geometry import OPTICAL_TO_BODY, euler_radians, quaternion_from_rotation
 from headway.received import heads_from_message as heads_from_message  # both directions under one name
 from headway.received import risks_from_message as risks_from_message
 from headway.types import DriveCommand, Forecast, Heads, Level, Risk, Risks, Trace, Tracks, View
-
-Fields = dict[str, Any]
 
 HEADS = "headway_msgs/msg/HeadArray"
 FORECASTS = "headway_msgs/msg/ForecastArray"
@@ -34,26 +28,28 @@ TWIST = "geometry_msgs/msg/TwistStamped"
 
 def stamp(stamp_ns: int) -> Fields:
     """builtin_interfaces/Time."""
-    return {"sec": int(stamp_ns // 1_000_000_000), "nanosec": int(stamp_ns % 1_000_000_000)}
+    return Fields(sec=int(stamp_ns // 1_000_000_000), nanosec=int(stamp_ns % 1_000_000_000))
 
 
 def header(view: View) -> Fields:
     """std_msgs/Header of the source image."""
-    return {"stamp": stamp(view.stamp_ns), "frame_id": view.frame_id}
+    return Fields(stamp=stamp(view.stamp_ns), frame_id=view.frame_id)
 
 
-def trace_fields(trace: Trace) -> Fields:
-    """headway_msgs/Trace."""
-    return {
-        "stages": list(trace.stage_ms),
-        "stage_ms": _floats(list(trace.stage_ms.values())),
-        "age_ms": _number(trace.age_ms),
-        "frame_index": int(trace.frame_index),
-        "dropped": int(trace.dropped),
-        "dropped_total": int(trace.dropped_total),
-        "models": list(trace.models),
-        "hashes": list(trace.models.values()),
-    }
+def trace_fields(trace: Trace | Fields) -> Fields:
+    """headway_msgs/Trace. What this gave serves for the other messages of the frame too."""
+    if isinstance(trace, Fields):
+        return trace
+    return Fields(
+        stages=list(trace.stage_ms),
+        stage_ms=_finite(list(trace.stage_ms.values())),
+        age_ms=_number(trace.age_ms),
+        frame_index=int(trace.frame_index),
+        dropped=int(trace.dropped),
+        dropped_total=int(trace.dropped_total),
+        models=list(trace.models),
+        hashes=list(trace.models.values()),
+    )
 
 
 def head_array(
@@ -61,7 +57,7 @@ def head_array(
     view: View,
     width: int,
     height: int,
-    trace: Trace,
+    trace: Trace | Fields,
     valid: bool = True,
     reason: str = "",
     tracks: Tracks | None = None,
@@ -72,15 +68,15 @@ def head_array(
         for track, row in zip(tracks.ids.tolist(), tracks.head_index.tolist(), strict=True):
             if 0 <= row < len(ids):
                 ids[row] = track
-    return {
-        "header": header(view),
-        "valid": valid and heads is not None,
-        "reason": reason,
-        "width": int(width),
-        "height": int(height),
-        "heads": _heads(heads, ids) if heads is not None and valid else [],
-        "trace": trace_fields(trace),
-    }
+    return Fields(
+        header=header(view),
+        valid=valid and heads is not None,
+        reason=reason,
+        width=int(width),
+        height=int(height),
+        heads=_heads(heads, ids) if heads is not None and valid else [],
+        trace=trace_fields(trace),
+    )
 
 
 def _heads(heads: Heads, ids: list[int]) -> list[Fields]:
@@ -97,20 +93,20 @@ def _heads(heads: Heads, ids: list[int]) -> list[Fields]:
         good[:, 5:9] = good[:, 5:9].all(axis=1, keepdims=True)
         table = np.where(good, table, _INSTEAD)
     return [
-        {
-            "x_min": x_min,
-            "y_min": y_min,
-            "x_max": x_max,
-            "y_max": y_max,
-            "score": score,
-            "track_id": track,
-            "orientation": {"x": x, "y": y, "z": z, "w": w},
-            "sigma": sigma,
-            "pitch": pitch,
-            "yaw": yaw,
-            "roll": roll,
-            "attention": attention,
-        }
+        Fields(
+            x_min=x_min,
+            y_min=y_min,
+            x_max=x_max,
+            y_max=y_max,
+            score=score,
+            track_id=track,
+            orientation=Fields(x=x, y=y, z=z, w=w),
+            sigma=sigma,
+            pitch=pitch,
+            yaw=yaw,
+            roll=roll,
+            attention=attention,
+        )
         for track, (x_min, y_min, x_max, y_max, score, x, y, z, w, pitch, yaw, roll, sigma, attention) in zip(
             ids, table.tolist(), strict=True
         )
@@ -121,20 +117,22 @@ _INSTEAD = np.array([0.0] * 8 + [1.0] + [0.0] * 3 + [math.pi, 0.0])
 """Stands for numbers that are none, in the order of `_heads`' table: the identity, and a sigma that says nothing."""
 
 
-def forecast_array(forecast: Forecast | None, view: View, trace: Trace, valid: bool = True, reason: str = "") -> Fields:
+def forecast_array(
+    forecast: Forecast | None, view: View, trace: Trace | Fields, valid: bool = True, reason: str = ""
+) -> Fields:
     """headway_msgs/ForecastArray. Where the camera's orientation is unknown, the level one that was assumed is sent."""
     unsure = forecast.tracks.unsure if forecast is not None else ""
-    return {
-        "header": header(view),
-        "valid": valid and forecast is not None,
-        "unsure": bool(unsure),
-        "reason": reason or unsure,
-        "camera_orientation": dict(_LEVEL)
+    return Fields(
+        header=header(view),
+        valid=valid and forecast is not None,
+        unsure=bool(unsure),
+        reason=reason or unsure,
+        camera_orientation=_LEVEL
         if view.orientation is None
         else quaternion(quaternion_from_rotation(view.orientation)),
-        "forecasts": _forecasts(forecast) if forecast is not None and valid else [],
-        "trace": trace_fields(trace),
-    }
+        forecasts=_forecasts(forecast) if forecast is not None and valid else [],
+        trace=trace_fields(trace),
+    )
 
 
 def _forecasts(forecast: Forecast) -> list[Fields]:
@@ -143,81 +141,83 @@ def _forecasts(forecast: Forecast) -> list[Fields]:
         return []
     # Over everybody at once: what is done for each person is paid for each person.
     covariance = _finite(tracks.covariance[:n, :2, :2]).reshape(n, 4)
-    x, y = _finite(forecast.modes.transpose(3, 0, 1, 2))
+    x, y = _finite(forecast.modes.transpose(3, 0, 1, 2)).reshape(2, n, -1)
     step, steps = _number(forecast.step_s), int(forecast.modes.shape[2])
     people = zip(
         tracks.ids[:n].tolist(),
         _numbers(np.concatenate((tracks.position[:n], tracks.velocity[:n], tracks.age_s[:n, None]), axis=1)),
         covariance,
-        _packed_rows(_finite(forecast.probability)),
-        _packed_rows(x),
-        _packed_rows(y),
-        _packed_rows(_finite(forecast.radius)),
+        _finite(forecast.probability),
+        x,
+        y,
+        _finite(forecast.radius),
         strict=True,
     )
     return [
-        {
-            "track_id": track,
-            "position": {"x": px, "y": py, "z": pz},
-            "velocity": {"x": vx, "y": vy, "z": vz},
-            "position_covariance": spread,
-            "age": age,
-            "step": step,
-            "steps": steps,
-            "probability": probability,
-            "x": xs,
-            "y": ys,
-            "radius": radius,
-        }
+        Fields(
+            track_id=track,
+            position=Fields(x=px, y=py, z=pz),
+            velocity=Fields(x=vx, y=vy, z=vz),
+            position_covariance=spread,
+            age=age,
+            step=step,
+            steps=steps,
+            probability=probability,
+            x=xs,
+            y=ys,
+            radius=radius,
+        )
         for track, (px, py, pz, vx, vy, vz, age), spread, probability, xs, ys, radius in people
     ]
 
 
-def risk_array(risks: Risks | None, view: View, trace: Trace, valid: bool = True, reason: str = "") -> Fields:
+def risk_array(risks: Risks | None, view: View, trace: Trace | Fields, valid: bool = True, reason: str = "") -> Fields:
     """headway_msgs/RiskArray. Without risks (None) the level is UNSURE: silence must not be taken for safety."""
     unsure = risks.unsure if risks is not None else reason or "no answer for this frame"
     level = risks.level if risks is not None else Level.UNSURE
-    return {
-        "header": header(view),
-        "valid": valid and risks is not None,
-        "unsure": bool(unsure),
-        "reason": reason or unsure,
-        "level": int(level),
-        "risks": [_risk(r) for r in risks.items] if risks is not None and valid else [],
-        "trace": trace_fields(trace),
-    }
+    return Fields(
+        header=header(view),
+        valid=valid and risks is not None,
+        unsure=bool(unsure),
+        reason=reason or unsure,
+        level=int(level),
+        risks=[_risk(r) for r in risks.items] if risks is not None and valid else [],
+        trace=trace_fields(trace),
+    )
 
 
 def _risk(risk: Risk) -> Fields:
     contact = risk.time_to_contact_s is not None
-    return {
-        "track_id": int(risk.track_id),
-        "level": int(risk.level),
-        "contact": contact,
-        "time_to_contact": _number(risk.time_to_contact_s) if contact else 0.0,
-        "probability": _number(risk.probability),
-        "closest": _number(risk.closest_m),
-        "direction": risk.direction,
-        "reason": risk.reason,
-    }
+    return Fields(
+        track_id=int(risk.track_id),
+        level=int(risk.level),
+        contact=contact,
+        time_to_contact=_number(risk.time_to_contact_s) if contact else 0.0,
+        probability=_number(risk.probability),
+        closest=_number(risk.closest_m),
+        direction=risk.direction,
+        reason=risk.reason,
+    )
 
 
-def drive_command(command: DriveCommand, view: View, trace: Trace, valid: bool = True, reason: str = "") -> Fields:
+def drive_command(
+    command: DriveCommand, view: View, trace: Trace | Fields, valid: bool = True, reason: str = ""
+) -> Fields:
     """headway_msgs/DriveCommand. An invalid one still carries the ramp to a stop."""
-    return {
-        "header": header(view),
-        "valid": valid and command.valid,
-        "reason": reason or command.reason,
-        "state": int(command.state),
-        "steering": _number(command.steering),
-        "throttle": _number(command.throttle),
-        "brake": _number(command.brake),
-        "steering_low": _number(command.interval[0], -1.0),
-        "steering_high": _number(command.interval[1], 1.0),
-        "confidence": _number(command.confidence),
-        "speed": _number(command.speed_mps),
-        "trace": trace_fields(trace),
-    }
+    return Fields(
+        header=header(view),
+        valid=valid and command.valid,
+        reason=reason or command.reason,
+        state=int(command.state),
+        steering=_number(command.steering),
+        throttle=_number(command.throttle),
+        brake=_number(command.brake),
+        steering_low=_number(command.interval[0], -1.0),
+        steering_high=_number(command.interval[1], 1.0),
+        confidence=_number(command.confidence),
+        speed=_number(command.speed_mps),
+        trace=trace_fields(trace),
+    )
 
 
 def twist_stamped(
@@ -230,10 +230,10 @@ def twist_stamped(
     """
     speed = _number(command.speed_mps)
     turn = speed * _number(command.steering) * curvature_at_full_lock
-    return {
-        "header": {"stamp": stamp(view.stamp_ns), "frame_id": frame_id},
-        "twist": {"linear": vector((speed, 0.0, 0.0)), "angular": vector((0.0, 0.0, turn))},
-    }
+    return Fields(
+        header=Fields(stamp=stamp(view.stamp_ns), frame_id=frame_id),
+        twist=Fields(linear=vector((speed, 0.0, 0.0)), angular=vector((0.0, 0.0, turn))),
+    )
 
 
 def orientation_of(view: View) -> np.ndarray:
@@ -243,13 +243,15 @@ def orientation_of(view: View) -> np.ndarray:
 
 def vector(xyz: Any) -> Fields:
     """geometry_msgs Point or Vector3."""
-    return dict(zip("xyz", map(_number, xyz), strict=True))
+    x, y, z = map(_number, xyz)
+    return Fields(x=x, y=y, z=z)
 
 
 def quaternion(xyzw: Any) -> Fields:
     """geometry_msgs/Quaternion; the identity where a number is not finite."""
     values = [float(v) for v in xyzw]
-    return dict(zip("xyzw", values if all(map(math.isfinite, values)) else _IDENTITY, strict=True))
+    x, y, z, w = values if all(map(math.isfinite, values)) else _IDENTITY
+    return Fields(x=x, y=y, z=z, w=w)
 
 
 _IDENTITY = (0.0, 0.0, 0.0, 1.0)
@@ -268,22 +270,7 @@ def _numbers(values: Any, otherwise: float = 0.0) -> Any:
     return (found if good.all() else np.where(good, found, otherwise)).tolist()
 
 
-def _floats(values: Any) -> array[float]:
-    """Any numbers, flattened, as an array of float32: the form that rclpy and numpy both take without a loop."""
-    return _packed(_finite(values))
-
-
-def _packed(values: np.ndarray) -> array[float]:
-    return array("f", values.tobytes())
-
-
-def _packed_rows(values: np.ndarray) -> list[array[float]]:
-    """(n, ...) float32 -> n arrays; cut from one: bytes of their own cost three times as much for each person."""
-    whole, size = _packed(values), values[0].size
-    return [whole[i : i + size] for i in range(0, len(whole), size)]
-
-
 def _finite(values: Any) -> np.ndarray:
-    """The numbers as float32, NaN and infinities replaced."""
-    found = np.asarray(values, np.float32)
+    """The numbers as float32, NaN and infinities replaced, each row in one piece of memory."""
+    found = np.ascontiguousarray(values, np.float32)
     return found if np.isfinite(found).all() else np.nan_to_num(found)

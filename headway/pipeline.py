@@ -12,8 +12,6 @@ frame says why in `Answer.reasons` and leaves the others alone: one bad network 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from headway.errors import EngineError, FrameError
@@ -244,17 +242,17 @@ class Pipeline:
         command: DriveCommand | None = None
         reasons: dict[str, str] = {}
         if self.head_pose:
-            with _reason(reasons, HEAD_POSE):
+            with _Noted(reasons, HEAD_POSE):
                 heads = self.head_pose.step(frame, trace)
         if self.trajectory:
-            with _reason(reasons, TRAJECTORY):
+            with _Noted(reasons, TRAJECTORY):
                 if heads is None:
                     raise FrameError(f"no heads: {reasons.get(HEAD_POSE, 'the head pose task is absent')}")
                 motion = self.trajectory.step(frame, heads, trace)
                 heads = with_track_poses(heads, motion.tracks, camera_axes(frame))
         if self.driving:
             risks = motion.risks if motion else None
-            with _reason(reasons, DRIVING):
+            with _Noted(reasons, DRIVING):
                 steering, command = self.driving.step(frame, risks, trace)
             command = command or self.driving.idle(frame, risks)
         return Answer(heads, motion, steering, command, trace, reasons, suspect)
@@ -281,9 +279,19 @@ class Pipeline:
                 task.close()
 
 
-@contextmanager
-def _reason(reasons: dict[str, str], task: str) -> Iterator[None]:
-    try:
-        yield
-    except (FrameError, EngineError) as error:
-        reasons[task] = str(error)
+class _Noted:
+    """Writes down why a task failed on a frame, and lets the frame go on. A class, as `types.Stopwatch`."""
+
+    __slots__ = ("_reasons", "_task")
+
+    def __init__(self, reasons: dict[str, str], task: str) -> None:
+        self._reasons, self._task = reasons, task
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
+        if not isinstance(error, (FrameError, EngineError)):
+            return False
+        self._reasons[self._task] = str(error)
+        return True

@@ -19,6 +19,7 @@ from headway.bags import BagReader, BagWriter
 from headway.bags.reader import Message
 from headway.bags.topics import InputTopics, choose_topics
 from headway.errors import BagError, FrameError, UsageError
+from headway.fields import Fields
 from headway.images import decode_image
 from headway.node_config import HeadwayNodeConfig, load, open_pipeline
 from headway.order import Order
@@ -199,11 +200,11 @@ class Run:
 
     def _write(self, message: Message, image: Any, frame: Frame, answer: Answer) -> None:
         height, width = frame.image.shape[:2]
-        trace = replace(answer.trace, stage_ms=dict.fromkeys(answer.trace.stage_ms, 0.0))
+        trace = _silent(answer.trace)
         motion, reasons = answer.motion, answer.reasons
         tracks = motion.tracks if motion else None
         self._crowded += tracks is not None and tracks.left_out > 0
-        out: dict[str, messages.Fields] = {}
+        out: dict[str, Fields] = {}
         if self._pipeline.head_pose:
             reason = reasons.get(HEAD_POSE, "")
             out[messages.HEADS] = messages.head_array(
@@ -222,8 +223,8 @@ class Run:
 
     def _refuse(self, message: Message, image: Any, view: View, trace: Trace, reason: str) -> None:
         """valid = false with the reason on every output; the command ramps to a stop."""
-        silent = replace(trace, stage_ms=dict.fromkeys(trace.stage_ms, 0.0))
-        out: dict[str, messages.Fields] = {}
+        silent = _silent(trace)
+        out: dict[str, Fields] = {}
         if self._pipeline.head_pose:
             out[messages.HEADS] = messages.head_array(None, view, 0, 0, silent, False, reason)
         if self._pipeline.trajectory:
@@ -235,9 +236,9 @@ class Run:
             out[messages.TWIST] = messages.twist_stamped(command, view, self._curvature)
         self._send(message, image, out)
 
-    def _send(self, message: Message, image: Any, out: dict[str, messages.Fields]) -> None:
+    def _send(self, message: Message, image: Any, out: dict[str, Fields]) -> None:
         # The source's own stamp, also where it is zero: none is invented.
-        stamp = {"sec": image.header.stamp.sec, "nanosec": image.header.stamp.nanosec}
+        stamp = Fields(sec=image.header.stamp.sec, nanosec=image.header.stamp.nanosec)
         for msgtype, fields in out.items():
             fields["header"]["stamp"] = stamp
             self._writer.write(TOPICS[msgtype], msgtype, fields, message.stamp_ns)
@@ -245,6 +246,11 @@ class Run:
     def _note(self, text: str) -> None:
         if text not in self.result.notes:
             self.result.notes.append(text)
+
+
+def _silent(trace: Trace) -> Fields:
+    """The trace of all messages of a frame, without times: a replay gives the same bytes on every machine."""
+    return messages.trace_fields(replace(trace, stage_ms=dict.fromkeys(trace.stage_ms, 0.0)))
 
 
 def run_replay(

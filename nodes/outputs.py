@@ -1,4 +1,4 @@
-"""Plain dicts (headway.messages) -> rclpy messages, and publishers that are asked before they are fed."""
+"""Fields (headway.messages) and plain dicts -> rclpy messages, and publishers that are asked before they are fed."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ def _sequence_converter(kind: str) -> Converter:
         return _list_of(_converter(kind))
 
     def convert(values: Any) -> array.array[Any]:
-        # As headway.messages packs paths, and as a camera's bytes: rclpy checks a list element by element (29 ms for an
-        # image), an array only by its type code.
+        # rclpy checks a list element by element (29 ms for an image), an array only by its type code.
         if isinstance(values, array.array) and values.typecode == code:
             return values
-        out = array.array(code)
         data: Any = values if isinstance(values, (bytes, bytearray, memoryview)) else np.ascontiguousarray(values, code)
-        out.frombytes(memoryview(data).cast("B"))
+        out = array.array(code)
+        if len(data):
+            out.frombytes(memoryview(data).cast("B"))
         return out
 
     return convert

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import MutableMapping
 from typing import Any
 
 import numpy as np
@@ -172,7 +173,7 @@ class PicturePublisher:
         self._image.publish(fill(Image(), _restamped(fields, request)))
 
 
-def _restamped(fields: dict[str, Any], request: Request) -> dict[str, Any]:
+def _restamped(fields: MutableMapping[str, Any], request: Request) -> MutableMapping[str, Any]:
     # A source without stamps is tracked by its time of arrival, but no stamp is ever invented in an output.
     fields["header"]["stamp"] = request.stamp
     return fields

@@ -1,5 +1,6 @@
 """Every encoding against pixels computed by hand; every kind of broken image refused with its name."""
 
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+import simplejpeg
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -122,6 +124,51 @@ def test_compressed_images_without_loss_come_back_exactly(bgr, suffix):
     np.testing.assert_array_equal(decode_image(compressed(data, suffix[1:])), bgr)
 
 
+SAMPLING = {"4:4:4": 0x111111, "4:2:2": 0x211111, "4:2:0": 0x221111}
+
+
+def photo(height=121, width=163):
+    """Smooth colour with some texture, odd sides."""
+    random = np.random.default_rng(7)
+    low = random.integers(0, 256, (height // 20, width // 20, 3), dtype=np.uint8)
+    smooth = cv2.resize(low, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.clip(smooth + random.normal(0, 4, (height, width, 1)), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("sampling", SAMPLING)
+def test_a_jpeg_is_what_opencv_makes_of_it_but_for_colour_between_its_samples(sampling):
+    options = [cv2.IMWRITE_JPEG_QUALITY, 90, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, SAMPLING[sampling]]
+    data = cv2.imencode(".jpg", photo(), options)[1]
+    found, oracle = (a.astype(int) for a in (decode_image(compressed(data.tobytes())), cv2.imdecode(data, 1)))
+    if sampling == "4:4:4":
+        np.testing.assert_array_equal(found, oracle)
+    # Brightness is the same where no channel was cut off; colour differs by what changes within two pixels.
+    inside = ((oracle > 2) & (oracle < 253) & (found > 2) & (found < 253)).all(2)
+    weights = [0.114, 0.587, 0.299]
+    assert np.abs((found - oracle) @ weights)[inside].max() < 1.5
+    assert np.abs(found - oracle).mean() < 3.0
+
+
+def test_gray_cmyk_and_turned_jpegs_are_read_as_opencv_reads_them():
+    data = cv2.imencode(".jpg", photo()[..., 0])[1]
+    np.testing.assert_array_equal(decode_image(compressed(data.tobytes())), cv2.imdecode(data, 1))
+    # EXIF: little-endian, one entry, orientation (0x0112, one SHORT) 6: a quarter turn.
+    tiff = struct.pack("<2sHIHHHIHHI", b"II", 42, 8, 1, 0x0112, 3, 1, 6, 0, 0)
+    exif = b"\xff\xe1" + struct.pack(">H", 8 + len(tiff)) + b"Exif\0\0" + tiff
+    plain = cv2.imencode(".jpg", photo())[1].tobytes()
+    turned = plain[:2] + exif + plain[2:]
+    assert decode_image(compressed(plain)).shape == (121, 163, 3)
+    assert decode_image(compressed(turned)).shape == (163, 121, 3)
+    try:
+        from PIL import Image as Pillow
+    except ImportError:
+        return
+    stream = io.BytesIO()
+    Pillow.fromarray(photo()).convert("CMYK").save(stream, "JPEG")
+    oracle = cv2.imdecode(np.frombuffer(stream.getvalue(), np.uint8), 1)
+    np.testing.assert_array_equal(decode_image(compressed(stream.getvalue())), oracle)
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
 def test_a_truncated_compressed_image_is_refused(suffix):
     image = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -193,6 +240,7 @@ def test_a_few_bytes_that_announce_gigabytes_are_refused_before_they_are_decoded
     data = claiming(width, height, suffix)
     assert announced_size(data) == (width, height)
     monkeypatch.setattr(cv2, "imdecode", None)  # decoding would be a TypeError
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", None)
     with pytest.raises(FrameError, match=f"{width}x{height} has more than"):
         decode_image(compressed(data))
 

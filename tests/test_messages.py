@@ -1,6 +1,7 @@
 """What the core says survives the way through a message, in radians, without NaN."""
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from headway import messages
 from headway.bags import build, typestore
+from headway.fields import Fields
 from headway.geometry import OPTICAL_TO_BODY, from_semi_local
 from headway.markers import MARKERS, MODES_SHOWN, marker_array
 from headway.types import (
@@ -191,6 +193,48 @@ def test_a_number_that_is_not_finite_is_never_written(bad):
             marker_array(forecast, risks, VIEW),
         ):
             assert all(math.isfinite(v) for v in numbers(fields))
+
+
+def plain(fields):
+    """The same in dicts and lists alone."""
+    if isinstance(fields, Fields):
+        return {name: plain(value) for name, value in fields.items()}
+    return [plain(value) for value in fields] if isinstance(fields, list) else fields
+
+
+@given(people=st.integers(0, 5), oriented=st.booleans(), valid=st.booleans(), reason=st.text(max_size=9))
+def test_fields_are_serialized_to_the_bytes_of_the_message_that_is_built_of_them(people, oriented, valid, reason):
+    view = replace(VIEW, orientation=np.eye(3)) if oriented else VIEW
+    forecast, risk = some_forecast(people), Risk(3, Level.ALERT, None, 0.25, 0.5, "left", reason)
+    command = DriveCommand(0.5, 0.2, 0.0, (0.4, 0.6), 0.9, DriveState.SLOW, 1.0, "person near")
+    heads, said = some_heads(people), (valid, reason)
+    for kind, fields in {
+        messages.HEADS: messages.head_array(heads, view, 640, 480, TRACE, *said),
+        messages.FORECASTS: messages.forecast_array(forecast, view, TRACE, *said),
+        messages.RISK: messages.risk_array(Risks(5, (risk,) * people), view, TRACE, *said),
+        messages.COMMAND: messages.drive_command(command, view, TRACE, *said),
+        messages.TWIST: messages.twist_stamped(command, view),
+    }.items():
+        assert build(STORE, kind, fields) is fields
+        built = build(STORE, kind, plain(fields))
+        assert bytes(STORE.serialize_cdr(fields, kind)) == bytes(STORE.serialize_cdr(built, kind))
+
+
+def test_fields_are_read_and_written_by_name_and_by_key():
+    fields = messages.risk_array(Risks(5), VIEW, TRACE)
+    fields["header"]["stamp"] = Fields(sec=3, nanosec=4)
+    assert (fields.header.stamp.sec, fields.get("nothing", 7), len(fields)) == (3, 7, 7)
+    assert fields == dict(fields)
+    del fields["reason"]
+    assert "reason" not in fields
+
+
+def test_the_messages_of_one_frame_may_share_their_trace():
+    shared = messages.trace_fields(TRACE)
+    told = messages.risk_array(Risks(5), VIEW, shared)
+    assert told.trace is shared
+    assert plain(told) == plain(messages.risk_array(Risks(5), VIEW, shared))
+    assert vars(told.trace).keys() == vars(messages.risk_array(Risks(5), VIEW, TRACE).trace).keys()
 
 
 def test_readers_take_any_object_with_the_fields():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Mapping
 from operator import itemgetter
 from pathlib import Path
@@ -16,6 +15,7 @@ from rosbags.typesys.base import TypesysError
 from rosbags.typesys.store import Typestore
 
 from headway.errors import BagError
+from headway.fields import Fields
 from headway.paths import share_dir
 
 PACKAGE = "headway_msgs"
@@ -60,11 +60,11 @@ def schema_text(store: Typestore, msgtype: str) -> str:
 
 
 def build(store: Typestore, msgtype: str, fields: Mapping[str, Any]) -> Any:
-    """A rosbags message from nested dicts; fields left out become zero, empty or default messages.
+    """A rosbags message from nested dicts; fields left out become zero, empty or default messages. `Fields` are one.
 
     Raises KeyError naming the type where a key is none of its fields: a misspelt field is never lost silently.
     """
-    return _maker(store, msgtype)(fields)
+    return fields if isinstance(fields, Fields) else _maker(store, msgtype)(fields)
 
 
 Maker = Callable[[Any], Any]
@@ -147,9 +147,6 @@ def _number_maker(name: str, length: int | None) -> Maker:
     def make(value: Any) -> Any:
         if value is None:
             return np.zeros(length or 0, kind)
-        # As headway.messages packs paths and covariances, five for each person in view.
-        if length is None and isinstance(value, array) and value.typecode == kind.char:
-            return np.frombuffer(value, kind)
         if isinstance(value, np.ndarray) and value.shape == (length,) and value.dtype == kind:
             return np.ascontiguousarray(value)
         numbers = np.ascontiguousarray(_bytes(value), dtype=kind).ravel()

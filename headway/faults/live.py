@@ -19,6 +19,7 @@ from headway.bags.topics import InputTopics
 from headway.errors import FrameError
 from headway.faults.engines import Tasks
 from headway.faults.inject import Injector
+from headway.fields import Fields
 from headway.node_config import HeadwayNodeConfig
 from headway.replay import Run
 from headway.types import Frame, Risks, Trace, View
@@ -136,12 +137,12 @@ class LiveRun(Run):
             reason = f"no image for {silence_s:.2f} s"
             self._say(messages.COMMAND, messages.drive_command(command, view, Trace(), False, reason), self._now)
 
-    def _send(self, message: Message, image: Any, out: dict[str, messages.Fields]) -> None:
+    def _send(self, message: Message, image: Any, out: dict[str, Fields]) -> None:
         super()._send(message, image, out)
         for kind, fields in out.items():
             self._say(kind, fields, self._busy_ns)
 
-    def _say(self, kind: str, fields: messages.Fields, at_ns: int) -> None:
+    def _say(self, kind: str, fields: Fields, at_ns: int) -> None:
         self.record.finite &= finite(fields)
         stamp = fields["header"]["stamp"]
         stamp_ns = stamp.get("sec", 0) * 10**9 + stamp.get("nanosec", 0)

@@ -44,6 +44,8 @@ def _greedy(boxes: list[list[float]], iou_threshold: float) -> list[int]:
     for row, (x0, y0, x1, y1) in enumerate(boxes):
         area = max(x1 - x0, 0.0) * max(y1 - y0, 0.0)
         for kx0, ky0, kx1, ky1, kept_area in kept:
+            if x0 >= kx1 or kx0 >= x1 or y0 >= ky1 or ky0 >= y1:
+                continue  # most pairs are far apart
             width, height = min(x1, kx1) - max(x0, kx0), min(y1, ky1) - max(y0, ky0)
             if width > 0.0 and height > 0.0:
                 inner = width * height

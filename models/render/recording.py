@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from headway import messages
 from headway.bags.writer import BagWriter
+from headway.fields import Fields
 from headway.geometry import quaternion_from_rotation
 from headway.models.render.carrier import Carrier
 from headway.models.render.labels import HeadLabel
@@ -83,7 +84,7 @@ def visible_heads(people: list[Person]) -> list[tuple[int, HeadLabel]]:
     ]
 
 
-def _image_messages(scene: Scene, stamp: int, frame: SceneFrame, jpeg: bytes) -> list[tuple[str, str, dict[str, Any]]]:
+def _image_messages(scene: Scene, stamp: int, frame: SceneFrame, jpeg: bytes) -> list[tuple[str, str, Any]]:
     camera, t = scene.camera, (stamp - START_NS) * 1e-9
     view = View(stamp_ns=stamp, frame_id=OPTICAL, camera=camera, orientation=frame.to_camera[:3, :3].T)
     image = {"header": messages.header(view), "format": "jpeg", "data": np.frombuffer(jpeg, np.uint8)}
@@ -111,7 +112,7 @@ def camera_info(view: View, camera: Camera) -> dict[str, Any]:
     }
 
 
-def head_truth(view: View, camera: Camera, frame: SceneFrame) -> dict[str, Any]:
+def head_truth(view: View, camera: Camera, frame: SceneFrame) -> Fields:
     """headway_msgs/HeadArray: boxes clipped to the image, exact rotations, sigma 0."""
     seen = visible_heads(frame.people)
     labels = [label for _, label in seen]
