@@ -21,6 +21,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from headway.arrays import every, some
 from headway.types import Camera
 
 Array = NDArray[np.floating]
@@ -38,9 +39,9 @@ def rotation_from_6d(six: Array) -> Array:
     a, b = six[..., :3], six[..., 3:]
     x = _unit(a, _X)
     least = 1e-9 * np.maximum(1.0, _length(b))  # what is left of two parallel vectors is rounding, at their scale
-    b = b - (x * b).sum(-1, keepdims=True) * x
+    b = b - np.add.reduce(x * b, -1, keepdims=True) * x
     length = _length(b)
-    if (length > least).all():
+    if every(length > least):
         y = b / length
     else:
         spare = np.eye(3)[np.argmin(np.abs(x), axis=-1)]
@@ -59,7 +60,7 @@ def rotation_to_6d(rotation: Array) -> Array:
 
 def _length(v: Array) -> Array:
     """(..., n) -> (..., 1); numpy's own norm costs three times as much on a handful of vectors."""
-    return np.sqrt((v * v).sum(-1, keepdims=True))
+    return np.sqrt(np.add.reduce(v * v, -1, keepdims=True))
 
 
 def _cross(a: Array, b: Array) -> Array:
@@ -74,7 +75,7 @@ _X: Array = np.array([1.0, 0.0, 0.0])
 def _unit(v: Array, fallback: Array) -> Array:
     norm = _length(v)
     good = norm > 1e-9
-    if good.all():
+    if every(good):
         return v / norm
     return np.where(good, v / np.where(good, norm, 1.0), fallback)
 
@@ -176,7 +177,7 @@ def euler_radians(rotation: Array) -> Array:
     found[..., 2] = np.arctan2(sign * m[..., 1, 0], sign * m[..., 0, 0])
     # At yaw ±90° pitch and roll turn about one axis: all of it is given to pitch.
     singular = cos_yaw < 1e-9
-    if singular.any():
+    if some(singular):
         found[..., 0] = np.where(singular, -np.arctan2(-m[..., 1, 2], m[..., 1, 1]), found[..., 0])
         found[..., 2] = np.where(singular, 0.0, found[..., 2])
     return found
@@ -254,7 +255,7 @@ def ray_basis(ray: Array) -> Array:
     z = z / _length(z)
     zx, zy, zz = z[..., 0], z[..., 1], z[..., 2]
     level = np.hypot(zx, zz)
-    if (level > 1e-9).all():
+    if every(level > 1e-9):
         right, away = zz / level, zx / level  # x = (right, 0, -away)
     else:  # straight up or down
         flat = level > 1e-9

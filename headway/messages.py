@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from headway.arrays import finite
 from headway.fields import Fields
 from headway.geometry import OPTICAL_TO_BODY, euler_radians, quaternion_from_rotation
 from headway.received import heads_from_message as heads_from_message  # both directions under one name
@@ -88,8 +89,8 @@ def _heads(heads: Heads, ids: list[int]) -> list[Fields]:
     table[:, 0:4], table[:, 4], table[:, 5:9] = heads.boxes, heads.scores, quaternion_from_rotation(heads.rotation)
     table[:, 9:12], table[:, 12], table[:, 13] = euler_radians(heads.rotation), heads.sigma_deg, heads.attention
     table[:, 12] *= math.pi / 180.0
-    good = np.isfinite(table)
-    if not good.all():
+    if not finite(table):
+        good = np.isfinite(table)
         good[:, 5:9] = good[:, 5:9].all(axis=1, keepdims=True)
         table = np.where(good, table, _INSTEAD)
     return [
@@ -266,11 +267,10 @@ def _number(value: Any, otherwise: float = 0.0) -> float:
 def _numbers(values: Any, otherwise: float = 0.0) -> Any:
     """An array as nested lists of Python's floats, each as `_number` would have it."""
     found = np.asarray(values, float)
-    good = np.isfinite(found)
-    return (found if good.all() else np.where(good, found, otherwise)).tolist()
+    return (found if finite(found) else np.where(np.isfinite(found), found, otherwise)).tolist()
 
 
 def _finite(values: Any) -> np.ndarray:
     """The numbers as float32, NaN and infinities replaced, each row in one piece of memory."""
     found = np.ascontiguousarray(values, np.float32)
-    return found if np.isfinite(found).all() else np.nan_to_num(found)
+    return found if finite(found) else np.nan_to_num(found)

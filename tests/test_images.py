@@ -130,23 +130,17 @@ SAMPLING = {"4:4:4": 0x111111, "4:2:2": 0x211111, "4:2:0": 0x221111}
 def photo(height=121, width=163):
     """Smooth colour with some texture, odd sides."""
     random = np.random.default_rng(7)
-    low = random.integers(0, 256, (height // 20, width // 20, 3), dtype=np.uint8)
+    low = random.integers(0, 256, (1 + height // 20, 1 + width // 20, 3), dtype=np.uint8)
     smooth = cv2.resize(low, (width, height), interpolation=cv2.INTER_CUBIC)
     return np.clip(smooth + random.normal(0, 4, (height, width, 1)), 0, 255).astype(np.uint8)
 
 
+@pytest.mark.parametrize("size", [(121, 163), (480, 640), (8, 16)])
 @pytest.mark.parametrize("sampling", SAMPLING)
-def test_a_jpeg_is_what_opencv_makes_of_it_but_for_colour_between_its_samples(sampling):
+def test_a_jpeg_is_what_opencv_makes_of_it(sampling, size):
     options = [cv2.IMWRITE_JPEG_QUALITY, 90, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, SAMPLING[sampling]]
-    data = cv2.imencode(".jpg", photo(), options)[1]
-    found, oracle = (a.astype(int) for a in (decode_image(compressed(data.tobytes())), cv2.imdecode(data, 1)))
-    if sampling == "4:4:4":
-        np.testing.assert_array_equal(found, oracle)
-    # Brightness is the same where no channel was cut off; colour differs by what changes within two pixels.
-    inside = ((oracle > 2) & (oracle < 253) & (found > 2) & (found < 253)).all(2)
-    weights = [0.114, 0.587, 0.299]
-    assert np.abs((found - oracle) @ weights)[inside].max() < 1.5
-    assert np.abs(found - oracle).mean() < 3.0
+    data = cv2.imencode(".jpg", photo(*size), options)[1]
+    np.testing.assert_array_equal(decode_image(compressed(data.tobytes())), cv2.imdecode(data, cv2.IMREAD_COLOR))
 
 
 def test_gray_cmyk_and_turned_jpegs_are_read_as_opencv_reads_them():

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from headway.arrays import finite
 from headway.errors import AbandonedError, EngineError, ModelError, UsageError
 from headway.paths import weights_dir
 from headway.runtime.manifest import Manifest, TensorSpec, read_manifest
@@ -78,7 +79,7 @@ class Model:
         for name in self.manifest.outputs:
             if name not in outputs:
                 raise EngineError(f"model '{self.name}' gave no output '{name}'")
-            if not np.isfinite(outputs[name]).all():
+            if not finite(outputs[name]):
                 raise EngineError(f"model '{self.name}' gave NaN or infinity in output '{name}'")
         return outputs
 

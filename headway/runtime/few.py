@@ -56,7 +56,7 @@ class TwoSizes:
     def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """See Engine.infer. Empty slots beyond the smaller graph's answer zeros."""
         slots = self._said.slots
-        if feeds[self._said.mask][:, slots:].any():
+        if np.count_nonzero(feeds[self._said.mask][:, slots:]):
             return self._whole.infer(feeds)
         cut = {k: v[:, :slots] if v.ndim > 1 and v.shape[1] == self._all else v for k, v in feeds.items()}
         outputs = {k: np.zeros(spec.shape, spec.dtype) for k, spec in self._specs.items()}

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from headway.arrays import some
+
 Array = NDArray[np.floating]
 
 
@@ -84,7 +86,7 @@ def weigh(paths: Approach, probability: Array, disc: Disc) -> Contacts:
     outside = np.maximum(paths.closest_m - disc.limit_m, 0)
     weight = probability * np.exp(outside * (-math.log(4) / disc.soft_m))
     meets = np.isfinite(paths.first_s)
-    nobody = not meets.any()  # as nearly always: there is no median to look for
+    nobody = not some(meets)  # as nearly always: there is no median to look for
     time = np.full(len(weight), np.inf) if nobody else _weighted_median(paths.first_s, np.where(meets, weight, 0.0))
     closest = paths.closest_m[np.arange(len(weight)), paths.best]
     return Contacts(weight.sum(axis=1).clip(0, 1), time, closest, paths.reachable)
@@ -95,9 +97,9 @@ def _nearest_and_entry(path: Array, limit: float) -> tuple[Array, Array]:
     counted in steps, the disc of radius `limit` is entered, inf for never."""
     a = path[..., :-1]
     d = path[..., 1:] - a
-    qa, qb = np.maximum((d * d).sum(0), 1e-12), (a * d).sum(0)
+    qa, qb = np.maximum(np.add.reduce(d * d), 1e-12), np.add.reduce(a * d)
     nearest = a + np.minimum(np.maximum(-qb / qa, 0.0), 1.0) * d
-    near = (nearest * nearest).sum(0)
+    near = np.add.reduce(nearest * nearest)
     meets = near <= limit * limit
     enter = np.full(near.shape[:-1], np.inf)
     who = meets.any(-1).nonzero()

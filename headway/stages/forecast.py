@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from headway.arrays import some
 from headway.config import Config, parameter
 from headway.runtime.engine import Model
 from headway.stages.calibration import BY_SIZE, OWN, RELATIVE, Calibration
@@ -176,13 +177,13 @@ def _timeline(tracks: Tracks) -> tuple[Array, Array]:
     # Seen in this very frame: that entry of the history is the present place, and the rest is in order already.
     now = (age[:, -1] <= 1e-6).nonzero()[0]
     times[now, -2], places[now, -2] = 0.0, places[now, -1]
-    if (times[:, 1:] < times[:, :-1]).any():
+    if some(times[:, 1:] < times[:, :-1]):
         rows, order = np.arange(n)[:, None], np.argsort(times, axis=1, kind="stable")
         times, places = times[rows, order], places[rows, order]
     known = times > -np.inf
     with np.errstate(invalid="ignore"):
         gap = (times[:, 1:] - times[:, :-1] > _LONGEST_GAP_S) & known[:, :-1]
-    if gap.any():
+    if some(gap):
         lost = np.flip(np.logical_or.accumulate(np.flip(gap, axis=1), axis=1), axis=1)
         times[:, :-1][lost] = -np.inf
     places[np.isneginf(times)] = 0.0

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from headway.arrays import every, finite
 from headway.config import Config, parameter
 from headway.errors import ModelError
 from headway.geometry import Array, on_image_plane, ray_basis
@@ -89,7 +90,7 @@ class HeadStage:
             kept = kept.take(without_nested(inside.take(kept, 0), self._nested_from_px))
         rows, boxes = rows.take(kept, 0), self._input.letterbox.boxes_to_source(inside.take(kept, 0))
         large = boxes[:, 2:] - boxes[:, :2] >= max(config.minimum_px, 1e-3)
-        if not large.all():
+        if not every(large):
             wanted = large.all(axis=1)
             rows, boxes = rows[wanted], boxes[wanted]
         if not len(rows):
@@ -156,7 +157,7 @@ def looking_probability(angle_deg: Array, sigma_deg: Array) -> Array:
     angle = np.asarray(angle_deg, float)
     s = np.maximum(np.asarray(sigma_deg, float), SMALLEST_SIGMA_DEG) * SIGMA_TO_AXIS
     probability = chndtr((ATTENTION_DEG / s) ** 2, 2.0, (angle / s) ** 2)
-    if np.isfinite(probability).all():
+    if finite(probability):
         return np.minimum(np.maximum(probability, 0.0), 1.0)
     # Far out in the tail the series gives up with NaN; there the answer is 0 or 1 to machine precision.
     return np.where(np.isfinite(probability), probability, (angle < ATTENTION_DEG).astype(float)).clip(0.0, 1.0)

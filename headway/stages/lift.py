@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from headway.arrays import every, finite
 from headway.geometry import gaze, on_image_plane, to_semi_local
 from headway.stages import existence
 from headway.types import Camera, Heads
@@ -62,8 +63,9 @@ def lift(
     """
     boxes = np.asarray(heads.boxes, float).reshape(-1, 4)
     size = boxes[:, 2:] - boxes[:, :2]
-    index = (np.isfinite(boxes).all(axis=1) & (size > 1.0).all(axis=1)).nonzero()[0]
-    if len(index) < len(boxes):
+    index = np.arange(len(boxes))
+    if not (every(size > 1.0) and finite(boxes)):
+        index = (np.isfinite(boxes).all(axis=1) & (size > 1.0).all(axis=1)).nonzero()[0]
         boxes, size = boxes[index], size[index]
     x0, y0, x1, y1 = boxes.T
     cut = (x0 <= 1) | (y0 <= 1) | (x1 >= camera.width - 1) | (y1 >= camera.height - 1)
@@ -95,8 +97,7 @@ def lift(
         head_direction(heads, rotation, max_sigma_deg).take(index, 0),
         existence.log_odds(heads, camera.width, camera.height).take(index),
     )
-    good = np.asarray(np.isfinite(position).all(axis=1))
-    return found if good.all() else _picked(found, good)
+    return found if finite(position) else _picked(found, np.asarray(np.isfinite(position).all(axis=1)))
 
 
 _EYE = np.eye(2)

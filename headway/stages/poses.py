@@ -15,6 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from headway.arrays import finite, some
 from headway.geometry import Array, quaternion_from_rotation, rotation_from_quaternion
 from headway.stages.head_columns import SMALLEST_SIGMA_DEG
 from headway.stages.heads import SIGMA_TO_AXIS, looking_probability
@@ -58,8 +59,8 @@ class PoseFilter:
             sigma_deg = np.asarray(heads.sigma_deg, float).take(picked)
             sigma_deg = np.minimum(np.maximum(sigma_deg, SMALLEST_SIGMA_DEG), 180.0)
             # Heads may come from another node's message: one number that is none must not stay in the filter.
-            good = np.isfinite(sighting).all(axis=1) & np.isfinite(sigma_deg)
-            if not good.all():
+            if not (finite(sighting) and finite(sigma_deg)):
+                good = np.isfinite(sighting).all(axis=1) & np.isfinite(sigma_deg)
                 seen, sighting, sigma_deg = seen[good], sighting[good], sigma_deg[good]
             self._take_in(seen, sighting, (np.radians(sigma_deg) * SIGMA_TO_AXIS) ** 2)
         return self._report(tracks)
@@ -86,27 +87,26 @@ class PoseFilter:
     def _take_in(self, rows: np.ndarray, sighting: Array, variance: Array) -> None:
         noise, common = (1.0 - COMMON_SHARE) * variance, COMMON_SHARE * variance
         prior, quaternion = self._variance.take(rows), self._quaternion.take(rows, 0)
-        off = rotation_vector(multiply(conjugate(quaternion), sighting))
+        off = Turn(multiply(conjugate(quaternion), sighting))
         fresh = np.isnan(prior)
         with np.errstate(invalid="ignore"):
-            far = (off**2).sum(1) > GATE * (prior + noise)
-        if not (far | fresh).any():  # nearly always: the plain step, without a choice for each head
+            far = off.angle**2 > GATE * (prior + noise)
+        if not some(far | fresh):  # nearly always: the plain step, without a choice for each head
             gain = prior / (prior + noise)
-            self._quaternion[rows] = multiply(quaternion, quaternion_of(gain[:, None] * off))
+            self._quaternion[rows] = multiply(quaternion, off.part(gain))
             self._variance[rows] = (1.0 - gain) * prior
             self._common[rows] += gain * (common - self._common[rows])
             self._doubted[rows] = np.nan
             return
         restart = fresh
-        if far.any():
-            again = rotation_vector(multiply(conjugate(self._doubted[rows]), sighting))
+        if some(far):
+            again = Turn(multiply(conjugate(self._doubted[rows]), sighting))
             with np.errstate(invalid="ignore"):
-                restart = fresh | (far & ((again**2).sum(1) <= GATE * (2 * noise)))
+                restart = fresh | (far & (again.angle**2 <= GATE * (2 * noise)))
         believed = ~far & ~fresh
         gain = np.where(believed, prior / (prior + noise), 0.0)
-        step = quaternion_of(np.where(believed[:, None], gain[:, None] * off, 0.0))
-        moved = multiply(np.where(fresh[:, None], sighting, quaternion), step)
-        self._quaternion[rows] = np.where(restart[:, None], sighting, moved)
+        moved = multiply(quaternion, off.part(gain))
+        self._quaternion[rows] = np.where((restart | fresh)[:, None], sighting, moved)
         self._variance[rows] = np.where(restart, noise, (1.0 - gain) * np.where(fresh, noise, prior))
         held = np.where(fresh, common, self._common[rows])
         self._common[rows] = np.where(restart, common, held + gain * (common - held))
@@ -120,11 +120,11 @@ class PoseFilter:
         place = np.asarray(tracks.position, float)
         x, y, z = place.T
         away = np.maximum(np.sqrt(x * x + y * y + z * z), 1e-9)
-        cosine = (rotation[:, :, 2] * place).sum(1) / away
+        cosine = np.add.reduce(rotation[:, :, 2] * place, 1) / away
         angle_deg = np.degrees(np.arccos(np.minimum(np.maximum(cosine, -1.0), 1.0)))
         attention = looking_probability(angle_deg, sigma_deg)
         unknown = np.isnan(self._variance)
-        if unknown.any():
+        if some(unknown):
             attention[unknown] = np.nan
         return replace(tracks, head_rotation=rotation, head_sigma_deg=sigma_deg, attention=attention)
 
@@ -166,15 +166,21 @@ def conjugate(q: Array) -> Array:
     return q * _INVERSE
 
 
-def rotation_vector(q: Array) -> Array:
-    """(..., 4) unit quaternions -> (..., 3) axis times angle in radians, the shorter way round."""
-    sine = np.sqrt((q[..., :3] ** 2).sum(-1, keepdims=True))
-    angle = 2.0 * np.arctan2(sine, np.abs(q[..., 3:]))
-    scale = np.where(sine > 1e-12, angle / np.maximum(sine, 1e-300), 2.0)
-    return np.where(q[..., 3:] < 0, -scale, scale) * q[..., :3]
+class Turn:
+    """Rotations given as unit quaternions (n, 4), the shorter way round. angle: (n,) radians, 0 to pi."""
 
+    def __init__(self, quaternion: Array) -> None:
+        axis, cosine = quaternion[:, :3], quaternion[:, 3]
+        self._axis = np.where(cosine < 0, -1.0, 1.0)[:, None] * axis
+        self._sine = np.sqrt(np.add.reduce(axis * axis, 1))
+        self._half = np.arctan2(self._sine, np.abs(cosine))
+        self.angle = 2.0 * self._half
 
-def quaternion_of(vector: Array) -> Array:
-    """(..., 3) axis times angle in radians -> (..., 4) unit quaternions."""
-    half = np.maximum(0.5 * np.sqrt((vector**2).sum(-1, keepdims=True)), 1e-150)  # sin(x) / x is 1 there
-    return np.concatenate([0.5 * np.sin(half) / half * vector, np.cos(half)], axis=-1)
+    def part(self, share: Array) -> Array:
+        """(n, 4) the unit quaternions that turn by `share` (n,), 0 to 1, of each angle about the same axes."""
+        half = share * self._half
+        found = np.empty((len(half), 4))
+        # sin(x) / x is 1 where there is hardly a turn, and no axis to divide by.
+        found[:, :3] = (np.maximum(np.sin(half), 1e-150 * share) / np.maximum(self._sine, 1e-150))[:, None] * self._axis
+        found[:, 3] = np.cos(half)
+        return found

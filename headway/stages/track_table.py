@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from headway.arrays import finite
 from headway.stages.existence import running_mean
 from headway.stages.lift import Sightings
 
@@ -94,8 +95,8 @@ class TrackTable:
             stamp_ns,
         )
         direction = sightings.direction.take(columns, 0)
-        known = np.isfinite(direction).all(axis=1)
-        if not known.all():
+        if not finite(direction):
+            known = np.isfinite(direction).all(axis=1)
             rows, direction = rows[known], direction[known]
         self.head[rows], self.head_ns[rows] = direction, stamp_ns
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from headway.arrays import every, finite
 from headway.config import Config, parameter
 from headway.errors import FrameError
 from headway.geometry import OPTICAL_TO_BODY
@@ -112,7 +113,7 @@ class TrackStage:
             self._take_in(sightings, view.stamp_ns)
         table.remember(view.stamp_ns)
         recent = (view.stamp_ns - table.seen_ns) * 1e-9 <= self.config.max_unseen_s
-        if not recent.all():
+        if not every(recent):
             table.keep(recent)
         if len(table) > _MOST_TRACKS:
             table.keep(np.argsort(np.linalg.norm(table.state[:, :2] - self._camera_at, axis=1))[:_MOST_TRACKS])
@@ -236,7 +237,7 @@ def usable_camera(view: View) -> Camera | None:
 
 def oriented_view(view: View) -> bool:
     """Whether the view knows its orientation."""
-    return view.orientation is not None and bool(np.isfinite(view.orientation).all())
+    return view.orientation is not None and finite(view.orientation)
 
 
 def camera_axes(view: View) -> Array:
@@ -253,7 +254,7 @@ def _ego_velocity(view: View) -> Array | None:
     if o is None or not oriented_view(view) or abs(view.stamp_ns - o.stamp_ns) * 1e-9 > _STALE_ODOMETRY_S:
         return None
     velocity = np.asarray(o.velocity, float)[:2]
-    return velocity if velocity.shape == (2,) and (np.abs(velocity) <= _FASTEST_MPS).all() else None
+    return velocity if velocity.shape == (2,) and every(np.abs(velocity) <= _FASTEST_MPS) else None
 
 
 def _heading(rotation: Array) -> float:

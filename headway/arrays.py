@@ -1,0 +1,24 @@
+"""Questions about a handful of numbers. numpy's own `.all()` and `.any()` go through Python and cost three times this:
+asked dozens of times a frame, that counts (`docs/performance.md`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def every(mask: NDArray[np.bool_]) -> bool:
+    """Whether all of any number of truths, none included, hold."""
+    return bool(np.count_nonzero(mask) == mask.size)
+
+
+def some(mask: NDArray[np.bool_]) -> bool:
+    """Whether one of them holds."""
+    return bool(np.count_nonzero(mask))
+
+
+def finite(values: NDArray[Any]) -> bool:
+    """Whether no number is NaN or infinite."""
+    return every(np.isfinite(values))
