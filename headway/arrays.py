@@ -3,6 +3,7 @@ asked dozens of times a frame, that counts (`docs/performance.md`)."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -21,4 +22,5 @@ def some(mask: NDArray[np.bool_]) -> bool:
 
 def finite(values: NDArray[Any]) -> bool:
     """Whether no number is NaN or infinite."""
-    return every(np.isfinite(values))
+    # Squares do not cancel out, so their sum is finite only where all are. Where it is not, they may just be large.
+    return math.isfinite(np.vdot(values, values)) or every(np.isfinite(values))

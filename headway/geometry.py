@@ -18,6 +18,8 @@ that pitch + looks up, yaw + looks to the image's left, roll + turns clockwise i
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,6 +38,10 @@ def rotation_from_6d(six: Array) -> Array:
     Degenerate input (a zero or parallel pair) gives a rotation all the same, never NaN.
     """
     six = np.asarray(six, float)
+    if six.size <= 6 * _FEW:
+        rows = [_gram_schmidt(*row) for row in six.reshape(-1, 6).tolist()]
+        if None not in rows:
+            return np.array(rows, float).reshape(*six.shape[:-1], 3, 3)
     a, b = six[..., :3], six[..., 3:]
     x = _unit(a, _X)
     least = 1e-9 * np.maximum(1.0, _length(b))  # what is left of two parallel vectors is rounding, at their scale
@@ -50,6 +56,25 @@ def rotation_from_6d(six: Array) -> Array:
     rotation = np.empty((*x.shape, 3))
     rotation[..., 0], rotation[..., 1], rotation[..., 2] = x, y, _cross(x, y)
     return rotation
+
+
+_FEW = 20
+"""Up to so many, one after the other in Python's numbers is faster than numpy's thirty calls: four times for five."""
+
+
+def _gram_schmidt(ax: float, ay: float, az: float, bx: float, by: float, bz: float) -> tuple[float, ...] | None:
+    """The matrix row by row; None where the two vectors leave a direction open."""
+    length, least = math.sqrt(ax * ax + ay * ay + az * az), 1e-9 * max(1.0, math.sqrt(bx * bx + by * by + bz * bz))
+    if not length > 1e-9:
+        return None
+    ax, ay, az = ax / length, ay / length, az / length
+    along = ax * bx + ay * by + az * bz
+    bx, by, bz = bx - along * ax, by - along * ay, bz - along * az
+    length = math.sqrt(bx * bx + by * by + bz * bz)
+    if not length > least:
+        return None
+    bx, by, bz = bx / length, by / length, bz / length
+    return ax, bx, ay * bz - az * by, ay, by, az * bx - ax * bz, az, bz, ax * by - ay * bx
 
 
 def rotation_to_6d(rotation: Array) -> Array:

@@ -51,6 +51,13 @@ def test_any_six_numbers_give_a_rotation(six):
     np.testing.assert_allclose(np.linalg.det(rotations), 1.0, atol=1e-6)
 
 
+@given(arrays(float, (5, 6), elements=st.floats(-1e3, 1e3)))
+def test_six_numbers_among_many_give_what_they_give_among_few(six):
+    np.testing.assert_allclose(g.rotation_from_6d(np.tile(six, (10, 1)))[:5], g.rotation_from_6d(six), atol=1e-12)
+    np.testing.assert_array_equal(g.rotation_from_6d(six[:0]), np.zeros((0, 3, 3)))
+    np.testing.assert_array_equal(g.rotation_from_6d(six[0]), g.rotation_from_6d(six[:1])[0])
+
+
 @given(st.floats(-89.0, 89.0), angles, angles)
 def test_published_angles_agree_with_scipy_and_come_back(pitch, yaw, roll):
     rotation = g.rotation_from_euler(pitch, yaw, roll)

@@ -12,6 +12,7 @@ thing looks alike in every frame, and a hundred looks at a crown are not a hundr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +54,11 @@ class Belief:
 
     def linear(self, x: Array) -> Array:
         """(N,) log-odds of `features` (N, 3)."""
-        z = self.bias + x @ np.array([self.score, self.sigma, self.size])
-        return np.asarray(z.clip(-self.limit, self.limit))
+        return np.minimum(np.maximum(self.bias + x @ self._weights, -self.limit), self.limit)
+
+    @cached_property
+    def _weights(self) -> Array:
+        return np.array([self.score, self.sigma, self.size])
 
     def probability(self, mean: Array, sightings: Array) -> Array:
         """(N,) mean log-odds of tracks and the number of sightings in them, 1 and more -> that they are people."""
@@ -77,8 +81,7 @@ def features(scores: Array, sigma_deg: Array, size: Array) -> Array:
 
 def sizes(boxes: Array, width: int, height: int) -> Array:
     """(N,) heights of the boxes as shares of the width of the 4:3 frame into which the picture is fitted."""
-    boxes = np.asarray(boxes, float).reshape(-1, 4)
-    return np.asarray((boxes[:, 3] - boxes[:, 1]) / max(width, _ASPECT * height))
+    return np.subtract(boxes[:, 3], boxes[:, 1], dtype=float) / max(width, _ASPECT * height)
 
 
 def log_odds(heads: Heads, width: int, height: int) -> Array:

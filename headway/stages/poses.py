@@ -11,12 +11,14 @@ agree are: then the head has turned, and the filter starts there.
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from headway.arrays import finite, some
-from headway.geometry import Array, quaternion_from_rotation, rotation_from_quaternion
+from headway.arrays import some
+from headway.geometry import Array, quaternion_from_rotation
 from headway.stages.head_columns import SMALLEST_SIGMA_DEG
 from headway.stages.heads import SIGMA_TO_AXIS, looking_probability
 from headway.types import Heads, Tracks
@@ -37,12 +39,8 @@ class PoseFilter:
     """Adds head_rotation, head_sigma_deg and attention to tracks. Call once a frame, after the tracks."""
 
     def __init__(self) -> None:
-        self._rows: dict[int, int] = {}
+        self._poses: dict[int, _Pose] = {}
         self._stamp_ns = 0
-        self._quaternion = np.zeros((0, 4))  # x, y, z, w
-        self._variance = np.zeros(0)  # rad^2 per axis, of what is independent from frame to frame
-        self._common = np.zeros(0)  # rad^2 per axis, of what is not
-        self._doubted = np.zeros((0, 4))  # the sighting that was not believed; NaN: none
 
     def __call__(self, tracks: Tracks, heads: Heads, axes: Array) -> Tracks:
         """Tracks with poses. axes: (3, 3) camera optical frame -> semi-local axes, of this frame.
@@ -50,83 +48,83 @@ class PoseFilter:
         head_rotation is NaN for a track of which no head has been seen yet.
         """
         self._carry(tracks)
-        index = np.asarray(tracks.head_index)
+        ids, index = tracks.ids.tolist(), np.asarray(tracks.head_index)
         seen = ((index >= 0) & (index < len(heads))).nonzero()[0]
         if len(seen):
             picked = index.take(seen)
-            rotation = np.asarray(heads.rotation, float).take(picked, 0)
-            sighting = quaternion_from_rotation(np.asarray(axes, float) @ rotation)
-            sigma_deg = np.asarray(heads.sigma_deg, float).take(picked)
-            sigma_deg = np.minimum(np.maximum(sigma_deg, SMALLEST_SIGMA_DEG), 180.0)
-            # Heads may come from another node's message: one number that is none must not stay in the filter.
-            if not (finite(sighting) and finite(sigma_deg)):
-                good = np.isfinite(sighting).all(axis=1) & np.isfinite(sigma_deg)
-                seen, sighting, sigma_deg = seen[good], sighting[good], sigma_deg[good]
-            self._take_in(seen, sighting, (np.radians(sigma_deg) * SIGMA_TO_AXIS) ** 2)
-        return self._report(tracks)
+            sighting = quaternion_from_rotation(np.asarray(axes, float) @ heads.rotation.take(picked, 0))
+            sigma_deg = heads.sigma_deg.take(picked).tolist()
+            for row, quaternion, degrees in zip(seen.tolist(), sighting.tolist(), sigma_deg, strict=True):
+                # Heads may come from another node's message: one number that is none must not stay in the filter.
+                if math.isfinite(sum(quaternion)) and math.isfinite(degrees):
+                    degrees = min(max(degrees, SMALLEST_SIGMA_DEG), 180.0)
+                    self._take_in(ids[row], quaternion, (math.radians(degrees) * SIGMA_TO_AXIS) ** 2)
+        return self._report(tracks, ids)
 
     def _carry(self, tracks: Tracks) -> None:
-        """Sorts the state into the order of `tracks`; lets it age."""
-        ids = tracks.ids.tolist()
-        if ids != list(self._rows):
-            self._sort(ids)
-        self._variance += TURN_VARIANCE * (max(tracks.stamp_ns - self._stamp_ns, 0) * 1e-9)
+        """Forgets tracks that are no more; lets the others age."""
+        older = TURN_VARIANCE * (max(tracks.stamp_ns - self._stamp_ns, 0) * 1e-9)
         self._stamp_ns = tracks.stamp_ns
+        known, self._poses = self._poses, {}
+        for identity in tracks.ids.tolist():
+            if identity in known:
+                pose = self._poses[identity] = known[identity]
+                pose.variance += older
 
-    def _sort(self, ids: list[int]) -> None:
-        rows = np.array([self._rows.get(i, -1) for i in ids], int)
-        known = rows >= 0
-        kept, n = rows[known], len(rows)
-        before = (self._quaternion, self._variance, self._common, self._doubted)
-        self._quaternion, self._variance = np.full((n, 4), np.nan), np.full(n, np.nan)
-        self._common, self._doubted = np.full(n, np.nan), np.full((n, 4), np.nan)
-        for new, was in zip((self._quaternion, self._variance, self._common, self._doubted), before, strict=True):
-            new[known] = was[kept]
-        self._rows = {i: row for row, i in enumerate(ids)}
-
-    def _take_in(self, rows: np.ndarray, sighting: Array, variance: Array) -> None:
+    def _take_in(self, identity: int, sighting: Quaternion, variance: float) -> None:
         noise, common = (1.0 - COMMON_SHARE) * variance, COMMON_SHARE * variance
-        prior, quaternion = self._variance.take(rows), self._quaternion.take(rows, 0)
-        off = Turn(multiply(conjugate(quaternion), sighting))
-        fresh = np.isnan(prior)
-        with np.errstate(invalid="ignore"):
-            far = off.angle**2 > GATE * (prior + noise)
-        if not some(far | fresh):  # nearly always: the plain step, without a choice for each head
-            gain = prior / (prior + noise)
-            self._quaternion[rows] = multiply(quaternion, off.part(gain))
-            self._variance[rows] = (1.0 - gain) * prior
-            self._common[rows] += gain * (common - self._common[rows])
-            self._doubted[rows] = np.nan
+        pose = self._poses.get(identity)
+        if pose is None:
+            self._poses[identity] = _Pose(sighting, noise, common)
             return
-        restart = fresh
-        if some(far):
-            again = Turn(multiply(conjugate(self._doubted[rows]), sighting))
-            with np.errstate(invalid="ignore"):
-                restart = fresh | (far & (again.angle**2 <= GATE * (2 * noise)))
-        believed = ~far & ~fresh
-        gain = np.where(believed, prior / (prior + noise), 0.0)
-        moved = multiply(quaternion, off.part(gain))
-        self._quaternion[rows] = np.where((restart | fresh)[:, None], sighting, moved)
-        self._variance[rows] = np.where(restart, noise, (1.0 - gain) * np.where(fresh, noise, prior))
-        held = np.where(fresh, common, self._common[rows])
-        self._common[rows] = np.where(restart, common, held + gain * (common - held))
-        self._doubted[rows] = np.where((far & ~restart)[:, None], sighting, np.nan)
+        turn = multiply(conjugate(pose.quaternion), sighting)
+        if angle_of(turn) ** 2 <= GATE * (pose.variance + noise):
+            gain = pose.variance / (pose.variance + noise)
+            pose.quaternion = multiply(pose.quaternion, part_of(turn, gain))
+            pose.variance *= 1.0 - gain
+            pose.common += gain * (common - pose.common)
+            pose.doubted = None
+        elif pose.doubted and angle_of(multiply(conjugate(pose.doubted), sighting)) ** 2 <= GATE * 2.0 * noise:
+            self._poses[identity] = _Pose(sighting, noise, common)
+        else:
+            pose.doubted = sighting
 
-    def _report(self, tracks: Tracks) -> Tracks:
-        # NaN for who was never seen goes through all of it and comes out as NaN.
-        rotation = rotation_from_quaternion(self._quaternion)
-        spread = np.sqrt(self._variance + self._common) / SIGMA_TO_AXIS
-        sigma_deg = np.minimum(np.maximum(np.degrees(spread), SMALLEST_SIGMA_DEG), 180.0)
-        place = np.asarray(tracks.position, float)
-        x, y, z = place.T
-        away = np.maximum(np.sqrt(x * x + y * y + z * z), 1e-9)
-        cosine = np.add.reduce(rotation[:, :, 2] * place, 1) / away
-        angle_deg = np.degrees(np.arccos(np.minimum(np.maximum(cosine, -1.0), 1.0)))
+    def _report(self, tracks: Tracks, ids: list[int]) -> Tracks:
+        rows = [
+            self._poses[identity].seen_from(*place) if identity in self._poses else _UNKNOWN
+            for identity, place in zip(ids, tracks.position.tolist(), strict=True)
+        ]
+        table = np.array(rows, float).reshape(-1, 11)
+        rotation, sigma_deg, angle_deg = table[:, :9].reshape(-1, 3, 3), table[:, 9].copy(), table[:, 10]
         attention = looking_probability(angle_deg, sigma_deg)
-        unknown = np.isnan(self._variance)
+        unknown = np.isnan(sigma_deg)
         if some(unknown):
             attention[unknown] = np.nan
         return replace(tracks, head_rotation=rotation, head_sigma_deg=sigma_deg, attention=attention)
+
+
+_UNKNOWN = [math.nan] * 11
+
+
+@dataclass
+class _Pose:
+    """What is known of one head. Variances in rad² per axis: of what is independent from frame to frame, and of what is
+    not; doubted: the sighting that was not believed."""
+
+    quaternion: Quaternion
+    variance: float
+    common: float
+    doubted: Quaternion | None = None
+
+    def seen_from(self, px: float, py: float, pz: float) -> list[float]:
+        """Nine numbers of the rotation, sigma in degrees, and by how many degrees a head at (px, py, pz) metres from
+        the camera looks past it."""
+        rotation = rotation_of(self.quaternion)
+        spread = math.sqrt(self.variance + self.common) / SIGMA_TO_AXIS
+        sigma_deg = min(max(math.degrees(spread), SMALLEST_SIGMA_DEG), 180.0)
+        away = max(math.sqrt(px * px + py * py + pz * pz), 1e-9)
+        cosine = (rotation[2] * px + rotation[5] * py + rotation[8] * pz) / away
+        return [*rotation, sigma_deg, math.degrees(math.acos(min(max(cosine, -1.0), 1.0)))]
 
 
 def with_track_poses(heads: Heads, tracks: Tracks, axes: Array) -> Heads:
@@ -145,42 +143,48 @@ def with_track_poses(heads: Heads, tracks: Tracks, axes: Array) -> Heads:
     return Heads(heads.boxes, heads.scores, rotation, sigma, attention)
 
 
-_INVERSE = np.array([-1.0, -1.0, -1.0, 1.0])
+Quaternion = Sequence[float]
+"""x, y, z, w, of unit length. In Python's numbers: for a handful of heads numpy's calls cost five times as much."""
 
 
-def multiply(a: Array, b: Array) -> Array:
-    """Product of quaternions (n, 4) x, y, z, w: the rotation b, then a."""
-    # As matrices of the first: two products cost a third of numpy's sums column by column.
-    return np.asarray(((a @ _LEFT).reshape(-1, 4, 4) @ b[:, :, None])[..., 0])
+def multiply(a: Quaternion, b: Quaternion) -> Quaternion:
+    """The rotation b, then a."""
+    (ax, ay, az, aw), (bx, by, bz, bw) = a, b
+    return (
+        aw * bx + ax * bw + ay * bz - az * by,
+        aw * by - ax * bz + ay * bw + az * bx,
+        aw * bz + ax * by - ay * bx + az * bw,
+        aw * bw - ax * bx - ay * by - az * bz,
+    )
 
 
-_LEFT: Array = np.zeros((4, 16))
-"""(4, 16): x, y, z, w of a quaternion -> the matrix (4, 4) that multiplies another one from the left."""
-for _row, _terms in enumerate(("+w-z+y+x", "+z+w-x+y", "-y+x+w+z", "-x-y-z+w")):
-    for _column, (_sign, _part) in enumerate(zip(_terms[::2], _terms[1::2], strict=True)):
-        _LEFT["xyzw".index(_part), 4 * _row + _column] = float(f"{_sign}1")
+def conjugate(q: Quaternion) -> Quaternion:
+    """The inverse."""
+    x, y, z, w = q
+    return -x, -y, -z, w
 
 
-def conjugate(q: Array) -> Array:
-    """The inverse of unit quaternions (..., 4)."""
-    return q * _INVERSE
+def angle_of(q: Quaternion) -> float:
+    """Angle in radians, 0 to pi: the shorter way round."""
+    x, y, z, w = q
+    return 2.0 * math.atan2(math.sqrt(x * x + y * y + z * z), abs(w))
 
 
-class Turn:
-    """Rotations given as unit quaternions (n, 4), the shorter way round. angle: (n,) radians, 0 to pi."""
+def part_of(q: Quaternion, share: float) -> Quaternion:
+    """The turn by `share`, 0 to 1, of its angle about the same axis, the shorter way round."""
+    x, y, z, w = q
+    sine = math.sqrt(x * x + y * y + z * z)
+    half = share * math.atan2(sine, abs(w))
+    scale = math.sin(half) / sine if sine > 1e-150 else share  # sin(x) / x is 1 where there is hardly a turn
+    if w < 0.0:
+        scale = -scale
+    return scale * x, scale * y, scale * z, math.cos(half)
 
-    def __init__(self, quaternion: Array) -> None:
-        axis, cosine = quaternion[:, :3], quaternion[:, 3]
-        self._axis = np.where(cosine < 0, -1.0, 1.0)[:, None] * axis
-        self._sine = np.sqrt(np.add.reduce(axis * axis, 1))
-        self._half = np.arctan2(self._sine, np.abs(cosine))
-        self.angle = 2.0 * self._half
 
-    def part(self, share: Array) -> Array:
-        """(n, 4) the unit quaternions that turn by `share` (n,), 0 to 1, of each angle about the same axes."""
-        half = share * self._half
-        found = np.empty((len(half), 4))
-        # sin(x) / x is 1 where there is hardly a turn, and no axis to divide by.
-        found[:, :3] = (np.maximum(np.sin(half), 1e-150 * share) / np.maximum(self._sine, 1e-150))[:, None] * self._axis
-        found[:, 3] = np.cos(half)
-        return found
+def rotation_of(q: Quaternion) -> list[float]:
+    """The rotation matrix, row by row."""
+    x, y, z, w = q
+    s = 2.0 / (x * x + y * y + z * z + w * w)  # what rounding has done to the length
+    xx, yy, zz, xy, xz, yz = s * x * x, s * y * y, s * z * z, s * x * y, s * x * z, s * y * z
+    wx, wy, wz = s * w * x, s * w * y, s * w * z
+    return [1.0 - yy - zz, xy - wz, xz + wy, xy + wz, 1.0 - xx - zz, yz - wx, xz - wy, yz + wx, 1.0 - xx - yy]
