@@ -19,6 +19,7 @@ that pitch + looks up, yaw + looks to the image's left, roll + turns clockwise i
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,10 +39,8 @@ def rotation_from_6d(six: Array) -> Array:
     Degenerate input (a zero or parallel pair) gives a rotation all the same, never NaN.
     """
     six = np.asarray(six, float)
-    if six.size <= 6 * _FEW:
-        rows = [_gram_schmidt(*row) for row in six.reshape(-1, 6).tolist()]
-        if None not in rows:
-            return np.array(rows, float).reshape(*six.shape[:-1], 3, 3)
+    if (few := _one_by_one(_gram_schmidt, six.reshape(-1, 6))) is not None:
+        return few.reshape(*six.shape[:-1], 3, 3)
     a, b = six[..., :3], six[..., 3:]
     x = _unit(a, _X)
     least = 1e-9 * np.maximum(1.0, _length(b))  # what is left of two parallel vectors is rounding, at their scale
@@ -59,7 +58,15 @@ def rotation_from_6d(six: Array) -> Array:
 
 
 _FEW = 20
-"""Up to so many, one after the other in Python's numbers is faster than numpy's thirty calls: four times for five."""
+"""Up to so many, one after the other in Python's numbers is faster than numpy's calls: for five of them four times."""
+
+
+def _one_by_one(function: Callable[..., tuple[float, ...] | None], rows: Array) -> Array | None:
+    """(n, k) -> what `function` gives for the k numbers of each row; None for many, and where it gives None for one."""
+    if not 0 < len(rows) <= _FEW:
+        return None
+    found = [function(*row) for row in rows.tolist()]
+    return None if None in found else np.array(found, float)
 
 
 def _gram_schmidt(ax: float, ay: float, az: float, bx: float, by: float, bz: float) -> tuple[float, ...] | None:
@@ -108,11 +115,30 @@ def _unit(v: Array, fallback: Array) -> Array:
 def quaternion_from_rotation(rotation: Array) -> Array:
     """(..., 3, 3) -> (..., 4) unit quaternion x, y, z, w (ROS order), w >= 0."""
     m = np.asarray(rotation, float)
+    if (few := _one_by_one(_quaternion, m.reshape(-1, 9))) is not None:
+        return few.reshape(*m.shape[:-2], 4)
     # Four times the outer product of the quaternion with itself: the row with the largest diagonal is best conditioned.
     rows = (m.reshape(-1, 9) @ _OUTER + _OUTER_ONES).reshape(-1, 4, 4)
     q = rows[np.arange(len(rows)), rows[:, _FOUR, _FOUR].argmax(axis=-1)]
     q = (q / _length(q)).reshape(*m.shape[:-2], 4)
     return np.where(q[..., 3:] < 0, -q, q)
+
+
+def _quaternion(
+    xx: float, xy: float, xz: float, yx: float, yy: float, yz: float, zx: float, zy: float, zz: float
+) -> tuple[float, ...]:
+    four = (1.0 + xx - yy - zz, 1.0 - xx + yy - zz, 1.0 - xx - yy + zz, 1.0 + xx + yy + zz)
+    largest = max(four)
+    if largest == four[0]:
+        x, y, z, w = four[0], xy + yx, xz + zx, zy - yz
+    elif largest == four[1]:
+        x, y, z, w = xy + yx, four[1], yz + zy, xz - zx
+    elif largest == four[2]:
+        x, y, z, w = xz + zx, yz + zy, four[2], yx - xy
+    else:
+        x, y, z, w = zy - yz, xz - zx, yx - xy, four[3]
+    length = math.copysign(math.sqrt(x * x + y * y + z * z + w * w), w)
+    return x / length, y / length, z / length, w / length
 
 
 _FOUR = np.arange(4)
@@ -193,6 +219,8 @@ def euler_from_rotation(rotation: Array) -> tuple[Array, Array, Array]:
 def euler_radians(rotation: Array) -> Array:
     """The same as (..., 3) pitch, yaw, roll in radians."""
     m = np.asarray(rotation, float)
+    if (few := _one_by_one(_euler, m.reshape(-1, 9))) is not None:
+        return few.reshape(*m.shape[:-2], 3)
     cos_yaw = np.hypot(m[..., 0, 0], m[..., 1, 0])
     # The second solution of the same rotation has yaw' = 180° - yaw and pitch, roll turned by 180°.
     sign = np.where(m[..., 2, 2] < 0, -1.0, 1.0)
@@ -206,6 +234,16 @@ def euler_radians(rotation: Array) -> Array:
         found[..., 0] = np.where(singular, -np.arctan2(-m[..., 1, 2], m[..., 1, 1]), found[..., 0])
         found[..., 2] = np.where(singular, 0.0, found[..., 2])
     return found
+
+
+def _euler(
+    xx: float, _xy: float, _xz: float, yx: float, yy: float, yz: float, zx: float, zy: float, zz: float
+) -> tuple[float, ...]:
+    cos_yaw, sign = math.hypot(xx, yx), -1.0 if zz < 0 else 1.0
+    yaw = math.atan2(-zx, sign * cos_yaw)
+    if cos_yaw < 1e-9:
+        return -math.atan2(-yz, yy), yaw, 0.0
+    return -math.atan2(sign * zy, sign * zz), yaw, math.atan2(sign * yx, sign * xx)
 
 
 def _about(axis: str, angle: Array) -> Array:
@@ -277,6 +315,8 @@ def ray_basis(ray: Array) -> Array:
     R_camera = ray_basis(ray) @ R_ray turns a ray-relative head rotation into the camera axes.
     """
     z = np.asarray(ray, float)
+    if (few := _one_by_one(_basis, z.reshape(-1, 3))) is not None:
+        return few.reshape(*z.shape, 3)
     z = z / _length(z)
     zx, zy, zz = z[..., 0], z[..., 1], z[..., 2]
     level = np.hypot(zx, zz)
@@ -291,6 +331,16 @@ def ray_basis(ray: Array) -> Array:
     basis[..., 0, 1], basis[..., 1, 1], basis[..., 2, 1] = -zy * away, zx * away + zz * right, -zy * right
     basis[..., 2] = z
     return basis
+
+
+def _basis(x: float, y: float, z: float) -> tuple[float, ...] | None:
+    length = math.sqrt(x * x + y * y + z * z)
+    if not length > 0.0:
+        return None
+    x, y, z = x / length, y / length, z / length
+    level = math.hypot(x, z)
+    right, away = (z / level, x / level) if level > 1e-9 else (1.0, 0.0)
+    return right, -y * away, x, 0.0, x * away + z * right, y, -away, -y * right, z
 
 
 def to_semi_local(points: Array, orientation: Array) -> Array:

@@ -11,6 +11,7 @@ thing looks alike in every frame, and a hundred looks at a crown are not a hundr
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -63,7 +64,7 @@ class Belief:
     def probability(self, mean: Array, sightings: Array) -> Array:
         """(N,) mean log-odds of tracks and the number of sightings in them, 1 and more -> that they are people."""
         gain = self.track - (self.track - 1.0) / np.maximum(sightings, 1.0)
-        return np.asarray(1.0 / (1.0 + np.exp(-(gain * mean).clip(-CERTAIN, CERTAIN))))
+        return np.asarray(1.0 / (1.0 + np.exp(-np.minimum(np.maximum(gain * mean, -CERTAIN), CERTAIN))))
 
 
 BELIEF = Belief()
@@ -71,12 +72,15 @@ BELIEF = Belief()
 
 def features(scores: Array, sigma_deg: Array, size: Array) -> Array:
     """(N, 3) what log-odds are linear in. A number that is none counts as the least sure one."""
-    ratios = np.empty((len(scores), 3))  # fmax and fmin leave no NaN
-    score = np.fmin(np.fmax(np.asarray(scores, float), 1e-6), 1 - 1e-6)
-    ratios[:, 0] = score / (1 - score)
-    ratios[:, 1] = np.fmax(np.fmin(sigma_deg, 180.0), SMALLEST_SIGMA_DEG) / _TYPICAL_SIGMA_DEG
-    ratios[:, 2] = np.fmax(size, 1e-4) / _TYPICAL_SIZE
-    return np.log(ratios)
+    rows = [_features(*row) for row in zip(scores.tolist(), sigma_deg.tolist(), size.tolist(), strict=True)]
+    return np.array(rows, float).reshape(-1, 3)
+
+
+def _features(score: float, sigma_deg: float, size: float) -> tuple[float, float, float]:
+    # Of a number and NaN, max and min give the one that stands first.
+    score = min(1.0 - 1e-6, max(1e-6, score))
+    sigma_deg, size = max(SMALLEST_SIGMA_DEG, min(180.0, sigma_deg)), max(1e-4, size)
+    return math.log(score / (1.0 - score)), math.log(sigma_deg / _TYPICAL_SIGMA_DEG), math.log(size / _TYPICAL_SIZE)
 
 
 def sizes(boxes: Array, width: int, height: int) -> Array:

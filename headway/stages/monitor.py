@@ -92,6 +92,7 @@ class ImageMonitor:
         self._same_s = 0.0
         self._swapped = False
         self._usual_flat: float | None = None
+        self._tint: Tint | None = None
         self._bad = self._good = 0
         self._reason = ""
 
@@ -128,8 +129,10 @@ class ImageMonitor:
         # What hides the picture says nothing of blur or colour; a frozen one still has both.
         if not finding:
             finding = self._cover(gray) or noise(frame.image, self._cell) or blur(gray)
+        tint_before, self._tint = self._tint, None  # none was taken of a frame with a finding
         if elapsed_s > 0.0 and not finding:
-            if colours_turned(small, before):
+            self._tint = Tint(small)
+            if self._tint.turned_from(tint_before or Tint(before)):
                 self._swapped = not self._swapped
             finding = SWAPPED if self._swapped else ""
         same = elapsed_s > 0.0 and np.array_equal(small[0], before[0]) and np.array_equal(small, before)
@@ -256,18 +259,26 @@ def noise(image: NDArray[np.uint8], cell: int) -> str:
     return "noise" if near > NOISE_ENERGY and near > NOISE_ABOVE * far else ""
 
 
-def colours_turned(small: NDArray[np.uint8], before: NDArray[np.uint8]) -> bool:
-    """Blue and red changed places between two frames (h, w, 3) while green did not."""
-    a, b = small[::4, ::4], before[::4, ::4]
-    now, then = (np.subtract(c[..., 0], c[..., 2], dtype=np.float32) for c in (a, b))
-    if _correlation(now, then) > SWAPPED_BELOW:
-        return False
-    if min(now.std(), then.std()) < COLOUR_STD:
-        return False
-    return _correlation(a[..., 1].astype(np.float32), b[..., 1].astype(np.float32)) >= SWAPPED_GREEN
+class Tint:
+    """Blue less red of a picture (h, w, 3), every fourth pixel each way."""
+
+    def __init__(self, small: NDArray[np.uint8]) -> None:
+        pixels = small[::4, ::4]
+        self._away, self._size = _from_mean(np.subtract(pixels[..., 0], pixels[..., 2], dtype=np.float32))
+        self._green = pixels[..., 1].copy()  # the picture's buffer is filled again
+
+    def turned_from(self, before: Tint) -> bool:
+        """Blue and red have changed places since a picture of the same shape, while green did not."""
+        scale = self._size * before._size
+        if scale == 0.0 or float(np.vdot(self._away, before._away)) > SWAPPED_BELOW * scale:
+            return False
+        if min(self._size, before._size) < COLOUR_STD * math.sqrt(self._away.size):
+            return False
+        (green, size), (other, size_before) = _from_mean(self._green), _from_mean(before._green)
+        return float(np.vdot(green, other)) >= SWAPPED_GREEN * size * size_before > 0.0
 
 
-def _correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    a, b = a - a.sum() / a.size, b - b.sum() / b.size
-    scale = math.sqrt(float(np.vdot(a, a)) * float(np.vdot(b, b)))
-    return float(np.vdot(a, b)) / scale if scale > 0.0 else 0.0
+def _from_mean(values: NDArray[Any]) -> tuple[NDArray[np.float32], float]:
+    """How far each is from their mean, and the length of that as one vector."""
+    away = values - np.float32(np.add.reduce(values, None, dtype=np.float64) / values.size)
+    return away, math.sqrt(float(np.vdot(away, away)))
