@@ -19,12 +19,11 @@ that pitch + looks up, yaw + looks to the image's left, roll + turns clockwise i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headway.arrays import every, some
+from headway.arrays import every, one_by_one, some
 from headway.types import Camera
 
 Array = NDArray[np.floating]
@@ -39,7 +38,7 @@ def rotation_from_6d(six: Array) -> Array:
     Degenerate input (a zero or parallel pair) gives a rotation all the same, never NaN.
     """
     six = np.asarray(six, float)
-    if (few := _one_by_one(_gram_schmidt, six.reshape(-1, 6))) is not None:
+    if (few := one_by_one(_gram_schmidt, six.reshape(-1, 6))) is not None:
         return few.reshape(*six.shape[:-1], 3, 3)
     a, b = six[..., :3], six[..., 3:]
     x = _unit(a, _X)
@@ -55,18 +54,6 @@ def rotation_from_6d(six: Array) -> Array:
     rotation = np.empty((*x.shape, 3))
     rotation[..., 0], rotation[..., 1], rotation[..., 2] = x, y, _cross(x, y)
     return rotation
-
-
-_FEW = 20
-"""Up to so many, one after the other in Python's numbers is faster than numpy's calls: for five of them four times."""
-
-
-def _one_by_one(function: Callable[..., tuple[float, ...] | None], rows: Array) -> Array | None:
-    """(n, k) -> what `function` gives for the k numbers of each row; None for many, and where it gives None for one."""
-    if not 0 < len(rows) <= _FEW:
-        return None
-    found = [function(*row) for row in rows.tolist()]
-    return None if None in found else np.array(found, float)
 
 
 def _gram_schmidt(ax: float, ay: float, az: float, bx: float, by: float, bz: float) -> tuple[float, ...] | None:
@@ -115,7 +102,7 @@ def _unit(v: Array, fallback: Array) -> Array:
 def quaternion_from_rotation(rotation: Array) -> Array:
     """(..., 3, 3) -> (..., 4) unit quaternion x, y, z, w (ROS order), w >= 0."""
     m = np.asarray(rotation, float)
-    if (few := _one_by_one(_quaternion, m.reshape(-1, 9))) is not None:
+    if (few := one_by_one(_quaternion, m.reshape(-1, 9))) is not None:
         return few.reshape(*m.shape[:-2], 4)
     # Four times the outer product of the quaternion with itself: the row with the largest diagonal is best conditioned.
     rows = (m.reshape(-1, 9) @ _OUTER + _OUTER_ONES).reshape(-1, 4, 4)
@@ -219,7 +206,7 @@ def euler_from_rotation(rotation: Array) -> tuple[Array, Array, Array]:
 def euler_radians(rotation: Array) -> Array:
     """The same as (..., 3) pitch, yaw, roll in radians."""
     m = np.asarray(rotation, float)
-    if (few := _one_by_one(_euler, m.reshape(-1, 9))) is not None:
+    if (few := one_by_one(_euler, m.reshape(-1, 9))) is not None:
         return few.reshape(*m.shape[:-2], 3)
     cos_yaw = np.hypot(m[..., 0, 0], m[..., 1, 0])
     # The second solution of the same rotation has yaw' = 180° - yaw and pitch, roll turned by 180°.
@@ -315,7 +302,7 @@ def ray_basis(ray: Array) -> Array:
     R_camera = ray_basis(ray) @ R_ray turns a ray-relative head rotation into the camera axes.
     """
     z = np.asarray(ray, float)
-    if (few := _one_by_one(_basis, z.reshape(-1, 3))) is not None:
+    if (few := one_by_one(_basis, z.reshape(-1, 3))) is not None:
         return few.reshape(*z.shape, 3)
     z = z / _length(z)
     zx, zy, zz = z[..., 0], z[..., 1], z[..., 2]

@@ -11,6 +11,7 @@ Somebody who is within reach already has no share to speak of: there it counts o
 
 from __future__ import annotations
 
+import math
 from dataclasses import astuple, dataclass
 from functools import cached_property
 
@@ -68,13 +69,14 @@ def features(
     unseen_s (N,) seconds since last in view, 0 for who is; age_s (N,) seconds since first seen; own_motion (N,) or one
     for all, whether the camera's velocity was known.
     """
-    kept = np.minimum(np.maximum(np.asarray(share, float), SURE), 1.0 - SURE)
-    unseen = np.minimum(unseen_s, UNSEEN_S)
-    outside = 1.0 - np.asarray(within, float)
-    paths = outside * np.log(kept / (1.0 - kept))
-    found = np.empty((len(kept), 7))
-    found[:, 0], found[:, 1] = outside, paths
-    found[:, 2] = paths * np.maximum(1.0 - np.asarray(age_s, float) / NEW_S, 0.0)
-    found[:, 3], found[:, 4] = paths * unseen, outside * np.asarray(own_motion, float)
-    found[:, 5], found[:, 6] = 1.0 - outside, (1.0 - outside) * unseen
-    return found
+    columns = [np.asarray(c, float).tolist() for c in (share, within, unseen_s, age_s, own_motion)]
+    if not isinstance(columns[-1], list):
+        columns[-1] = [columns[-1]] * len(columns[0])
+    return np.array([_features(*row) for row in zip(*columns, strict=True)], float).reshape(-1, 7)
+
+
+def _features(share: float, within: float, unseen_s: float, age_s: float, own_motion: float) -> tuple[float, ...]:
+    kept = min(max(share, SURE), 1.0 - SURE)
+    unseen, newness, outside = min(unseen_s, UNSEEN_S), max(1.0 - age_s / NEW_S, 0.0), 1.0 - within
+    paths = outside * math.log(kept / (1.0 - kept))
+    return outside, paths, paths * newness, paths * unseen, outside * own_motion, within, within * unseen
