@@ -55,8 +55,8 @@ class PoseFilter:
             sighting = quaternion_from_rotation(np.asarray(axes, float) @ heads.rotation.take(picked, 0))
             sigma_deg = heads.sigma_deg.take(picked).tolist()
             for row, quaternion, degrees in zip(seen.tolist(), sighting.tolist(), sigma_deg, strict=True):
-                # Heads may come from another node's message: one number that is none must not stay in the filter.
-                if math.isfinite(sum(quaternion)) and math.isfinite(degrees):
+                # Heads may come from another node's message: what is no rotation must not stay in the filter.
+                if abs(sum(v * v for v in quaternion) - 1.0) < 1e-6 and math.isfinite(degrees):
                     degrees = min(max(degrees, SMALLEST_SIGMA_DEG), 180.0)
                     self._take_in(ids[row], quaternion, (math.radians(degrees) * SIGMA_TO_AXIS) ** 2)
         return self._report(tracks, ids)

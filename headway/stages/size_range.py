@@ -41,10 +41,15 @@ def _one(place: list[float], spread: list[float], seen: list[float], noise: list
     xx, xy, yy = ux * ux, ux * uy, uy * uy
     variance, unsure = (xx * a + xy * (b + c) + yy * d + _SMALLEST for a, b, c, d in (noise, spread))
     # Weights of the two inverse ranges, up to a factor: 1 / r has the variance of r over r^4.
-    told, known = (measured * measured) ** 2 / variance, (expected * expected) ** 2 / unsure
+    told, known = _fourth(measured) / variance, _fourth(expected) / unsure
     inverse = told / measured + known / expected
     best = (told + known) / inverse if inverse > 0.0 else measured  # 0: of neither is anything known
     ratio = min(best / measured, _LARGEST_RATIO)
-    away, more = best * (2.0 - ratio), variance * (ratio**4 - 1.0)
+    away, more = best * (2.0 - ratio), variance * (_fourth(ratio) - 1.0)
     a, b, c, d = noise
     return ux * away, uy * away, a + xx * more, b + xy * more, c + xy * more, d + yy * more
+
+
+def _fourth(x: float) -> float:
+    # Where `**` is too large for a float it raises; a product is infinite.
+    return x * x * x * x

@@ -103,3 +103,12 @@ def test_whatever_is_seen_stays_finite_and_in_front(
     assert np.isfinite(seen).all()
     assert (seen @ towards >= -1e-9).all()
     assert (np.linalg.eigvalsh(weighed) > 0).all()
+
+
+def test_places_beyond_all_measure_raise_nothing() -> None:
+    far, wide = np.array([[1e200, 0.0], [3.0, 0.0]]), np.full((2, 2, 2), 1e300)
+    seen, noise = linear_in_size(far, wide, far[::-1], np.tile(np.eye(2), (2, 1, 1)))
+    assert seen.shape == (2, 2)
+    assert noise.shape == (2, 2, 2)
+    alone = linear_in_size(np.zeros((0, 2)), np.zeros((0, 2, 2)), np.zeros((0, 2)), np.zeros((0, 2, 2)))
+    assert [a.shape for a in alone] == [(0, 2), (0, 2, 2)]

@@ -12,7 +12,7 @@ from headway.errors import FrameError
 from headway.geometry import OPTICAL_TO_BODY
 from headway.stages.associate import associate
 from headway.stages.tracks import TrackConfig, TrackStage
-from headway.types import Heads, Tracks
+from headway.types import Camera, Heads, Tracks, View
 
 RATE = 15.0
 
@@ -257,3 +257,19 @@ def test_no_nan_comes_out_whatever_comes_in(frames) -> None:
         assert tracks.stamp_ns == stamp(millis / 1e3)
         known = np.isfinite(tracks.history_age_s)
         assert np.isfinite(tracks.history[known]).all()
+
+
+@given(
+    boxes=arrays(np.float32, (2, 4), elements=st.floats(width=32)),
+    rotation=arrays(float, (3, 3), elements=st.floats()),
+    sigma_deg=st.floats(),
+    focal=st.floats(1e-300, 1e308),
+    centre=st.floats(),
+)
+def test_no_box_no_rotation_and_no_camera_raises_anything(boxes, rotation, sigma_deg, focal, centre) -> None:
+    stage, camera = TrackStage(), Camera(640, 480, focal, focal, centre, 240.0)
+    seen = Heads(boxes, np.full(2, 0.9), np.tile(rotation, (2, 1, 1)), np.full(2, sigma_deg), np.zeros(2))
+    with np.errstate(all="ignore"):
+        for i in range(3):
+            tracks = stage(View(stamp_ns=10**9 + i * 10**8, camera=camera), seen)
+    assert tracks.head_rotation.shape == (len(tracks), 3, 3)
