@@ -18,7 +18,7 @@ import numpy as np
 
 from headway.bench_frames import Feeds, real_feeds
 from headway.bench_parity import TIES, compare
-from headway.bench_process import OwnProcess, Times, timed
+from headway.bench_process import OwnProcesses, Times, timed
 from headway.errors import EngineError, MissingDependencyError, ModelError, UsageError
 from headway.runtime.engine import ENGINES, Engine, Model, graph_key, model_folder, open_model
 from headway.runtime.few import FEW, Few
@@ -118,7 +118,7 @@ def _turn(c: Contestant, i: int) -> None:
 
 
 def elsewhere(call: Call, feeds: Feeds) -> Times:
-    """The clock of a call that runs in another process and says itself how long it took (see `OwnProcess`)."""
+    """The clock of a call that runs in another process and says itself how long it took (see `OwnProcesses`)."""
     times: Times = call(feeds)
     return times
 
@@ -220,7 +220,7 @@ def _without_graph(name: str, engine: str, contestants: list[Contestant], feeds:
 
 def _torch_rows(
     bench: Bench, name: str, feeds: Sequence[Feeds], threads: int, contestants: list[Contestant], reference: bool
-) -> list[OwnProcess]:
+) -> list[OwnProcesses]:
     """torch eager where the engines run: on the CPU, but not beside engines of the GPU alone, and on the GPU. Adds to
     `contestants`, with the work of a call for all of them; returns the processes that were started."""
     try:
@@ -228,10 +228,10 @@ def _torch_rows(
     except ImportError as error:
         bench.skipped[TORCH] = f"'{error.name}' is not installed: pip install 'headway[train]'"
         return []
-    apart: list[OwnProcess] = []
+    apart: list[OwnProcesses] = []
 
     def add(row: str, make: Make, fed: Sequence[Feeds], every: int = 1, note: str = "") -> None:
-        apart.append(OwnProcess(partial(with_work, make), fed))
+        apart.append(OwnProcesses(partial(with_work, make), fed, 3 if every == 1 else 1))
         contestants.append(Contestant(row, TORCH, "fp32", apart[-1], fed, every, note, apart[-1].gflop, elsewhere))
 
     label = read_manifest(model_folder(name)).name

@@ -172,7 +172,9 @@ def test_torch_eager_on_the_cpu_has_no_turn_between_engines_of_the_gpu_alone(mon
     torch_rows = pytest.importorskip("headway.bench_torch", exc_type=ImportError)
     monkeypatch.setattr(torch_rows, "eager_devices", lambda: ["cuda"])
     monkeypatch.setattr(torch_rows, "eager", lambda name, threads, device="cpu": lambda feeds: None)
-    monkeypatch.setattr("headway.bench.OwnProcess", lambda make, feeds: SimpleNamespace(gflop=1.0, close=lambda: None))
+    monkeypatch.setattr(
+        "headway.bench.OwnProcesses", lambda make, feeds, count: SimpleNamespace(gflop=1.0, close=lambda: None)
+    )
     for engine, expected in (
         ("tensorrt-fp16-no-graph", ["torch-eager-cuda"]),
         ("onnxruntime", ["torch-eager", "torch-eager-cuda"]),

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from headway.bench_process import OwnProcess, Times, timed
+from headway.bench_process import OwnProcess, OwnProcesses, Times, timed
 from headway.errors import ModelError
 
 pytestmark = pytest.mark.train
@@ -47,6 +47,25 @@ def test_a_process_that_was_killed_is_named_and_none_is_left_behind():
         apart(FEEDS[0])
     apart.close()
     assert not apart._process.is_alive()
+
+
+def test_several_processes_take_turns_and_are_all_ended():
+    apart = OwnProcesses(driving(), FEEDS, 2)
+    try:
+        assert apart.gflop == apart._all[1].gflop
+        first, second = apart._all
+        os.kill(first._process.pid, signal.SIGKILL)
+        assert apart(FEEDS[0]).wall_ms > 0
+        with pytest.raises(ModelError, match="ended with code -9"):
+            apart(FEEDS[0])
+    finally:
+        apart.close()
+    assert second._process.exitcode == 0
+
+
+def test_where_one_of_several_cannot_start_none_is_left():
+    with pytest.raises(ModelError, match="nowhere"):
+        OwnProcesses(partial(torch_rows.with_work, partial(torch_rows.eager, "nowhere", 1)), FEEDS)
 
 
 def test_closing_ends_the_process():

@@ -273,4 +273,3 @@ def test_no_box_no_rotation_and_no_camera_raises_anything(boxes, rotation, sigma
         for i in range(3):
             tracks = stage(View(stamp_ns=10**9 + i * 10**8, camera=camera), seen)
     assert (tracks.head_rotation is None) == (not np.isfinite(centre))
-    assert len(tracks) <= 2
