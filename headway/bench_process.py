@@ -77,8 +77,8 @@ class OwnProcess:
 
 
 class OwnProcesses:
-    """The same call in several such processes, one after the other. The median of one is a matter of luck: of six in a
-    row `head-pose` took 57 to 65 ms a call, by where its memory happened to lie, while ONNX Runtime took 40 to 41."""
+    """The same call in several such processes, one after the other. The median of one is a matter of luck: in five runs
+    `head-pose` took 55 to 62 ms a call, where ONNX Runtime took 40.0 to 40.5 in each (two cores of Zen 4)."""
 
     def __init__(self, make: Make, feeds: Sequence[Feeds], count: int = 3) -> None:
         """Starts `count` processes; raises what OwnProcess raises."""
