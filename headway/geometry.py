@@ -276,6 +276,12 @@ def project(points: Array, camera: Camera) -> Array:
 def on_image_plane(pixels: Array, camera: Camera) -> Array:
     """(..., 2) pixels -> (..., 3) points at z = 1, camera optical frame; lens distortion is undone where given."""
     pixels = np.asarray(pixels, float)
+    if not camera.distortion:
+        few = one_by_one(
+            lambda x, y: ((x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy, 1.0), pixels.reshape(-1, 2)
+        )
+        if few is not None:
+            return few.reshape(*pixels.shape[:-1], 3)
     points = np.ones((*pixels.shape[:-1], 3))
     if camera.distortion:
         import cv2

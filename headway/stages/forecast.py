@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headway.arrays import some
+from headway.arrays import every, some
 from headway.config import Config, parameter
 from headway.runtime.engine import Model
 from headway.stages.calibration import BY_SIZE, OWN, RELATIVE, Calibration
@@ -142,11 +142,11 @@ def resample(tracks: Tracks, past: int, step_s: float) -> tuple[Array, NDArray[n
     like a person who stands.
     """
     wanted = -step_s * np.arange(past - 1.0, -1.0, -1.0)
-    times, places = _timeline(tracks)
+    times, places, lost = _timeline(tracks)
     n, columns = times.shape
     # Entries by their place in memory: numpy takes them a third as fast by row and column.
     flat_times, flat_places, row = times.ravel(), places.reshape(-1, 2), columns * np.arange(n)[:, None]
-    first = np.isneginf(times).sum(axis=1)[:, None]
+    first = np.add.reduce(lost, 1)[:, None]
     # Counted in bytes: there are fewer than 256 entries, and wider sums cost three times as much.
     before = np.add.reduce((times[:, :, None] < wanted).view(np.uint8), axis=1, dtype=np.uint8)
     right = np.minimum(np.maximum(before, first), columns - 1)
@@ -165,17 +165,17 @@ def resample(tracks: Tracks, past: int, step_s: float) -> tuple[Array, NDArray[n
     return positions, valid
 
 
-def _timeline(tracks: Tracks) -> tuple[Array, Array]:
-    """Times (n, H + 1), seconds before now, negative and rising to 0, and places (n, H + 1, 2): the history and now.
-
-    Empty entries lie infinitely long ago, like everything before the last long gap.
+def _timeline(tracks: Tracks) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Times (n, H + 1), seconds before now, negative and rising to 0; places (n, H + 1, 2), the history and now; and
+    which entries are lost (n, H + 1): empty ones and everything before the last long gap, infinitely long ago.
     """
     n, age = len(tracks), tracks.history_age_s
     times, places = np.empty((n, age.shape[1] + 1)), np.empty((n, age.shape[1] + 1, 2))
-    times[:, :-1], times[:, -1] = np.where((age > 1e-6) & (age < np.inf), -age, -np.inf), 0.0
+    times[:, :-1], times[:, -1] = np.where(age > 1e-6, -age, -np.inf), 0.0
     places[:, :-1], places[:, -1] = tracks.history, tracks.position[:, :2]
     # Seen in this very frame: that entry of the history is the present place, and the rest is in order already.
-    now = (age[:, -1] <= 1e-6).nonzero()[0]
+    seen = age[:, -1] <= 1e-6
+    now = slice(None) if every(seen) else seen.nonzero()[0]  # mostly all of them
     times[now, -2], places[now, -2] = 0.0, places[now, -1]
     if some(times[:, 1:] < times[:, :-1]):
         rows, order = np.arange(n)[:, None], np.argsort(times, axis=1, kind="stable")
@@ -184,7 +184,8 @@ def _timeline(tracks: Tracks) -> tuple[Array, Array]:
     with np.errstate(invalid="ignore"):
         gap = (times[:, 1:] - times[:, :-1] > _LONGEST_GAP_S) & known[:, :-1]
     if some(gap):
-        lost = np.flip(np.logical_or.accumulate(np.flip(gap, axis=1), axis=1), axis=1)
-        times[:, :-1][lost] = -np.inf
-    places[np.isneginf(times)] = 0.0
-    return times, places
+        before = np.flip(np.logical_or.accumulate(np.flip(gap, axis=1), axis=1), axis=1)
+        times[:, :-1][before] = -np.inf
+    lost = times == -np.inf
+    places[lost] = 0.0
+    return times, places, lost
