@@ -14,8 +14,8 @@ from headway.errors import HeadwayError
 from headway.runtime.cpu import cpu_field, cpu_flags
 
 PACKAGES = (
-    "headway", "numpy", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu", "openvino", "torch", "tensorrt",
-    "tensorrt-rtx-cu13", "cuda-python", "cuda-bindings",
+    "headway", "numpy", "opencv-python-headless", "simplejpeg", "onnxruntime", "onnxruntime-gpu", "openvino", "torch",
+    "tensorrt", "tensorrt-rtx-cu13", "cuda-python", "cuda-bindings",
 )  # fmt: skip
 JETSON = Path("/etc/nv_tegra_release")
 
