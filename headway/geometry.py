@@ -18,12 +18,10 @@ that pitch + looks up, yaw + looks to the image's left, roll + turns clockwise i
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
-from headway.arrays import every, one_by_one, some
+from headway.arrays import every, some
 from headway.types import Camera
 
 Array = NDArray[np.floating]
@@ -38,8 +36,6 @@ def rotation_from_6d(six: Array) -> Array:
     Degenerate input (a zero or parallel pair) gives a rotation all the same, never NaN.
     """
     six = np.asarray(six, float)
-    if (few := one_by_one(_gram_schmidt, six.reshape(-1, 6))) is not None:
-        return few.reshape(*six.shape[:-1], 3, 3)
     a, b = six[..., :3], six[..., 3:]
     x = _unit(a, _X)
     least = 1e-9 * np.maximum(1.0, _length(b))  # what is left of two parallel vectors is rounding, at their scale
@@ -54,21 +50,6 @@ def rotation_from_6d(six: Array) -> Array:
     rotation = np.empty((*x.shape, 3))
     rotation[..., 0], rotation[..., 1], rotation[..., 2] = x, y, _cross(x, y)
     return rotation
-
-
-def _gram_schmidt(ax: float, ay: float, az: float, bx: float, by: float, bz: float) -> tuple[float, ...] | None:
-    """The matrix row by row; None where the two vectors leave a direction open."""
-    length, least = math.sqrt(ax * ax + ay * ay + az * az), 1e-9 * max(1.0, math.sqrt(bx * bx + by * by + bz * bz))
-    if not length > 1e-9:
-        return None
-    ax, ay, az = ax / length, ay / length, az / length
-    along = ax * bx + ay * by + az * bz
-    bx, by, bz = bx - along * ax, by - along * ay, bz - along * az
-    length = math.sqrt(bx * bx + by * by + bz * bz)
-    if not length > least:
-        return None
-    bx, by, bz = bx / length, by / length, bz / length
-    return ax, bx, ay * bz - az * by, ay, by, az * bx - ax * bz, az, bz, ax * by - ay * bx
 
 
 def rotation_to_6d(rotation: Array) -> Array:
@@ -102,30 +83,11 @@ def _unit(v: Array, fallback: Array) -> Array:
 def quaternion_from_rotation(rotation: Array) -> Array:
     """(..., 3, 3) -> (..., 4) unit quaternion x, y, z, w (ROS order), w >= 0."""
     m = np.asarray(rotation, float)
-    if (few := one_by_one(_quaternion, m.reshape(-1, 9))) is not None:
-        return few.reshape(*m.shape[:-2], 4)
     # Four times the outer product of the quaternion with itself: the row with the largest diagonal is best conditioned.
     rows = (m.reshape(-1, 9) @ _OUTER + _OUTER_ONES).reshape(-1, 4, 4)
     q = rows[np.arange(len(rows)), rows[:, _FOUR, _FOUR].argmax(axis=-1)]
     q = (q / _length(q)).reshape(*m.shape[:-2], 4)
     return np.where(q[..., 3:] < 0, -q, q)
-
-
-def _quaternion(
-    xx: float, xy: float, xz: float, yx: float, yy: float, yz: float, zx: float, zy: float, zz: float
-) -> tuple[float, ...]:
-    four = (1.0 + xx - yy - zz, 1.0 - xx + yy - zz, 1.0 - xx - yy + zz, 1.0 + xx + yy + zz)
-    largest = max(four)
-    if largest == four[0]:
-        x, y, z, w = four[0], xy + yx, xz + zx, zy - yz
-    elif largest == four[1]:
-        x, y, z, w = xy + yx, four[1], yz + zy, xz - zx
-    elif largest == four[2]:
-        x, y, z, w = xz + zx, yz + zy, four[2], yx - xy
-    else:
-        x, y, z, w = zy - yz, xz - zx, yx - xy, four[3]
-    length = math.copysign(math.sqrt(x * x + y * y + z * z + w * w), w)
-    return x / length, y / length, z / length, w / length
 
 
 _FOUR = np.arange(4)
@@ -206,8 +168,6 @@ def euler_from_rotation(rotation: Array) -> tuple[Array, Array, Array]:
 def euler_radians(rotation: Array) -> Array:
     """The same as (..., 3) pitch, yaw, roll in radians."""
     m = np.asarray(rotation, float)
-    if (few := one_by_one(_euler, m.reshape(-1, 9))) is not None:
-        return few.reshape(*m.shape[:-2], 3)
     cos_yaw = np.hypot(m[..., 0, 0], m[..., 1, 0])
     # The second solution of the same rotation has yaw' = 180° - yaw and pitch, roll turned by 180°.
     sign = np.where(m[..., 2, 2] < 0, -1.0, 1.0)
@@ -221,16 +181,6 @@ def euler_radians(rotation: Array) -> Array:
         found[..., 0] = np.where(singular, -np.arctan2(-m[..., 1, 2], m[..., 1, 1]), found[..., 0])
         found[..., 2] = np.where(singular, 0.0, found[..., 2])
     return found
-
-
-def _euler(
-    xx: float, _xy: float, _xz: float, yx: float, yy: float, yz: float, zx: float, zy: float, zz: float
-) -> tuple[float, ...]:
-    cos_yaw, sign = math.hypot(xx, yx), -1.0 if zz < 0 else 1.0
-    yaw = math.atan2(-zx, sign * cos_yaw)
-    if cos_yaw < 1e-9:
-        return -math.atan2(-yz, yy), yaw, 0.0
-    return -math.atan2(sign * zy, sign * zz), yaw, math.atan2(sign * yx, sign * xx)
 
 
 def _about(axis: str, angle: Array) -> Array:
@@ -276,12 +226,6 @@ def project(points: Array, camera: Camera) -> Array:
 def on_image_plane(pixels: Array, camera: Camera) -> Array:
     """(..., 2) pixels -> (..., 3) points at z = 1, camera optical frame; lens distortion is undone where given."""
     pixels = np.asarray(pixels, float)
-    if not camera.distortion:
-        few = one_by_one(
-            lambda x, y: ((x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy, 1.0), pixels.reshape(-1, 2)
-        )
-        if few is not None:
-            return few.reshape(*pixels.shape[:-1], 3)
     points = np.ones((*pixels.shape[:-1], 3))
     if camera.distortion:
         import cv2
@@ -308,32 +252,13 @@ def ray_basis(ray: Array) -> Array:
     R_camera = ray_basis(ray) @ R_ray turns a ray-relative head rotation into the camera axes.
     """
     z = np.asarray(ray, float)
-    if (few := one_by_one(_basis, z.reshape(-1, 3))) is not None:
-        return few.reshape(*z.shape, 3)
     z = z / _length(z)
-    zx, zy, zz = z[..., 0], z[..., 1], z[..., 2]
-    level = np.hypot(zx, zz)
-    if every(level > 1e-9):
-        right, away = zz / level, zx / level  # x = (right, 0, -away)
-    else:  # straight up or down
-        flat = level > 1e-9
-        level = np.where(flat, level, 1.0)
-        right, away = np.where(flat, zz / level, 1.0), np.where(flat, zx / level, 0.0)
-    basis = np.zeros((*z.shape, 3))
-    basis[..., 0, 0], basis[..., 2, 0] = right, -away
-    basis[..., 0, 1], basis[..., 1, 1], basis[..., 2, 1] = -zy * away, zx * away + zz * right, -zy * right
-    basis[..., 2] = z
+    across = np.zeros_like(z)  # (0, 1, 0) x z
+    across[..., 0], across[..., 2] = z[..., 2], -z[..., 0]
+    x = _unit(across, _X)
+    basis = np.empty((*z.shape, 3))
+    basis[..., 0], basis[..., 1], basis[..., 2] = x, _cross(z, x), z
     return basis
-
-
-def _basis(x: float, y: float, z: float) -> tuple[float, ...] | None:
-    length = math.sqrt(x * x + y * y + z * z)
-    if not length > 0.0:
-        return None
-    x, y, z = x / length, y / length, z / length
-    level = math.hypot(x, z)
-    right, away = (z / level, x / level) if level > 1e-9 else (1.0, 0.0)
-    return right, -y * away, x, 0.0, x * away + z * right, y, -away, -y * right, z
 
 
 def to_semi_local(points: Array, orientation: Array) -> Array:

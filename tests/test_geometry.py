@@ -51,30 +51,6 @@ def test_any_six_numbers_give_a_rotation(six):
     np.testing.assert_allclose(np.linalg.det(rotations), 1.0, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("function", "material"),
-    [
-        (g.quaternion_from_rotation, random_rotations(1, 200)),
-        (g.euler_radians, random_rotations(2, 200)),
-        (g.euler_radians, g.rotation_from_euler(np.linspace(-80, 80, 40), np.full(40, 90.0), np.linspace(50, -50, 40))),
-        (g.ray_basis, np.random.default_rng(4).normal(size=(200, 3))),
-        (g.ray_basis, np.tile([[0.0, 1.0, 0.0], [0.0, -3.0, 0.0], [0.0, 1e-12, 1.0]], (20, 1))),
-    ],
-)
-def test_many_at_once_give_what_each_gives_by_itself(function, material):
-    alone = np.concatenate([function(material[i : i + 3]) for i in range(0, len(material), 3)])
-    np.testing.assert_allclose(function(material), alone, atol=1e-12)
-    assert function(material[:0]).shape == (0, *alone.shape[1:])
-    np.testing.assert_array_equal(function(material[0]), alone[0])
-
-
-@given(arrays(float, (5, 6), elements=st.floats(-1e3, 1e3)))
-def test_six_numbers_among_many_give_what_they_give_among_few(six):
-    np.testing.assert_allclose(g.rotation_from_6d(np.tile(six, (10, 1)))[:5], g.rotation_from_6d(six), atol=1e-12)
-    np.testing.assert_array_equal(g.rotation_from_6d(six[:0]), np.zeros((0, 3, 3)))
-    np.testing.assert_array_equal(g.rotation_from_6d(six[0]), g.rotation_from_6d(six[:1])[0])
-
-
 @given(st.floats(-89.0, 89.0), angles, angles)
 def test_published_angles_agree_with_scipy_and_come_back(pitch, yaw, roll):
     rotation = g.rotation_from_euler(pitch, yaw, roll)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any
 
 import numpy as np
 
-from headway.arrays import every, finite, one_by_one
+from headway.arrays import every, finite
 from headway.config import Config, parameter
 from headway.errors import ModelError
 from headway.geometry import Array, on_image_plane, ray_basis
@@ -159,20 +155,12 @@ def looking_probability(angle_deg: Array, sigma_deg: Array) -> Array:
     from scipy.special import chndtr
 
     angle = np.asarray(angle_deg, float)
-    if (few := one_by_one(partial(_looking, chndtr), np.array((angle, sigma_deg), float).T)) is not None:
-        return few[:, 0]
     s = np.maximum(np.asarray(sigma_deg, float), SMALLEST_SIGMA_DEG) * SIGMA_TO_AXIS
     probability = chndtr((ATTENTION_DEG / s) ** 2, 2.0, (angle / s) ** 2)
     if finite(probability):
         return np.minimum(np.maximum(probability, 0.0), 1.0)
     # Far out in the tail the series gives up with NaN; there the answer is 0 or 1 to machine precision.
     return np.where(np.isfinite(probability), probability, (angle < ATTENTION_DEG).astype(float)).clip(0.0, 1.0)
-
-
-def _looking(chndtr: Callable[..., Any], angle_deg: float, sigma_deg: float) -> tuple[float] | None:
-    s = max(sigma_deg, SMALLEST_SIGMA_DEG) * SIGMA_TO_AXIS
-    probability = float(chndtr((ATTENTION_DEG / s) ** 2, 2.0, (angle_deg / s) ** 2))
-    return (min(max(probability, 0.0), 1.0),) if math.isfinite(probability) else None
 
 
 def _both_frames(rotation: Array, boxes: Array, frame: Frame, ray_relative: bool) -> tuple[Array, Array]:
