@@ -34,6 +34,7 @@ PRECISION = {
 }
 """Of engines that do not run in fp32."""
 TORCH = "torch-eager"
+TORCH_PROCESSES = 3
 ON_GPU = (
     "onnxruntime-cuda",
     "onnxruntime-cuda-fp16",
@@ -231,7 +232,7 @@ def _torch_rows(
     apart: list[OwnProcesses] = []
 
     def add(row: str, make: Make, fed: Sequence[Feeds], every: int = 1, note: str = "") -> None:
-        apart.append(OwnProcesses(partial(with_work, make), fed, 3 if every == 1 else 1))
+        apart.append(OwnProcesses(partial(with_work, make), fed, TORCH_PROCESSES if every == 1 else 1))
         contestants.append(Contestant(row, TORCH, "fp32", apart[-1], fed, every, note, apart[-1].gflop, elsewhere))
 
     label = read_manifest(model_folder(name)).name

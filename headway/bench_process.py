@@ -80,7 +80,7 @@ class OwnProcesses:
     """The same call in several such processes, one after the other. The median of one is a matter of luck: in five runs
     `head-pose` took 55 to 62 ms a call, where ONNX Runtime took 40.0 to 40.5 in each (two cores of Zen 4)."""
 
-    def __init__(self, make: Make, feeds: Sequence[Feeds], count: int = 3) -> None:
+    def __init__(self, make: Make, feeds: Sequence[Feeds], count: int) -> None:
         """Starts `count` processes; raises what OwnProcess raises."""
         self._all: list[OwnProcess] = []
         self._calls = 0

@@ -64,8 +64,9 @@ class MotionPublisher:
 
     def say(self, request: Request, motion: Motion, view: View) -> None:
         """Forecasts and risks of one view."""
-        forecasts = messages.forecast_array(motion.forecast, view, request.trace)
-        risk = messages.risk_array(motion.risks, view, request.trace)
+        trace = messages.trace_fields(request.trace)
+        forecasts = messages.forecast_array(motion.forecast, view, trace)
+        risk = messages.risk_array(motion.risks, view, trace)
         self._risk.publish(fill(RiskArray(), _restamped(risk, request)))
         self._forecasts.publish(fill(ForecastArray(), _restamped(forecasts, request)))
         if wanted(self._markers):

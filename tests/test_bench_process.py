@@ -65,7 +65,7 @@ def test_several_processes_take_turns_and_are_all_ended():
 
 def test_where_one_of_several_cannot_start_none_is_left():
     with pytest.raises(ModelError, match="nowhere"):
-        OwnProcesses(partial(torch_rows.with_work, partial(torch_rows.eager, "nowhere", 1)), FEEDS)
+        OwnProcesses(partial(torch_rows.with_work, partial(torch_rows.eager, "nowhere", 1)), FEEDS, 2)
 
 
 def test_closing_ends_the_process():

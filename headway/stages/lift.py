@@ -72,12 +72,13 @@ def lift(
         zip(boxes.tolist(), rays.tolist(), gazes.tolist(), heads.sigma_deg.tolist(), strict=True)
     ):
         measured = _range(box, camera, depth, head_size_m, size_sigma)
-        x, y, z = (measured.away * v for v in ray) if measured else (math.nan,) * 3
-        if measured and math.isfinite(x + y + z):
+        if measured is None:
+            continue
+        x, y, z = (measured.away * v for v in ray)
+        if math.isfinite(x + y + z):
             index.append(i)
-            rows.append(
-                (x, y, z, *_on_ground(x, y, measured, camera), *head_direction(towards, sigma_deg, max_sigma_deg))
-            )
+            direction = _direction(towards, sigma_deg, max_sigma_deg)
+            rows.append((x, y, z, *_on_ground(x, y, measured, camera), *direction))
     table, picked = np.array(rows, float).reshape(-1, 13), np.array(index, int)
     return Sightings(
         position=table[:, :3],
@@ -130,7 +131,7 @@ def _on_ground(x: float, y: float, measured: _Range, camera: Camera) -> tuple[fl
     return (*noise, xx * bias, xy * bias, xy * bias, yy * bias)
 
 
-def head_direction(towards: Sequence[float], sigma_deg: float, max_sigma_deg: float) -> tuple[float, float]:
+def _direction(towards: Sequence[float], sigma_deg: float, max_sigma_deg: float) -> tuple[float, float]:
     """Where a head looks to on the ground, unit length, from its gaze in semi-local axes; NaN where it looks up or
     down, or is uncertain."""
     x, y, _ = towards
