@@ -126,7 +126,7 @@ def _jpeg(data: NDArray[np.uint8], width: int, height: int) -> NDArray[Any] | No
     """
     size = height * width * 3
     room = np.empty(size + 32, np.uint8)
-    start = (16 - room.ctypes.data) % 32
+    start = (16 - room.__array_interface__["data"][0]) % 32  # `room.ctypes.data` takes twice as long
     try:
         return simplejpeg.decode_jpeg(data, "BGR", strict=False, buffer=room[start : start + size])
     except ValueError:
