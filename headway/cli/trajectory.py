@@ -118,7 +118,7 @@ def train(
     leave_one_out: Annotated[
         bool, typer.Option("--leave-one-out", help="Only the five networks, straight into it.")
     ] = False,
-    steps: Annotated[int, typer.Option(help="Training steps of each network.", min=100)] = 5000,
+    steps: Annotated[int, typer.Option(help="Training steps of each network.", min=100)] = 6000,
     seed: Annotated[int, typer.Option(help="Seed; the five networks take this and the next four.")] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
 ) -> None:

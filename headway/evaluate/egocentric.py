@@ -19,9 +19,9 @@ from headway.evaluate.egocentric_boxes import CAMERA, head_boxes, head_heights, 
 from headway.evaluate.pedestrians import STEP_S, Recording
 from headway.geometry import OPTICAL_TO_BODY
 from headway.stages.existence import CERTAIN
-from headway.stages.lift import Sightings
+from headway.stages.lift import PIXEL_SIGMA, Sightings
 from headway.stages.tracks import TrackConfig
-from headway.types import Odometry, Tracks, View
+from headway.types import Camera, Odometry, Tracks, View
 
 Array = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -36,7 +36,7 @@ class Wearing:
     """How the camera sees. head_sigma_deg and head_time_s: the head's wandering about the walking direction (an
     Ornstein-Uhlenbeck process), our assumption: the recordings do not show heads. head_size_sigma: relative spread of
     the heights of heads, where ranges come from them (see `egocentric_boxes`; `noise_m` counts for nothing then); 0:
-    people are measured in space."""
+    people are measured in space. camera, jitter_px: of the pictures that boxes are measured in."""
 
     rate: float = 15.0
     noise_m: float = 0.03
@@ -47,6 +47,8 @@ class Wearing:
     head_time_s: float = 1.0
     odometry: bool = False
     head_size_sigma: float = 0.0
+    camera: Camera = CAMERA
+    jitter_px: float = PIXEL_SIGMA
 
 
 def at_level(how: Wearing, level: str) -> Wearing:
@@ -81,6 +83,7 @@ class Walk:
     yaw: Array
     velocity: Array | None = None
     boxes: Array | None = None
+    camera: Camera = CAMERA
 
     def without_odometry(self) -> Walk:
         """The same walk of a camera that does not know how it moves."""
@@ -103,13 +106,13 @@ class Walk:
         odometry = None
         if self.velocity is not None:
             odometry = Odometry(stamp, np.append(self.velocity[frame], 0.0), 0.0)
-        return View(stamp_ns=stamp, camera=CAMERA, orientation=turn @ OPTICAL_TO_BODY, odometry=odometry)
+        return View(stamp_ns=stamp, camera=self.camera, orientation=turn @ OPTICAL_TO_BODY, odometry=odometry)
 
     def sightings(self, frame: int) -> Sightings:
         """What the camera sees, in the order of `ids`; `index` is the column of the person."""
         index = np.flatnonzero(self.seen[frame])
         if self.boxes is not None:
-            return lifted(self.boxes[frame, index], index, np.asarray(self.view(frame).orientation))
+            return lifted(self.boxes[frame, index], index, np.asarray(self.view(frame).orientation), self.camera)
         n = len(index)
         place = np.column_stack([self.measured[frame, index], np.zeros(n)])
         noise = np.broadcast_to(np.eye(2) * max(self.noise_m, 0.01) ** 2, (n, 2, 2))
@@ -179,11 +182,15 @@ def wearers(recording: Recording, count: int, shortest_s: float = 6.0) -> list[i
     return [long[i] for i in np.linspace(0, len(long) - 1, count).round().astype(int)]
 
 
+def longest_stay(positions: Array, person: int) -> slice:
+    """Frames of the longest unbroken stay of one of `positions` (F, P, 2)."""
+    first, last = max(runs(np.isfinite(positions[:, person, 0])), key=lambda r: r[1] - r[0])
+    return slice(first, last + 1)
+
+
 def walk(recording: Recording, positions: Array, wearer: int, how: Wearing, random: np.random.Generator) -> Walk:
     """What person `wearer` of `positions` (from `dense`) would see on their longest unbroken stay."""
-    here = np.isfinite(positions[:, wearer, 0])
-    first, last = max(runs(here), key=lambda r: r[1] - r[0])
-    frames = slice(first, last + 1)
+    frames = longest_stay(positions, wearer)
     own = positions[frames, wearer]
     others = np.delete(np.arange(positions.shape[1]), wearer)
     others = others[np.isfinite(positions[frames][:, others, 0]).any(axis=0)]
@@ -200,7 +207,8 @@ def walk(recording: Recording, positions: Array, wearer: int, how: Wearing, rand
 def _by_size(found: Walk, how: Wearing, random: np.random.Generator) -> Walk:
     """The same walk of a camera that measures boxes of heads; who cannot be placed by theirs is not seen."""
     heights = head_heights(len(found.ids), how.head_size_sigma, random)
-    found = replace(found, boxes=head_boxes(found.relative, found.yaw, heights, random))
+    boxes = head_boxes(found.relative, found.yaw, heights, random, how.camera, how.jitter_px)
+    found = replace(found, boxes=boxes, camera=how.camera)
     measured = np.full_like(found.measured, np.nan)
     for frame in range(len(found.seen)):
         sightings = found.sightings(frame)

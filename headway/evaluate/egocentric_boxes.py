@@ -21,17 +21,24 @@ _WIDTH = 0.75
 """Of a head's box, in heights."""
 
 
-def head_boxes(relative: Array, yaw: Array, head_m: Array, random: np.random.Generator) -> Array:
-    """relative (F, P, 2) from a camera at head height that looks along yaw (F,), head_m (P,) heights of heads in metres
-    -> (F, P, 4) xyxy pixels with jitter, NaN where somebody is absent or not in front."""
+def head_boxes(
+    relative: Array,
+    yaw: Array,
+    head_m: Array,
+    random: np.random.Generator,
+    camera: Camera = CAMERA,
+    jitter_px: float = PIXEL_SIGMA,
+) -> Array:
+    """relative (F, P, 2) from a camera at head height that looks along yaw (F,), head_m (P,) heights of heads in
+    metres -> (F, P, 4) xyxy pixels with white noise of jitter_px, NaN where somebody is absent or not in front."""
     c, s = np.cos(yaw)[:, None], np.sin(yaw)[:, None]
     x, y = relative[..., 0], relative[..., 1]
     forward, left = c * x + s * y, c * y - s * x
     with np.errstate(invalid="ignore", divide="ignore"):
         forward = np.where(forward > 0.05, forward, np.nan)
-    across, down, jitter = PIXEL_SIGMA * random.normal(size=(3, *forward.shape))
-    height = CAMERA.fy * head_m / forward + jitter
-    u, v = CAMERA.cx - CAMERA.fx * left / forward + across, CAMERA.cy + down
+    across, down, jitter = jitter_px * random.normal(size=(3, *forward.shape))
+    height = camera.fy * head_m / forward + jitter
+    u, v = camera.cx - camera.fx * left / forward + across, camera.cy + down
     half = 0.5 * np.maximum(height, 2.0)
     return np.stack([u - _WIDTH * half, v - half, u + _WIDTH * half, v + half], axis=-1)
 
@@ -41,12 +48,12 @@ def head_heights(people: int, sigma: float, random: np.random.Generator) -> Arra
     return np.asarray(TrackConfig().head_size_m * (1.0 + sigma * random.normal(size=people).clip(-3.0, 3.0)))
 
 
-def lifted(boxes: Array, columns: NDArray[np.int64], orientation: Array) -> Sightings:
+def lifted(boxes: Array, columns: NDArray[np.int64], orientation: Array, camera: Camera = CAMERA) -> Sightings:
     """Certain heads with `boxes` (n, 4) of the people in `columns` (n,), as the device places them. orientation (3, 3):
     camera optical frame -> semi-local axes."""
     n, config = len(boxes), TrackConfig()
     # A score of 1 is a label: nobody doubts that these are heads. Where they look is not simulated.
     heads = Heads(boxes, np.ones(n), np.tile(np.eye(3), (n, 1, 1)), np.full(n, 180.0), np.zeros(n))
     limits = (config.head_size_m, config.head_size_sigma, config.max_head_sigma_deg)
-    found = lift(heads, CAMERA, orientation, None, *limits)
+    found = lift(heads, camera, orientation, None, *limits)
     return Sightings(**{**vars(found), "index": columns[found.index]})

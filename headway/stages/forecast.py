@@ -28,9 +28,8 @@ _YOUNG_S = 2.0
 """Until this age the filter's own doubt about the velocity widens the radius; afterwards the calibration covers it."""
 _LARGEST_NOISE_M = 0.2
 """The network learned with position noise up to half of this."""
-_LARGEST_NOISE_BY_SIZE_M = 0.1
-"""Of ranges from the size of heads no more is said than the network has learned with: they are less exact by far, but
-told so its paths were worse."""
+_LARGEST_NOISE_BY_SIZE_M = 0.5
+"""Of ranges from the size of heads, with which it has learned too."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +97,7 @@ class ForecastStage:
         if self.config.use_head_direction:
             feeds["head_direction"][0, :n] = np.nan_to_num(tracks.head_direction[:n])
         if "noise" in feeds:
-            noise = np.sqrt((tracks.covariance[:n, 0, 0] + tracks.covariance[:n, 1, 1]) / 2)
-            sized = False if tracks.by_size is None else tracks.by_size[:n]
-            most = np.where(sized, _LARGEST_NOISE_BY_SIZE_M, _LARGEST_NOISE_M)
-            feeds["noise"][0, :n] = np.minimum(noise, most)
+            feeds["noise"][0, :n] = position_noise(tracks, n)
             feeds["relative"][:] = tracks.ego_velocity is None
         if "memory_age" in feeds:
             self._memory.fill(tracks.stamp_ns, tracks.ids[:n], grid[:n, -1], tracks.ego_velocity, feeds)
@@ -133,6 +129,13 @@ class ForecastStage:
         young = np.minimum(np.maximum(1 - tracks.age_s[:n] / _YOUNG_S, 0.0), 1.0)
         speed = young * (variance[:, 2] + variance[:, 3])
         return np.asarray((variance[:, 0] + variance[:, 1])[:, None] + speed[:, None] * self._ahead**2)
+
+
+def position_noise(tracks: Tracks, n: int) -> Array:
+    """(n,) metres: how exact the network is told that the first n positions are."""
+    noise = np.sqrt((tracks.covariance[:n, 0, 0] + tracks.covariance[:n, 1, 1]) / 2)
+    sized = False if tracks.by_size is None else tracks.by_size[:n]
+    return np.minimum(noise, np.where(sized, _LARGEST_NOISE_BY_SIZE_M, _LARGEST_NOISE_M))
 
 
 def resample(tracks: Tracks, past: int, step_s: float) -> tuple[Array, NDArray[np.bool_]]:

@@ -96,6 +96,14 @@ class CameraSampler:
         sizes = np.array([np.isfinite(s[0].truth[..., 0]).sum() for s in self._scenes], float)
         self._share = np.sqrt(sizes) / np.sqrt(sizes).sum()
 
+    def sized(self, scenes: Sequence[list[Array]]) -> Iterator[Batch]:
+        """Batches of moments from `sized.sized_scenes`, turned and scaled as the others."""
+        while True:
+            drawn: list[list[Array]] = []
+            while sum(s[0].shape[1] for s in drawn) < self._camera.people:
+                drawn.append(scenes[int(self._random.integers(len(scenes)))])
+            yield self._packed(drawn, 1, self._camera.sized_scale)[0]
+
     def sequences(self, frames: int) -> Iterator[tuple[list[Batch], float]]:
         """Batches of the same people in `frames` successive frames."""
         while True:
@@ -107,7 +115,7 @@ class CameraSampler:
                 if drawn is not None:
                     scenes.append(drawn)
                     people += drawn[0].shape[1]
-            yield self._packed(scenes, frames), apart / self._camera.rate
+            yield self._packed(scenes, frames, self._camera.scale), apart / self._camera.rate
 
     def _scene(self, frames: int, apart: int) -> list[Array] | None:
         """past (S, n, P, 2), future (S, n, T, 2), sigma (S, n), relative () of one moment and those before it."""
@@ -143,7 +151,7 @@ class CameraSampler:
         sigma = scene.sigma[now][:, people]
         return [past, future, sigma, np.array(float(relative))]
 
-    def _packed(self, scenes: list[list[Array]], frames: int) -> list[Batch]:
+    def _packed(self, scenes: list[list[Array]], frames: int, scales: tuple[float, float]) -> list[Batch]:
         c, random = self._network, self._random
         b, n = len(scenes), max(s[0].shape[1] for s in scenes)
         whole = np.full((frames, b, n, c.past + c.future, 2), np.nan)
@@ -155,7 +163,7 @@ class CameraSampler:
         angle = random.uniform(0, 2 * np.pi, b)
         turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], -1).reshape(b, 2, 2)
         turn[:, :, 1] *= random.choice([-1.0, 1.0], (b, 1))
-        scale = np.exp(random.uniform(np.log(self._camera.scale[0]), np.log(self._camera.scale[1]), b))
+        scale = np.exp(random.uniform(np.log(scales[0]), np.log(scales[1]), b))
         with np.errstate(invalid="ignore"):
             origin = np.nan_to_num(np.nanmean(whole[-1, :, :, c.past - 1], axis=1))
             whole = (whole - origin[:, None, None]) @ (turn * scale[:, None, None])[:, None].swapaxes(-1, -2)

@@ -14,14 +14,11 @@ _LIMITS = """## Limits
 - Learned from five recordings of students and shoppers seen from above, mostly walking at 0.5 to 2 m/s. Runners,
   cyclists, children and wheelchairs are hardly in them.
 - The data hold ground positions measured from above. What a camera adds to that is simulated in training and in the
-  calibration of the radius: white noise through the tracker's filter at 15 Hz, motion relative to the wearer, boxes of
-  heads that jitter by 1.5 pixels and heads of other sizes (8 %). Real cameras err in other ways too (see KITTI above).
+  calibration of the radius: white noise through the tracker's filter at 15 Hz, motion relative to the wearer, heads of
+  other sizes (8 %) whose boxes jitter. In training jitter (0.3 to 2 pixels) and lens vary; the
+  calibration knows 1.5 pixels and 90 degrees. Real cameras err in other ways too (see KITTI above).
 - The settings of the training were found by looking at the scenes `eth` and `univ`, those of the memory at `hotel` as
-  well: their rows are not wholly held out. The limit of the memory's share was raised from 0.6 to 0.7 after it was
-  trained.
-- Ranges from the size of heads are not in the training, so that the network is told of no more noise than it learned
-  with. `python tools/replay_proof.py` gives an ADE of 1.30 m on `street-walker.mcap` and of 1.58 m on KITTI's sequence
-  0013; the weights before these, with the tracker of then, had 1.13 and 1.48.
+  well, and those of ranges from the size of heads at `eth` and `hotel`: their rows are not wholly held out.
 - It knows people only: no walls, kerbs or cars.
 - Head directions in training are synthetic (the direction walked at that moment or next, with 25 degrees of error),
   because no recording that may be trained on has real ones.

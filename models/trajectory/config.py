@@ -26,7 +26,7 @@ class TrajectoryConfig:
 class TrainingConfig:
     """One training run. `people` is the number of scored people in a batch, whatever the crowd's density."""
 
-    steps: int = 5000
+    steps: int = 6000
     people: int = 320
     rate: float = 1.5e-3  # falls along a cosine
     weight_decay: float = 1e-4
@@ -38,7 +38,7 @@ class TrainingConfig:
     picked_weight: float = 0.05  # weight of the error of what the probabilities pick
     mean_weight: float = 0.3  # weight of the error of the mean path
     soft_m: float = 0.4  # width, in metres, of the soft assignment that the probabilities are trained on
-    polish_steps: int = 800  # steps at the end, with more weight on where paths end
+    polish_steps: int = 2400  # steps at the end, with more weight on where paths end
     polish_rate: float = 4e-4  # learning rate of these steps
     polish_final_weight: float = 1.0  # and their weights, where they differ
     polish_central_weight: float = 0.25
@@ -54,7 +54,7 @@ class TrainingConfig:
 class CameraConfig:
     """Scenes as a camera's tracker sees them, and how the memory learns from them."""
 
-    share: float = 0.25  # share of the first part's batches that are such scenes
+    share: float = 0.3  # share of the first part's batches that are such scenes
     rate: float = 15.0
     noise_m: tuple[float, ...] = (0.01, 0.03, 0.1)  # levels of the position noise, drawn with equal chance
     relative_share: float = 0.6  # scenes relative to the camera: odometry unknown
@@ -65,4 +65,10 @@ class CameraConfig:
     frames_apart: tuple[int, ...] = (1, 1, 2, 3)  # camera frames between two of them, drawn with equal chance
     memory_steps: int = 120  # steps of the second part, in which the memory alone learns
     memory_rate: float = 2e-3
+    sized_share: float = 0.1  # share of the batches in which ranges come from the size of heads
+    sized_scale: tuple[float, float] = (0.5, 2.0)  # as in the recordings: people of other scenes walk faster
+    sized_focal_px: tuple[float, float] = (250.0, 1000.0)  # focal lengths of these cameras
+    sized_view_deg: tuple[float, float] = (60.0, 100.0)  # and how wide they see
+    sized_jitter_px: tuple[float, float] = (0.3, 2.0)  # jitter of the boxes of heads
+    sized_wearers: int = 40  # people of a recording who wear the camera in these
     agreement: float = 0.45  # weight of the agreement of successive forecasts beside their accuracy

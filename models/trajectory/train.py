@@ -18,6 +18,7 @@ from headway.models.trajectory.config import CameraConfig, TrainingConfig
 from headway.models.trajectory.data import Batch, SceneSampler, training_recordings
 from headway.models.trajectory.losses import losses
 from headway.models.trajectory.network import TrajectoryNetwork
+from headway.models.trajectory.sized import sized_scenes
 from headway.models.trajectory.train_memory import train_memory
 
 LOG, CHECKPOINT = "training.csv", "checkpoint.pt"
@@ -76,11 +77,13 @@ def train(
     recordings = [r for split in splits for r in training_recordings(held_out, split)]
     batches = iter(SceneSampler(recordings, model.config, training, seed))
     seen = CameraSampler(recordings, model.config, camera, seed)
-    moving, random = seen.sequences(1), np.random.default_rng(seed)
+    random = np.random.default_rng(seed)
+    sized = seen.sized(sized_scenes(recordings, model.config, camera, random))
+    drawn = mixed(batches, (frames[0][0] for frames in seen.sequences(1)), sized, camera, random)
     sums: dict[str, float] = {}
     began = time.monotonic() - state.seconds
     for step in range(state.step + 1, training.steps + 1):
-        batch = next(moving)[0][0] if random.uniform() < camera.share else next(batches)
+        batch = next(drawn)
         for group in optimiser.param_groups:
             group["lr"] = training.rate * learning_rate(step / training.steps)
         loss, parts = losses(model, batch, training, step / training.steps)
@@ -100,20 +103,28 @@ def train(
                 _write_log(folder / LOG, state.rows)
                 state.save(checkpoint)
     model.load_state_dict(state.average)
-    polish(model, batches, moving, training, camera)
+    polish(model, drawn, training)
     train_memory(model, seen, training, camera, lambda step, row: progress(training.steps + step, row))
     if checkpoint:
         checkpoint.unlink(missing_ok=True)
     return model
 
 
-def polish(
-    model: TrajectoryNetwork,
-    batches: Iterator[Batch],
-    moving: Iterator[tuple[list[Batch], float]],
-    training: TrainingConfig,
+def mixed(
+    recorded: Iterator[Batch],
+    moving: Iterator[Batch],
+    sized: Iterator[Batch],
     camera: CameraConfig,
-) -> None:
+    random: np.random.Generator,
+) -> Iterator[Batch]:
+    """Batches for ever: recorded from above, seen by a camera that moves, and by one that has no depth."""
+    kinds = (moving, sized, recorded)
+    shares = (camera.share, camera.sized_share, 1.0 - camera.share - camera.sized_share)
+    while True:
+        yield next(kinds[int(random.choice(len(kinds), p=shares))])
+
+
+def polish(model: TrajectoryNetwork, batches: Iterator[Batch], training: TrainingConfig) -> None:
     """The second part: a short run from the mean weights of the first, at a low rate, winners taking all."""
     settings = replace(
         training,
@@ -123,9 +134,8 @@ def polish(
     )
     optimiser = torch.optim.AdamW(model.parameters(), training.polish_rate, weight_decay=training.weight_decay)
     average = {k: v.clone() for k, v in model.state_dict().items()}
-    random = np.random.default_rng(training.seed)
     for step in range(1, training.polish_steps + 1):
-        batch = next(moving)[0][0] if random.uniform() < camera.share else next(batches)
+        batch = next(batches)
         for group in optimiser.param_groups:
             group["lr"] = training.polish_rate * learning_rate(step / training.polish_steps)
         loss, _ = losses(model, batch, settings, 1.0)

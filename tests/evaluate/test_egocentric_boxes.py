@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 
 from headway.evaluate import egocentric_boxes as boxes_module
 from headway.evaluate.egocentric import Wearing, at_level, dense, level_words, walk
-from headway.evaluate.egocentric_boxes import head_boxes, head_heights, lifted
+from headway.evaluate.egocentric_boxes import CAMERA, head_boxes, head_heights, lifted
 from headway.evaluate.pedestrians import Recording
 from headway.geometry import OPTICAL_TO_BODY
 from headway.stages.tracks import TrackConfig
+from headway.types import Camera
+
+LONG = Camera(1242, 375, 720.0, 720.0, 610.0, 170.0)
 
 
 class Still:
@@ -29,12 +32,20 @@ def turned(yaw: float) -> np.ndarray:
     return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]]) @ OPTICAL_TO_BODY
 
 
-@given(st.floats(0.5, 10.0), st.floats(-0.6, 0.6), st.floats(-3.1, 3.1), st.floats(0.8, 1.2))
-def test_without_jitter_everybody_stands_where_they_are_but_for_the_size_of_their_heads(away, aside, yaw, size) -> None:
+@given(
+    st.floats(0.5, 10.0),
+    st.floats(-0.6, 0.6),
+    st.floats(-3.1, 3.1),
+    st.floats(0.8, 1.2),
+    st.sampled_from([CAMERA, LONG]),
+)
+def test_without_jitter_everybody_stands_where_they_are_but_for_the_size_of_their_heads(
+    away, aside, yaw, size, camera
+) -> None:
     place = away * np.array([[np.cos(yaw + aside), np.sin(yaw + aside)]])
     height = np.array([size * TrackConfig().head_size_m])
-    (box,) = head_boxes(place[None], np.array([yaw]), height, Still())
-    found = lifted(box, np.array([7]), turned(yaw))
+    (box,) = head_boxes(place[None], np.array([yaw]), height, Still(), camera)
+    found = lifted(box, np.array([7]), turned(yaw), camera)
     assert found.index.tolist() == [7]
     assert found.position[0, :2] == pytest.approx(place[0] / size, abs=1e-6)
     assert found.position[0, 2] == pytest.approx(0.0, abs=1e-6)
@@ -49,6 +60,13 @@ def test_head_heights_are_spread_as_told_and_none_is_absurd() -> None:
     assert heights.mean() == pytest.approx(1.0, abs=0.005)
     assert heights.std() == pytest.approx(0.08, abs=0.003)
     assert 0.75 < heights.min() < heights.max() < 1.25
+
+
+def test_boxes_jitter_by_as_many_pixels_as_told() -> None:
+    places = np.broadcast_to([5.0, 0.0], (4000, 1, 2))
+    for pixels in (0.5, 2.0):
+        boxes = head_boxes(places, np.zeros(4000), np.array([0.25]), np.random.default_rng(0), LONG, pixels)
+        assert (boxes[:, 0, 3] - boxes[:, 0, 1]).std() == pytest.approx(pixels, rel=0.05)
 
 
 def test_a_level_of_noise_is_metres_or_the_size_of_heads() -> None:

@@ -113,11 +113,11 @@ def test_who_is_placed_by_the_size_of_their_head_gets_the_radius_calibrated_for_
         np.testing.assert_allclose(wide / plain, np.where(sized_rows, 3.0, 1.0)[:, None] * np.ones(12))
 
 
-def test_the_network_is_told_how_exact_positions_are_but_of_ranges_by_size_no_more_than_it_learned() -> None:
+def test_the_network_is_told_how_exact_positions_are_but_no_more_than_it_learned() -> None:
     model = replace(open_model("trajectory", "trajectory"), engine=StraightEngine())
     stage, tracks = ForecastStage(model), followed([0.0, 0.0], 3.0, people=3)
-    tracks.covariance[:, :2, :2] = np.eye(2) * np.array([0.05, 0.15, 0.5])[:, None, None] ** 2
-    for by_size, told in ((np.array([True] * 3), [0.05, 0.1, 0.1]), (None, [0.05, 0.15, 0.2])):
+    tracks.covariance[:, :2, :2] = np.eye(2) * np.array([0.05, 0.15, 0.7])[:, None, None] ** 2
+    for by_size, told in ((np.array([True] * 3), [0.05, 0.15, 0.5]), (None, [0.05, 0.15, 0.2])):
         stage(replace(tracks, by_size=by_size), None)
         np.testing.assert_allclose(model.engine.fed["noise"][0, :4], [*told, 0.0], rtol=1e-6)
 
