@@ -137,16 +137,16 @@ class CameraSampler:
         now = f - apart * np.arange(frames - 1, -1, -1)
         back = now[:, None] - stride * np.arange(c.past - 1, -1, -1)
         ahead = now[:, None] + stride * np.arange(1, c.future + 1)
-        past = _taken(scene.place, back, people)
+        past = taken(scene.place, back, people)
         young = ~np.isfinite(past[:, :, -2, 0])
         known = scene.velocity[now][:, people]
-        future = _taken(scene.truth, ahead, people)
+        future = taken(scene.truth, ahead, people)
         if wearer is not None:
-            own = _taken(scene.smooth, back, np.array([wearer]))
+            own = taken(scene.smooth, back, np.array([wearer]))
             past = past - own
             before = scene.smooth[now - 1, wearer]
             known = known - ((scene.smooth[now, wearer] - before) * self._camera.rate)[:, None]
-            future = future - _taken(scene.truth, ahead, np.array([wearer]))
+            future = future - taken(scene.truth, ahead, np.array([wearer]))
         past[:, :, -2] = np.where(young[..., None], past[:, :, -1] - STEP_S * known, past[:, :, -2])
         sigma = scene.sigma[now][:, people]
         return [past, future, sigma, np.array(float(relative))]
@@ -190,7 +190,7 @@ class CameraSampler:
         return Batch(*[*(torch.from_numpy(np.asarray(a, np.float32)) for a in arrays), relative])
 
 
-def _taken(values: Array, frames: NDArray[np.int64], people: NDArray[np.intp]) -> Array:
+def taken(values: Array, frames: NDArray[np.int64], people: NDArray[np.intp]) -> Array:
     """values (F, P, 2), frames (S, L) -> (S, n, L, 2), NaN before the first and after the last frame."""
     inside = (frames >= 0) & (frames < len(values))
     found = values[np.clip(frames, 0, len(values) - 1)][:, :, people]

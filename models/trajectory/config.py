@@ -54,7 +54,7 @@ class TrainingConfig:
 class CameraConfig:
     """Scenes as a camera's tracker sees them, and how the memory learns from them."""
 
-    share: float = 0.3  # share of the first part's batches that are such scenes
+    share: float = 0.3  # share of the batches that are such scenes
     rate: float = 15.0
     noise_m: tuple[float, ...] = (0.01, 0.03, 0.1)  # levels of the position noise, drawn with equal chance
     relative_share: float = 0.6  # scenes relative to the camera: odometry unknown

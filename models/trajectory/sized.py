@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from headway.evaluate.egocentric import HEAD_SIZE, Columns, Wearing, at_level, dense, longest_stay, walk, wearers
 from headway.evaluate.pedestrians import STEP_S, Recording
+from headway.models.trajectory.camera import taken
 from headway.models.trajectory.config import CameraConfig, TrajectoryConfig
 from headway.stages.forecast import position_noise, resample
 from headway.stages.tracks import TrackStage
@@ -74,10 +75,10 @@ def _walked(
         now = tracks.follow(seen.view(frame), seen.sightings(frame))
         people = np.array(columns(now), int)
         if frame % stride == first and len(people):
-            ahead = frame + stride * np.arange(1, network.future + 1)
-            future = _ahead(seen.relative, ahead, people)
+            ahead = frame + stride * np.arange(1, network.future + 1)[None]
+            future = taken(seen.relative, ahead, people)[0]
             if how.odometry:
-                future = future + _ahead(own[:, None], ahead, np.zeros(1, int)) - own[frame]
+                future = future + taken(own[:, None], ahead, np.array([0]))[0] - own[frame]
             found.append(_scene(now, np.where((people >= 0)[:, None, None], future, np.nan), network))
     return found
 
@@ -92,9 +93,3 @@ def _scene(tracks: Tracks, future: Array, network: TrajectoryConfig) -> Scene:
         position_noise(tracks, n)[None],
         np.array(float(tracks.ego_velocity is None)),
     ]
-
-
-def _ahead(values: Array, frames: NDArray[np.int64], people: NDArray[np.int64]) -> Array:
-    """values (F, P, 2) -> (n, L, 2) of `people` at `frames`, NaN after the last."""
-    found = values[np.minimum(frames, len(values) - 1)][:, people].swapaxes(0, 1)
-    return np.where((frames < len(values))[None, :, None], found, np.nan)
