@@ -18,13 +18,14 @@ def people(
     pool: Annotated[Path | None, typer.Option(help="Cached bodies; default: bodies.npz beside OUT.")] = None,
     train_bodies: Annotated[int, typer.Option(min=1, help="Training bodies, when the pool is built.")] = 1500,
     val_bodies: Annotated[int, typer.Option(min=1, help="Validation bodies, when the pool is built.")] = 200,
+    streets: Annotated[bool, typer.Option("--streets", help="Streets with trees behind the people.")] = False,
 ) -> None:
     """Render crowds of people with exact head boxes and rotations, COCO style."""
     from rich.progress import Progress
 
     from headway.models.render.people import Order, ensure_pool, render_people
 
-    order = Order(out, images, seed, split, size, jobs)
+    order = Order(out, images, seed, split, size, jobs, streets)
     path = pool or out.resolve().parent / "bodies.npz"
     with Progress() as bar:
         posing = bar.add_task("bodies", total=None)

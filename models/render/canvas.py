@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,11 +73,20 @@ def lens_uniforms(camera: Camera) -> dict[str, Any]:
     }
 
 
+class Mesh(NamedTuple):
+    """Something fixed that a canvas draws: its program, its vertices as the program takes them, and their memory."""
+
+    program: Any
+    vertices: Any
+    buffer: Any
+
+
 class Canvas:
     """Draws anny bodies into a colour and an id buffer of width x height pixels, supersampled."""
 
     def __init__(self, template: Template, width: int, height: int, supersample: float = 1.5) -> None:
         self.size = (int(width * supersample), int(height * supersample))
+        self._programs: dict[str, Any] = {}  # of `mesh`
         gl = self.context = open_context()
         gl.enable(gl.DEPTH_TEST)
         gl.front_face = FRONT_FACE
@@ -129,20 +138,27 @@ class Canvas:
         set_uniforms(self.extra_program, uniforms)
         self._extra.render()
 
-    def mesh(self, name: str, vertices: Array, layout: str, attributes: tuple[str, ...]) -> tuple[Any, Any]:
+    def mesh(self, name: str, vertices: Array, layout: str, attributes: tuple[str, ...]) -> Mesh:
         """Program NAME and its fixed vertices (N, floats), for `draw`; layout as moderngl writes it."""
-        program = self.program(name)
+        if name not in self._programs:
+            self._programs[name] = self.program(name)
+        program = self._programs[name]
         buffer = self.context.buffer(np.ascontiguousarray(vertices, np.float32).tobytes())
         # What the compiler dropped must not be bound: its place in the buffer is padded over.
         known = [a if a in program else None for a in attributes]
         parts = [p if a else f"{4 * int(p[:-1])}x" for p, a in zip(layout.split(), known, strict=True)]
         content = [(buffer, " ".join(parts), *[a for a in known if a])]
-        return program, self.context.vertex_array(program, content)
+        return Mesh(program, self.context.vertex_array(program, content), buffer)
 
-    def draw(self, mesh: tuple[Any, Any], uniforms: Mapping[str, Any]) -> None:
+    def draw(self, mesh: Mesh, uniforms: Mapping[str, Any]) -> None:
         """Draws what `mesh` made."""
-        set_uniforms(mesh[0], uniforms)
-        mesh[1].render()
+        set_uniforms(mesh.program, uniforms)
+        mesh.vertices.render()
+
+    def release(self, mesh: Mesh) -> None:
+        """Frees what `mesh` made, but for the program, which stays for the next one of that name."""
+        mesh.vertices.release()
+        mesh.buffer.release()
 
     def read(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]:
         """Colour (h, w, 4) RGB + coverage, person number (h, w) from 1 (0 nobody), head or hair (h, w)."""

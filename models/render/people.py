@@ -34,6 +34,7 @@ class Order:
     split: str = "train"
     size: int = 384
     jobs: int = 1
+    streets: bool = False
 
     def __post_init__(self) -> None:
         if self.split not in SPLIT_CODES:
@@ -75,6 +76,7 @@ def render_people(order: Order, pool_path: Path, progress: Callable[[int, int], 
         for label in labels:
             annotations.append(annotation_entry(len(annotations) + 1, index + 1, label))
     info = {"description": "headway render people", "seed": order.seed, "split": order.split, "size": order.size}
+    info |= {"streets": True} if order.streets else {}
     write_annotations(order.out, images, annotations, info)
     seconds = time.perf_counter() - start
     return {"images": len(images), "heads": len(annotations), "seconds": seconds}
@@ -102,7 +104,9 @@ def _start_worker(order: Order, pool_path: Path) -> None:
     cv2.setNumThreads(1)
     if "photographer" in _worker:
         _worker.pop("photographer").canvas.close()
-    _worker["photographer"] = Photographer(load_pool(pool_path), order.split, order.seed, order.size)
+    _worker["photographer"] = Photographer(
+        load_pool(pool_path), order.split, order.seed, order.size, streets=order.streets
+    )
     _worker["out"] = order.out
 
 

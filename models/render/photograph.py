@@ -15,6 +15,7 @@ from headway.models.render.canvas import ID_STEPS, MAX_PEOPLE, Canvas, lens_unif
 from headway.models.render.crowd import Crowd, Placement, random_crowd
 from headway.models.render.labels import HeadLabel, head_label, visibility
 from headway.models.render.look import Look, random_look
+from headway.models.render.streetview import StreetView
 from headway.types import Camera
 
 Rng = np.random.Generator
@@ -33,19 +34,23 @@ class Picture:
 
 
 class Photographer:
-    """Makes picture number `index` of a seed, the same whatever was drawn before it."""
+    """Makes picture number `index` of a seed, the same whatever was drawn before it; with `streets`, on a street."""
 
-    def __init__(self, pool: BodyPool, split: str, seed: int, size: int, supersample: float = 1.5) -> None:
+    def __init__(
+        self, pool: BodyPool, split: str, seed: int, size: int, supersample: float = 1.5, streets: bool = False
+    ) -> None:
         self.pool, self.split, self.seed, self.size = pool, split, seed, size
         self.members = pool.members(split)
         self.supersample = supersample
         self.canvas = Canvas(pool.template, size, size, supersample)
+        self.streets = StreetView(self.canvas, SPLIT_CODES[split], seed) if streets else None
 
     def picture(self, index: int) -> Picture:
         """Deterministic in (split, seed, index)."""
         rng = np.random.default_rng([SPLIT_CODES[self.split], self.seed, index])
         crowd = random_crowd(rng, self.pool, self.members, self.size, self.size)
         light = random_light(rng)
+        street = self.streets.draw(index, crowd, light) if self.streets else None
         self.canvas.begin()
         labels: list[tuple[int, HeadLabel]] = []
         for number, person in enumerate(crowd.people[:MAX_PEOPLE], start=1):
@@ -55,7 +60,7 @@ class Photographer:
             if label is not None:
                 labels.append((number, label))
         colour, person_ids, head = self.canvas.read()
-        image, hidden = compose(rng, colour, crowd)
+        image, hidden = compose(rng, colour, crowd, street)
         if hidden is not None:
             big = cv2.resize(hidden.astype(np.uint8), self.canvas.size, interpolation=cv2.INTER_NEAREST)
             hidden = big > 0
@@ -128,10 +133,14 @@ def _label(pool: BodyPool, person: Placement, camera: Camera) -> HeadLabel | Non
     return head_label(skull, pool.head_rotation[person.body], person.rotation, camera)
 
 
-def compose(rng: Rng, colour: NDArray[np.uint8], crowd: Crowd) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
+def compose(
+    rng: Rng, colour: NDArray[np.uint8], crowd: Crowd, street: NDArray[np.float32] | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
     """People before a background, sometimes behind flat occluders: (H, W, 3) RGB 0..255 and what is covered."""
     width, height = crowd.camera.width, crowd.camera.height
-    background = random_background(rng, width, height, crowd.camera.fy, crowd.horizon, crowd.ground)
+    background = street
+    if background is None:
+        background = random_background(rng, width, height, crowd.camera.fy, crowd.horizon, crowd.ground)
     small: Array = cv2.resize(colour, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
     cover: Array = small[..., 3:] / 255
     if rng.random() < 0.4:

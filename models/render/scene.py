@@ -21,7 +21,7 @@ from headway.models.render.labels import HeadLabel, head_label, visibility
 from headway.models.render.look import random_look
 from headway.models.render.photograph import draw_body, rigid
 from headway.models.render.road import LEFT_KERB, MIDDLE_LINE, RIGHT_KERB, Road
-from headway.models.render.street import build_street
+from headway.models.render.street import MESH_ATTRIBUTES, MESH_LAYOUT, build_street
 from headway.models.render.template import affine_fit, load_template, vertex_normals
 from headway.models.render.walkers import Walker, body_to_world
 from headway.types import Camera
@@ -79,9 +79,7 @@ class Scene:
         self._phenotypes = self._people(rng)
         self._faces = _first(random_faces, rng, len(scripts))
         self._canvas = Canvas(self._template, self.camera.width, self.camera.height, SUPERSAMPLE)
-        self._street = self._canvas.mesh(
-            "street", self._triangles, "3f 3f 4f 2f", ("position", "normal", "paint", "uv")
-        )
+        self._street = self._canvas.mesh("street", self._triangles, MESH_LAYOUT, MESH_ATTRIBUTES)
         corners = np.array([[-1, -1], [3, -1], [-1, 3]], np.float32)
         self._sky = self._canvas.mesh("sky", corners, "2f", ("corner",))
 

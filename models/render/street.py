@@ -18,6 +18,8 @@ WALLS: Array = np.array(
     [[0.72, 0.62, 0.5], [0.6, 0.35, 0.27], [0.78, 0.75, 0.7], [0.55, 0.55, 0.57], [0.74, 0.66, 0.42], [0.5, 0.42, 0.36]]
 )
 SEEN = (-12.0, 105.0)  # s between which anything is built
+GREEN: Array = np.array([0.2, 0.33, 0.12])  # of leaves
+MESH_LAYOUT, MESH_ATTRIBUTES = "3f 3f 4f 2f", ("position", "normal", "paint", "uv")
 
 
 class Mesh:
@@ -70,8 +72,8 @@ class Mesh:
         return np.concatenate(self._parts).astype(np.float32)
 
 
-def build_street(rng: Rng, road: Road) -> NDArray[np.float32]:
-    """The whole street as triangles (3 N, 12)."""
+def build_street(rng: Rng, road: Road, leaves: Array = GREEN) -> NDArray[np.float32]:
+    """The whole street as triangles (3 N, 12); leaves (3,) RGB 0..1, of its trees."""
     mesh = Mesh()
     _ground(mesh, road)
     _houses(mesh, rng, road, RIGHT_WALL, -1)
@@ -79,7 +81,7 @@ def build_street(rng: Rng, road: Road) -> NDArray[np.float32]:
     _end(mesh, rng, road)
     for d, first in ((RIGHT_KERB - 0.35, 7.0), (LEFT_KERB + 0.35, 3.0)):
         for s in np.arange(first, SEEN[1], 13.0):
-            _tree(mesh, rng, np.append(road.point(s + rng.uniform(-1.5, 1.5), d), KERB_HEIGHT))
+            _tree(mesh, rng, np.append(road.point(s + rng.uniform(-1.5, 1.5), d), KERB_HEIGHT), leaves)
             _lamp(mesh, np.append(road.point(s + 6.5, d), KERB_HEIGHT))
     for s in (-3.0, 27.0, 33.5, 51.0):
         _car(mesh, rng, road, s + rng.uniform(-1, 1), LEFT_KERB - 0.95)
@@ -137,13 +139,13 @@ def _end(mesh: Mesh, rng: Rng, road: Road) -> None:
         mesh.grid(points, WALLS[rng.integers(len(WALLS))], FACADE, uv)
 
 
-def _tree(mesh: Mesh, rng: Rng, foot: Array) -> None:
+def _tree(mesh: Mesh, rng: Rng, foot: Array, leaves: Array) -> None:
     height = rng.uniform(2.6, 3.6)
     mesh.tube(foot, foot + np.array([0, 0, height]), (0.13, 0.08), (0.27, 0.2, 0.14))
-    green = np.array([0.2, 0.33, 0.12]) * rng.uniform(0.7, 1.3) + rng.normal(0, 0.02, 3)
+    colour = leaves * rng.uniform(0.7, 1.3) + rng.normal(0, 0.02, 3)
     for _ in range(4):
         at = foot + np.array([*rng.uniform(-0.6, 0.6, 2), height + rng.uniform(0.0, 1.3)])
-        mesh.blob(rng, at, rng.uniform(0.8, 1.3, 3), np.clip(green * rng.uniform(0.85, 1.15), 0, 1))
+        mesh.blob(rng, at, rng.uniform(0.8, 1.3, 3), np.clip(colour * rng.uniform(0.85, 1.15), 0, 1))
 
 
 def _lamp(mesh: Mesh, foot: Array) -> None:
