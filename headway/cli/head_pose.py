@@ -38,6 +38,9 @@ def train(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Model folder whose weights the run starts from, instead of a crop start from scratch."),
     ] = None,
+    keep: Annotated[
+        float, typer.Option(help="Share of the weights of --init in those that are written.", min=0.0, max=0.9)
+    ] = 0.0,
     size: Annotated[str, typer.Option(help="small (becomes `head-pose`) or nano (`head-pose-nano`).")] = "small",
     teacher: Annotated[
         Optional[Path],  # noqa: UP045
@@ -70,18 +73,31 @@ def train(
         config = replace(config, teach_each=0)
     if init:
         config = config.continued()
+    elif keep:
+        raise UsageError(f"--keep {keep:g}: there is no --init whose weights could be kept")
     limit = f"--steps {steps}" if steps else f"--minutes {minutes:g}"
     command = f"headway train head-pose --data {data.name} --val {val.name} --out {out.name} {limit} --seed {seed}"
     command += ("" if cutouts else " --no-cutouts") + ("" if teach else " --no-teach")
     command += f" --size {size}" + (f" --jobs {jobs}" if jobs > 1 else "")
     command += f" --device {device}" if device != "cpu" else ""
     command += (f" --batch-times {batch_times}" if batch_times > 1 else "") + (f" --rate {rate:g}" if rate != 1 else "")
-    command += f" --init {init.name}" if init else ""
+    command += (f" --init {init.name}" if init else "") + (f" --keep {keep:g}" if keep else "")
     command += f" --teacher {teacher.name}" if teacher else ""
     work = work or out.with_name(out.name + ".work")
     limit_of = Limit(minutes, steps)
     order = Order(
-        data, val, out, work, limit_of, config, init=init, jobs=jobs, size=size, teacher=teacher, device=device
+        data,
+        val,
+        out,
+        work,
+        limit_of,
+        config,
+        init=init,
+        keep=keep,
+        jobs=jobs,
+        size=size,
+        teacher=teacher,
+        device=device,
     )
     with Progress() as bars:
         task = bars.add_task("training", total=1.0)

@@ -13,6 +13,7 @@ from typing import Any
 
 from headway.json_files import write_json
 from headway.models.head_pose.produce import ABLATIONS, Order, produce
+from headway.models.render.annotations import on_streets
 from headway.runtime.manifest import read_manifest
 
 
@@ -43,6 +44,7 @@ def ablate(order: Order, told: Callable[[str, Mapping[str, Any]], None] = lambda
     `finish` puts into the card of the model folder `order.out`. Runs that are there already are not repeated."""
     file = order.out / ABLATIONS
     content: dict[str, Any] = {"limit": vars(order.limit), "size": order.size, "seed": order.config.seed, "rows": {}}
+    content["streets"] = on_streets(order.data)
     if order.teacher:
         content["teacher"] = read_manifest(order.teacher).name
     if file.is_file():

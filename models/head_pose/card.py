@@ -27,7 +27,7 @@ Seed {seed}, {seconds} s of training {on}, {steps} steps, {pictures:,} pictures:
 crops of {crop} px round one head alone up to {alone} of the run, in turn with frames of {frame} px up to {mixed},
 then frames alone.{large} Muon and AdamW. Raw 6D squared error first, geodesic error afterwards; Laplace likelihood for
 sigma with the residual detached. Mirror (R' = S R S), in-plane rotation (R' = Rz R), colour, blur, noise, JPEG. Log in
-`log.csv`.
+`log.csv`.{kept}
 {history}
 
 ## Measured
@@ -53,11 +53,11 @@ Expected error against true error on the rendered validation set: {within_1} of 
 2 sigma, rank correlation {rank}. (Sigma is a mean, so about 0.6 and 0.9 are right.)
 {by_eye}
 ## Limits
-- It has seen rendered people and {people} generated ones, and no street with trees.
+- It has seen rendered people and {people} generated ones, and {streets}.
 - Heads below about 10 px of the network's input are mostly missed; the labels of backs of heads under long hair are
   exact, but nothing in the picture shows them.
-- Dark tree crowns are taken for heads, mostly with a sigma above 30 degrees; a head that fills the picture can get a
-  second box.
+- Dark tree crowns are taken for heads now and then, mostly with a sigma above 30 degrees; a head that fills the picture
+  can get a second box.
 - Boxes are the head without hair; hats and voluminous hair stand out of them.
 - Nothing was trained on the real photographs. The threshold is that of the highest F1.5 on every third rendered image;
   F2 was tried first, and given up knowing what it did to the precision on the photographs.
@@ -98,6 +98,7 @@ def write_card(path: Path, manifest: Manifest, ablations: Mapping[str, Any] | No
             + _ablations(ablations),
             frame=settings["frame_size"],
             large=_large(settings),
+            kept=_kept(training.get("kept")),
             rows="\n".join(rows),
             yaw_rows="\n".join(_band(b, "abs_yaw_deg") for b in rendered["by_yaw"]),
             size_rows="\n".join(_band(b, "box_px") for b in rendered["by_size"]),
@@ -105,6 +106,7 @@ def write_card(path: Path, manifest: Manifest, ablations: Mapping[str, Any] | No
             within_2=_number(rendered["sigma"]["within_2"], 2),
             rank=_number(rendered["sigma"]["rank_correlation"], 2),
             people=7,
+            streets="rendered streets only" if "streets" in training["data"] else "no street with trees",
         ),
         encoding="utf-8",
     )
@@ -126,6 +128,11 @@ def _large(settings: Mapping[str, Any]) -> str:
         f" One frame step in {settings['large_each']} shows frames of {settings['large_size']} px with a head of"
         f" {settings['large_from_px']:.0f} px and more."
     )
+
+
+def _kept(share: float | None) -> str:
+    """How far the weights were drawn back to those that the run began with."""
+    return f" Written is of every weight {share:.0%} of what the run began with, the rest as it ended." if share else ""
 
 
 def _taught(settings: Mapping[str, Any]) -> str:
@@ -159,8 +166,9 @@ def _ablations(found: Mapping[str, Any] | None) -> str:
     limit = found["limit"]
     length = f"{limit['minutes']:g} minutes" if limit["minutes"] else f"{limit['steps']} steps"
     teacher = f", distilled from `{found['teacher']}`" if found.get("teacher") else ""
+    where = "" if found.get("streets") else ", on renders without streets"
     lines = [
-        f"\nThe same recipe for {length} ({found['size']}, seed {found['seed']}{teacher}), each time without one part"
+        f"\nThe recipe for {length} ({found['size']}, seed {found['seed']}{teacher}){where}, each time without one part"
         " (`python tools/head_pose_ablations.py`); one seed, so small differences say nothing:\n",
         "| without | AP50 | recall | geodesic mean | median | rank of sigma | photos recall | precision | real faces |",
         "|---|---|---|---|---|---|---|---|---|",

@@ -11,16 +11,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from headway.errors import UsageError
 from headway.models.head_pose.config import SIZES, LossConfig, NetworkConfig, TrainConfig
 from headway.models.head_pose.crops import Sampler
 from headway.models.head_pose.data import as_input
 from headway.models.head_pose.feed import Feed
-from headway.models.head_pose.grow import grown
+from headway.models.head_pose.grow import read_grown
 from headway.models.head_pose.loss import HeadPoseLoss, Targets
 from headway.models.head_pose.network import HeadPoseNet
 from headway.models.head_pose.optimizer import Optimizer
@@ -142,13 +139,8 @@ class Run:
     def start_from(self, weights: Path) -> None:
         """Takes the weights of an earlier run, a safetensors file of this architecture or of a smaller one, in place
         of random ones."""
-        try:
-            # Copies into the kernels, whose memory the optimizer shares.
-            self.network.load_state_dict(grown(load_file(weights), self.network.state_dict()))
-        except (OSError, SafetensorError) as error:
-            raise UsageError(f"{weights} cannot be read as safetensors: {error}") from error
-        except UsageError as error:
-            raise UsageError(f"{weights} holds another network: {error}") from error
+        # Copies into the kernels, whose memory the optimizer shares.
+        self.network.load_state_dict(read_grown(weights, self.network.state_dict()))
         self.average = Average(self.network, self.config.ema)
 
     def save(self) -> None:

@@ -8,13 +8,26 @@ moves. Further blocks begin as the identity.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from headway.errors import UsageError
 
 BESIDES = ("nearest_out.", "taught_out.", "mix")
 """What only training uses, or what a teacher will teach: begins at random where earlier weights do not have it."""
+
+
+def read_grown(weights: Path, fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`grown` of a safetensors file. Raises UsageError, naming the file, where it is none or of another network."""
+    try:
+        return grown(load_file(weights), fresh)
+    except (OSError, SafetensorError) as error:
+        raise UsageError(f"{weights} cannot be read as safetensors: {error}") from error
+    except UsageError as error:
+        raise UsageError(f"{weights} holds another network: {error}") from error
 
 
 def grown(source: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ from headway.evaluate.fsanet import peer_report
 from headway.evaluate.head_labels import HeadLabels, read_labels
 from headway.evaluate.head_pose import AP_SCORE, best_threshold, evaluate_folder, predict, read_image
 from headway.export.package import package_model
+from headway.models.head_pose.blend import draw_back
 from headway.models.head_pose.card import write_card
 from headway.models.head_pose.config import COLUMNS, NAMES, SIZES, LossConfig, TrainConfig
 from headway.models.head_pose.crops import HEAD_SIZED_SHARE, SMALLEST_SIZED_PX, Sampler
@@ -30,6 +31,7 @@ from headway.models.head_pose.network import HeadPoseNet
 from headway.models.head_pose.photos import load_photos
 from headway.models.head_pose.pseudo import Lessons
 from headway.models.head_pose.team import Team, lead
+from headway.models.render.annotations import on_streets
 from headway.paths import data_dir
 from headway.runtime.engine import open_model
 from headway.runtime.manifest import Manifest, TensorSpec, file_entries, read_manifest, write_manifest
@@ -54,9 +56,10 @@ class Order:
     """One call of `headway train head-pose`.
 
     work: folder of the cache and the checkpoints; a run there is resumed. init: model folder whose weights the run
-    starts from, None for a start from scratch. device: cpu or cuda. jobs: on a CPU processes that train together (see
-    team.py), each with batches of the size that the configuration names; on a GPU processes that make the pictures for
-    it (see feed.py). teacher: model folder of a larger network (see distil.py).
+    starts from, None for a start from scratch; keep: their share in what is written (see blend.py). device: cpu or
+    cuda. jobs: on a CPU processes that train together (see team.py), each with batches of the size that the
+    configuration names; on a GPU processes that make the pictures for it (see feed.py). teacher: model folder of a
+    larger network (see distil.py).
     """
 
     data: Path
@@ -69,6 +72,7 @@ class Order:
     width: int = 512
     command: str = ""
     init: Path | None = None
+    keep: float = 0.0
     jobs: int = 1
     size: str = "small"
     teacher: Path | None = None
@@ -104,7 +108,7 @@ def begin(order: Order, labels: HeadLabels, team: Team) -> Run:
     if order.teacher:
         run.teacher = load_network(order.teacher).to(run.device)
     if not run.resume() and order.init:
-        run.start_from(order.init / read_manifest(order.init).files["weights"].path)
+        run.start_from(_weights(order.init))
     if order.device == "cuda" and run.device.type != "cuda" and run.limit.progress(run.elapsed_s, run.step) < 1.0:
         raise UsageError("--device cuda: torch finds no CUDA device here, and there is training left to do")
     return run
@@ -151,6 +155,8 @@ def prepare(order: Order, labels: HeadLabels, cutouts: list[Cutout], team: Team 
 def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
     """Writes weights, ONNX, log, card and manifest, the last two with what the written model scores."""
     network: HeadPoseNet = run.average.network.cpu()  # type: ignore[assignment]  # an average is of any module
+    if order.init and order.keep:
+        draw_back(network, _weights(order.init), order.keep)
     distilled = _distilled(order, network)
     order.out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(order.work / LOG_FILE, order.out / LOG_FILE)
@@ -175,9 +181,11 @@ def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
             "seconds": round(run.elapsed_s),
             "steps": run.step,
             "pictures": run.pictures,
+            "kept": order.keep,
             "jobs": order.jobs,
             "device": order.device,
             "data": f"{len(labels.images)} rendered images with {len(labels)} heads"
+            + (f", {streets} of the images on rendered streets" if (streets := on_streets(order.data)) else "")
             + ("; head cut-outs of openpeople P001-P007" if order.config.photo_share > 0 else "")
             + ("; pictures of openpeople P001-P007, unlabelled" if order.config.teach_each else ""),
             "network": asdict(run.shape),
@@ -189,6 +197,10 @@ def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
         data_licence=DATA_LICENCE,
     )
     return finish(order.out, order.validation)
+
+
+def _weights(folder: Path) -> Path:
+    return folder / read_manifest(folder).files["weights"].path
 
 
 def _distilled(order: Order, network: HeadPoseNet) -> dict[str, Any]:

@@ -70,3 +70,13 @@ def write_annotations(
     partial.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
     os.replace(partial, path)
     return path
+
+
+def on_streets(folder: Path) -> int:
+    """How many of the pictures of a rendered folder, or of the folders in it, were drawn on streets."""
+    contents = (
+        json.loads(p.read_text(encoding="utf-8"))
+        for p in (folder / FILE_NAME, *folder.glob(f"*/{FILE_NAME}"))
+        if p.is_file()
+    )
+    return sum(len(c["images"]) for c in contents if c.get("info", {}).get("streets"))

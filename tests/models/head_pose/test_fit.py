@@ -129,6 +129,23 @@ def test_a_run_can_start_from_the_weights_of_another(folder):
     assert "began with the weights of an earlier one" in read_manifest(later.out).training["history"]
 
 
+def test_what_is_written_can_keep_a_share_of_the_weights_that_the_run_began_with(folder):
+    first = replace(order(folder, 2), out=folder.parent / "first")
+    produce(first)
+    later = replace(order(folder, 3), work=folder.parent / "later", init=first.out)
+    weights = []
+    for keep in (0.0, 0.25):  # the second call finds the run at its end
+        produce(replace(later, keep=keep))
+        assert read_manifest(later.out).training["kept"] == keep
+        weights.append(load_file(later.out / "head-pose-nano.safetensors"))
+    assert "25% of what the run began with" in (later.out / "README.md").read_text()
+    before = load_file(first.out / "head-pose-nano.safetensors")
+    for name, value in weights[1].items():
+        if value.dtype.is_floating_point:
+            torch.testing.assert_close(value, 0.25 * before[name] + 0.75 * weights[0][name])
+    assert any(not torch.equal(weights[0][n], before[n]) for n in before)
+
+
 def test_a_network_with_a_teacher_says_what_the_teacher_was_worth(folder):
     first = replace(order(folder, 2), out=folder.parent / "first")
     produce(first)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from headway.models.render.annotations import FILE_NAME
+from headway.models.render.annotations import FILE_NAME, on_streets
 from headway.models.render.bodies import load_pool
 from headway.models.render.crowd import random_crowd
 from headway.models.render.people import Order, render_people
@@ -42,6 +42,7 @@ def test_people_stay_where_they_are_without_a_street(pool_file, tmp_path):
         render_people(Order(tmp_path / name, 4, seed=5, size=SIZE, streets=streets), pool_file)
     plain, street = (json.loads((tmp_path / name / FILE_NAME).read_text()) for name in ("plain", "street"))
     assert street["info"].pop("streets") is True
+    assert [on_streets(tmp_path / part) for part in ("plain", "street", ".")] == [0, 4, 4]
     assert street["info"] == plain["info"]
     boxes = [{tuple(a["bbox_full"]) for a in c["annotations"] if a["visibility"] > 0.5} for c in (plain, street)]
     assert boxes[0] & boxes[1]
