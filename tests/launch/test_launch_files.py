@@ -156,11 +156,14 @@ def test_launch_itself_accepts_the_file(file: Path) -> None:
 
 
 @pytest.mark.parametrize("node", NODE_CONFIGS)
-def test_the_file_for_a_cpu_differs_from_the_others_in_network_and_engine_alone(node: str) -> None:
-    usual = read_parameter_file(parameter_file(node), node)
-    fast = read_parameter_file(LAUNCH / "config" / "cpu-bf16.yaml", node)
-    assert fast.pop("engine") == "openvino-bf16"
-    for values, name in ((usual, "head-pose"), (fast, "head-pose-nano")):
-        values.update({k: "swapped" for k in ("model", "models.head_pose") if values.get(k) == name})
+@pytest.mark.parametrize(("name", "engine"), [("cpu-bf16", "openvino-bf16"), ("cpu-int8", "openvino-int8")])
+def test_the_files_for_a_cpu_differ_from_the_others_in_networks_and_engine_alone(
+    node: str, name: str, engine: str
+) -> None:
+    file = LAUNCH / "config" / f"{name}.yaml"
+    usual, fast = read_parameter_file(parameter_file(node), node), read_parameter_file(file, node)
+    assert fast.pop("engine") == engine
+    for key in [k for k in usual if k == "model" or k.startswith("models.")]:
+        assert Path(str(fast.pop(key))).name in (usual[key], f"{usual.pop(key)}-nano")
     assert fast == usual
-    load(NODE_CONFIGS[node](), node, LAUNCH / "config" / "cpu-bf16.yaml")
+    load(NODE_CONFIGS[node](), node, file)
