@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
+from headway.cli.main import main  # noqa: E402
 from headway.errors import UsageError  # noqa: E402
 from headway.evaluate.head_labels import read_labels  # noqa: E402
 from headway.models.head_pose.config import TrainConfig  # noqa: E402
@@ -202,3 +203,14 @@ def test_a_gradient_that_is_not_finite_moves_no_weight_to_nowhere(folder):
     run.fit()
     assert len(calls) == 3
     assert all(torch.isfinite(value).all() for value in run.average.network.state_dict().values())
+
+
+def test_weights_can_be_kept_only_where_the_run_began_with_some(folder, monkeypatch, capsys):
+    out = folder.parent / "out"
+    words = ["train", "head-pose", "--data", str(folder), "--val", str(folder), "--out", str(out), "--keep", "0.5"]
+    monkeypatch.setattr("sys.argv", ["headway", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert "--keep 0.5: there is no --init" in " ".join(capsys.readouterr().err.split())
+    assert not out.exists()
