@@ -1,7 +1,8 @@
 """Things in training frames that are no heads: tree crowns and globes, drawn anew each time.
 
-The rendered scenes have no trees; a network that learned from them alone takes the dark crown of
-one, round and of the texture of hair, for the back of a head. What is pasted here has no label, so it is background.
+Rendered people stand before trees only where they were drawn on streets (`headway render people --streets`). A network
+that has seen no tree takes the crown of one, dark, round and of the texture of hair, for the back of a head. What is
+pasted here has no label, so it is background.
 """
 
 from __future__ import annotations
