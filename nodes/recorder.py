@@ -47,6 +47,8 @@ class Recorder:
         chained = "head_pose" in answers and not _same_node(answers, "trajectory", "head_pose")
         self._chained = {t for t in answers if t == "trajectory" and chained}
         self.diagnostics: dict[str, dict[str, str]] = {}
+        self._answers = dict(answers)
+        self._newest = dict.fromkeys(topics, 0)  # topic -> stamp
         tasks = {topic: task for task, topic in answers.items()}
         for topic, kind in topics.items():
             callback = self._hearing(topic, kind, tasks.get(topic))
@@ -66,6 +68,7 @@ class Recorder:
                 if not self._open:
                     return
                 self._writer.write_raw(topic, kind, bytes(data), self._now_ns())
+                self._newest[topic] = max(self._newest[topic], header_stamp(data))
                 if task:
                     self._count(self.accounts[task], deserialize_message(data, message_class(kind)), arrived)
 
@@ -108,13 +111,22 @@ class Recorder:
         return len(self.accounts["head_pose"].answered) if task in self._chained else self._frames
 
     def waiting_for(self) -> list[str]:
-        """Tasks that still owe an answer: fewer frames answered or counted as dropped than were sent to them."""
+        """Tasks that still owe an answer: fewer frames answered or counted as dropped than were sent to them; then the
+        topics that a node has not yet sent for the last frame that it answered."""
         with self._lock:
-            return [
+            owing = [
                 task
                 for task, a in self.accounts.items()
                 if len(a.answered) + a.dropped + self.lost_first(task) < self.sent_to(task)
             ]
+            return owing or self._behind()
+
+    def _behind(self) -> list[str]:
+        last: dict[str, int] = {}
+        for task, topic in self._answers.items():
+            stamps = self.accounts[task].answered.values()
+            last[_node(topic)] = max(last.get(_node(topic), 0), max(stamps, default=0))
+        return [topic for topic, stamp in self._newest.items() if stamp < last.get(_node(topic), 0)]
 
     def results(self) -> dict[str, dict[str, Any]]:
         """task -> what is known of it, as in headway.graph.Performance.tasks."""
@@ -139,4 +151,8 @@ class Recorder:
 
 
 def _same_node(answers: Mapping[str, str], a: str, b: str) -> bool:
-    return a in answers and b in answers and answers[a].rpartition("/")[0] == answers[b].rpartition("/")[0]
+    return a in answers and b in answers and _node(answers[a]) == _node(answers[b])
+
+
+def _node(topic: str) -> str:
+    return topic.rpartition("/")[0]
