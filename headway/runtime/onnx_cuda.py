@@ -46,30 +46,34 @@ class OnnxCudaEngine:
         self._inputs: list[Buffer] = []
         self._outputs: list[Buffer] = []
         try:
-            self._session = self._open(path, threads, graph)
+            self._session, recorded = self._open(path, threads, graph)
             self._binding = self._session.io_binding()
             self._allocate()
+            self._options = ort.RunOptions()
+            if recorded:
+                # The downloads come after the network on the same stream: one wait at the end is enough. Without a
+                # graph ONNX Runtime hands its pinned scratch memory to a callback on the stream, and where nothing
+                # waited for that, closing the session ends the whole process (1.31 on an H100: CUDA failure 800).
+                self._options.add_run_config_entry("disable_synchronize_execution_providers", "1")
             self._run()  # the first run is also recorded
         except EngineError:
             self.close()
             raise
 
-    def _open(self, path: Path, threads: int, graph: bool) -> Any:
+    def _open(self, path: Path, threads: int, graph: bool) -> tuple[Any, bool]:
+        """The session, and whether it records its first run."""
         options = {"user_compute_stream": str(int(self._stream))}
         if graph:
             try:
-                return open_session(path, threads, "cuda", {**options, "enable_cuda_graph": "1"})
+                return open_session(path, threads, "cuda", {**options, "enable_cuda_graph": "1"}), True
             except EngineError as error:  # a layer that only the CPU has cannot be recorded
                 self._say(f"{self.name}: without CUDA graph ({error})")
-        return open_session(path, threads, "cuda", options)
+        return open_session(path, threads, "cuda", options), False
 
     def _allocate(self) -> None:
         self._inputs = [self._buffer(node) for node in self._session.get_inputs()]
         self._outputs = [self._buffer(node) for node in self._session.get_outputs()]
         bind_all(self._binding, self._inputs, self._outputs, "cuda")
-        self._options = ort.RunOptions()
-        # The downloads come after the network on the same stream: one wait at the end is enough.
-        self._options.add_run_config_entry("disable_synchronize_execution_providers", "1")
 
     def _buffer(self, node: Any) -> Buffer:
         if node.type not in TYPES:

@@ -91,6 +91,16 @@ def test_without_graph_none_is_asked_for_and_everything_is_given_back(on_host):
     assert HostMemory.freed - before == 1 + len(read_manifest(model_folder("driving")).outputs)
 
 
+def test_only_where_a_graph_is_recorded_does_onnx_runtime_not_wait_itself(on_host):
+    key = "disable_synchronize_execution_providers"
+    assert OnnxCudaEngine(graph("driving"))._options.get_run_config_entry(key) == "1"
+    with pytest.raises(RuntimeError, match=key):
+        OnnxCudaEngine(graph("driving"), graph=False)._options.get_run_config_entry(key)
+    on_host.refuse.graph = True
+    with pytest.raises(RuntimeError, match=key):
+        OnnxCudaEngine(graph("driving"), say=[].append)._options.get_run_config_entry(key)
+
+
 def test_a_missing_input_is_named(on_host):
     with pytest.raises(EngineError, match="image"):
         OnnxCudaEngine(graph("driving")).infer({})
@@ -112,3 +122,19 @@ def test_on_a_gpu_the_answers_to_real_frames_are_those_of_the_cpu_with_and_witho
         assert outside({name: {engine.name: found}}) == []
         engine.close()
     assert said == [], "every network of ours can be recorded"
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("with_graph", [True, False])
+def test_on_a_gpu_a_session_that_ran_often_is_closed_without_ending_the_process(with_graph):
+    try:
+        engine = OnnxCudaEngine(graph("trajectory"), graph=with_graph)
+    except HeadwayError as error:
+        if "no CUDAExecutionProvider" in str(error) or "GPU" in str(error) or "cuda-python" in str(error):
+            pytest.skip(f"no ONNX Runtime on a GPU: {error}")
+        raise
+    manifest = read_manifest(model_folder("trajectory"))
+    feeds = {name: np.full(spec.shape, 0.5, spec.dtype) for name, spec in manifest.inputs.items()}
+    for _ in range(200):
+        engine.infer(feeds)
+    engine.close()
