@@ -1,6 +1,7 @@
 """`headway bench`: what it measures and what it writes. No test here looks at how long something took."""
 
 import json
+import shutil
 import subprocess
 import sys
 from itertools import pairwise
@@ -15,7 +16,7 @@ from headway.bench_crowd import CLIP, Scene, clip, turning
 from headway.bench_parity import TOLERANCES, compare, outside
 from headway.bench_pipeline import Clocked
 from headway.cli.main import build
-from headway.errors import UsageError
+from headway.errors import ModelError, UsageError
 from headway.paths import sample_dir
 from headway.runtime.engine import installed_models, model_folder
 from headway.runtime.manifest import TensorSpec, read_manifest
@@ -64,6 +65,18 @@ def test_the_machine_and_the_versions_stand_beside_the_numbers(network_file):
 def test_an_engine_that_could_not_run_is_named_with_its_reason(network_file):
     ran = {row["engine"] for row in network_file["rows"]}
     assert "tensorrt" in ran or network_file["skipped"]["tensorrt"]
+
+
+def test_what_was_measured_before_an_error_is_printed_and_written(tmp_path, monkeypatch):
+    shutil.copytree(model_folder("driving"), tmp_path / "models" / "driving")
+    monkeypatch.setenv("HEADWAY_MODELS", str(tmp_path / "models"))  # nothing for the pipeline
+    arguments = ["bench", "all", "--rounds", ROUNDS, "--engines", "onnxruntime", "--no-torch"]
+    result = CliRunner().invoke(build(), [*arguments, "--json", str(tmp_path / "bench.json")])
+    assert isinstance(result.exception, ModelError), result.output
+    written = json.loads((tmp_path / "bench.json").read_text())
+    assert [row["name"] for row in written["rows"]] == ["driving"]
+    assert "no model 'head-pose'" in written["skipped"]["the rest"]
+    assert "driving" in result.output
 
 
 def test_every_stage_of_the_pipeline_is_timed_and_the_shares_are_of_one_whole(pipeline_file):

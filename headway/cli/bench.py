@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -23,10 +24,6 @@ def bench(
     json_file: Annotated[Optional[Path], typer.Option("--json", help="Write the numbers to this file.")] = None,  # noqa: UP045
 ) -> None:
     """Times of networks and of the whole pipeline on this machine, engines interleaved."""
-    import os
-    import shlex
-    import sys
-
     from rich.console import Console
     from rich.progress import Progress
 
@@ -44,7 +41,7 @@ def bench(
     found, before = Bench(), {**machine(threads), "product_gflop_s": product_rate(threads)}
     networks = installed_models() if name == ALL else [] if name == PIPELINE else [name]
     console = Console()
-    with Progress(console=console) as bars:
+    with _handed_over(console, found, before, json_file), Progress(console=console) as bars:
         for network in networks:
             with_reference = reference and (name != ALL or network == "head-pose")
             bench_network(found, network, chosen, rounds, threads, torch, with_reference, _bar(bars, network))
@@ -52,6 +49,30 @@ def bench(
             bench_pipeline(found, [e for e in chosen if e != "auto"], rounds, threads, _bar(bars, PIPELINE))
             crowded = next((e for e in chosen if e not in found.skipped), "") if engines else ""
             bench_crowd(found, crowded or "onnxruntime", max(rounds // 2, 20), threads, _bar(bars, "crowd"))
+
+
+@contextmanager
+def _handed_over(console: Any, found: Any, before: Mapping[str, Any], json_file: Path | None) -> Iterator[None]:
+    """Prints and writes what was measured, also where something ends the run before its time."""
+    from headway.errors import HeadwayError
+
+    try:
+        yield
+    except (HeadwayError, KeyboardInterrupt) as error:
+        found.skipped["the rest"] = str(error) or "interrupted"
+        raise
+    finally:
+        if found.rows:
+            _hand_over(console, found, before, json_file)
+
+
+def _hand_over(console: Any, found: Any, before: Mapping[str, Any], json_file: Path | None) -> None:
+    import os
+    import shlex
+    import sys
+
+    from headway.json_files import write_json
+
     content: dict[str, Any] = {
         "rows": found.rows,
         "ratios": found.ratios,
@@ -64,8 +85,6 @@ def bench(
     }
     _print(console, content)
     if json_file:
-        from headway.json_files import write_json
-
         write_json(json_file, content)
 
 
