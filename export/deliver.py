@@ -17,6 +17,7 @@ from headway.export.gate import Row, run_gate, unmeasured, verdict
 from headway.export.graph import cast_first, without_traces
 from headway.export.half import HalfReport, to_half
 from headway.export.operators import check_graph
+from headway.export.opset import lower
 from headway.export.parity import worst_difference
 from headway.export.quantise import Int8Report, to_int8
 from headway.runtime.cache import pack
@@ -57,17 +58,21 @@ def deliver(
     data: Path | None = None,
     allow_loss: bool = False,
     engines: Sequence[str] = (),
+    opset: int | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Delivery:
     """Writes the model folder `out`; nothing is left there where a check refuses.
 
     `engines`: engines of this machine that have to pass the accuracy gate as well, for example openvino-bf16.
+    `opset`: an older ONNX operator set to write the graphs in (see headway.export.opset).
 
     Raises ModelError (not installed, wrong hash, an operator off the list), AccuracyLossError, UsageError,
     MissingDependencyError (no TensorRT), EngineError (TensorRT refuses).
     """
     if target not in TARGETS or precision not in PRECISIONS:
         raise UsageError(f"--to is one of {', '.join(TARGETS)}, --precision one of {', '.join(PRECISIONS)}")
+    if opset and precision == "int8":
+        raise UsageError("--opset: nvidia-modelopt writes INT8 graphs in an operator set of its own (19)")
     source = model_folder(name)
     manifest = read_manifest(source)
     if out.resolve() == source.resolve():
@@ -81,7 +86,7 @@ def deliver(
         folder = Path(temporary) / "model"
         folder.mkdir(mode=0o755)
         say("checking the network")
-        names = _copy(source, manifest, folder)
+        names = _copy(source, manifest, folder, opset)
         evaluation = dict(manifest.evaluation)
         say("comparing with torch on real input")
         evaluation |= _torch_parity(folder, manifest, names, delivery)
@@ -113,7 +118,8 @@ def deliver(
                 manifest,
                 files=file_entries(folder, names),
                 evaluation=evaluation,
-                exporter=f"{manifest.exporter}; headway export --to {target} --precision {precision}",
+                exporter=f"{manifest.exporter}; headway export --to {target} --precision {precision}"
+                + (f" --opset {opset}" if opset else ""),
             ),
         )
         delivery.files = {p.name: p.stat().st_size for p in sorted(folder.iterdir())}
@@ -123,8 +129,8 @@ def deliver(
     return delivery
 
 
-def _copy(source: Path, manifest: Manifest, folder: Path) -> dict[str, str]:
-    """Copies the model's files after their hashes were checked, and brings the graph into the form engines want."""
+def _copy(source: Path, manifest: Manifest, folder: Path, opset: int | None) -> dict[str, str]:
+    """Copies the model's files after their hashes were checked, and brings the graphs into the form engines want."""
     names = {}
     for key in manifest.files:
         path = verified_path(source, manifest, key)
@@ -135,6 +141,9 @@ def _copy(source: Path, manifest: Manifest, folder: Path) -> dict[str, str]:
     if cast_first(model):
         onnx.save(model, str(path))
         check_graph(path)
+    if opset:
+        for key in filter(lambda key: key.startswith("onnx"), names):
+            onnx.save(lower(check_graph(folder / names[key]), opset), str(folder / names[key]))
     return names
 
 

@@ -27,6 +27,10 @@ def export(
             help="Engines that must pass the accuracy gate too, with commas: openvino-bf16, openvino-int8, ..."
         ),
     ] = "",
+    opset: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Write the graphs in this older ONNX operator set: 17 for TensorRT 8.6 (JetPack 6.0)."),
+    ] = None,
     allow_loss: Annotated[
         bool, typer.Option("--allow-loss", help="Keep a precision that loses more than the limits; recorded.")
     ] = False,
@@ -43,7 +47,7 @@ def export(
     with console.status("exporting") as status:
         chosen = [engine for engine in engines.split(",") if engine]
         try:
-            delivery = deliver(name, to, precision, out, data, allow_loss, chosen, lambda line: status.update(line))
+            delivery = deliver(name, to, precision, out, data, allow_loss, chosen, opset, status.update)
         except AccuracyLossError as error:
             console.print(_gate_table(error.label, error.rows, error.data, "REFUSED"))
             raise

@@ -26,7 +26,8 @@ from headway.errors import EngineError
 
 log = logging.getLogger("headway.engine")
 
-FORMAT = "headway-engine-1"
+FORMAT = "headway-engine-2"
+"""The number counts how engines are built: one of another number is built again (since 2: FP32 without TF32)."""
 TICK_S = 1.0
 """A line this often while something is built or waited for: a start that says nothing looks like one that hangs."""
 

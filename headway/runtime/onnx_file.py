@@ -1,6 +1,7 @@
-"""Finds tensors that an ONNX file keeps in other files, without the onnx package: the device does not have it.
+"""What must be known of an ONNX file before an engine reads it, without the onnx package: the device does not have it.
 
-A manifest's hash covers the ONNX file alone. Weights beside it, or anywhere on the disk, would be loaded unseen.
+A manifest's hash covers the ONNX file alone: weights beside it, or anywhere on the disk, would be loaded unseen. And an
+engine that knows only older operators may read newer ones wrongly.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _INSIDE: dict[str, dict[int, str]] = {
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
 }
 _NAME, _EXTERNAL_DATA, _DATA_LOCATION = 8, 13, 14
+_OPSET_IMPORT, _DOMAIN, _VERSION = 8, 1, 2
 _DEEPEST = 32
 """Graphs within graphs; more is no network but an attack on the stack."""
 
@@ -26,6 +28,17 @@ _DEEPEST = 32
 def external_tensors(onnx: bytes) -> list[str]:
     """Names of the tensors whose data lie outside; raises ValueError where the bytes are no protobuf message."""
     return list(_walk(memoryview(onnx), "model", 0))
+
+
+def opset(onnx: bytes) -> int:
+    """Version of ONNX's own operator set that the file is written in, 0 where it names none; raises ValueError where
+    the bytes are no protobuf message."""
+    for field, value in _fields(memoryview(onnx)):
+        if field == _OPSET_IMPORT and isinstance(value, memoryview):
+            found = dict(_fields(value))
+            if bytes(found.get(_DOMAIN, b"")) in (b"", b"ai.onnx"):
+                return int(found.get(_VERSION, 0))
+    return 0
 
 
 def _walk(data: memoryview, message: str, depth: int) -> Iterator[str]:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from headway.errors import EngineError, MissingDependencyError, ModelError
 from headway.runtime.engine import AUTO, Engine, graph_key
-from headway.runtime.external import external_tensors
 from headway.runtime.few import FEW, TwoSizes
 from headway.runtime.manifest import Manifest, verified_path
+from headway.runtime.onnx_file import external_tensors
 
 log = logging.getLogger("headway.engine")
 

@@ -1,8 +1,10 @@
-"""ONNX to a TensorRT engine, through one adapter for `tensorrt` (10.3 on JetPack 6 up to 11) and `tensorrt_rtx`.
+"""ONNX to a TensorRT engine, through one adapter for `tensorrt` (8.6 on JetPack 6.0, 10.3 on 6.1, up to 11) and
+`tensorrt_rtx`.
 
 TensorRT-RTX builds without a GPU; its engines are finished for the GPU at hand when they are loaded. `tensorrt`
 measures kernels on the GPU it builds for. Networks are strongly typed: the precision of every layer is that of the
-ONNX graph (see headway.export.half), no builder flag changes it.
+ONNX graph (see headway.export.half), no builder flag changes it. TensorRT 8 knows no such networks: there every layer
+is held to its precision one by one.
 """
 
 from __future__ import annotations
@@ -15,10 +17,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from headway.errors import EngineError, MissingDependencyError
+from headway.runtime.onnx_file import opset
 
 log = logging.getLogger("headway.tensorrt")
 
 LIBRARIES = ("tensorrt", "tensorrt_rtx")
+OLD_OPSET = 17
+"""The newest that TensorRT 8.6 reads."""
 INSTALL = "install `headway[gpu]` (on a Jetson TensorRT comes with JetPack), or `headway[rtx]` to build without a GPU"
 
 
@@ -33,6 +38,11 @@ class Library:
     def version(self) -> str:
         """For example "tensorrt_rtx 1.7.1.116"."""
         return f"{self.name} {self.module.__version__}"
+
+    @property
+    def strongly_typed(self) -> bool:
+        """Whether the types of the graph are the precisions of its layers: since TensorRT 9."""
+        return self.name == "tensorrt_rtx" or int(self.module.__version__.split(".")[0]) >= 9
 
     @property
     def ahead_of_time(self) -> bool:
@@ -66,17 +76,20 @@ class Built:
 
 def build_engine(library: Library, onnx: bytes, phase: Callable[[str], None] = lambda text: None) -> Built:
     """Parses `onnx` and builds; raises EngineError with TensorRT's own words, and the node where the parser stopped."""
+    _refuse_newer(library, onnx)
     trt = library.module
     logger = make_logger(trt)
-    builder = trt.Builder(logger)
-    if builder is None:  # the bindings give None where CUDA cannot start
-        raise EngineError(f"{library.version} cannot start here: {logger.last or 'no CUDA device'}")
-    network = builder.create_network(_strongly_typed(trt))
+    builder = _start(library, logger)
+    network = builder.create_network(_network_kind(library))
     parser = trt.OnnxParser(network, logger)
     phase("reading the network")
     if not parser.parse(onnx):
         raise EngineError(f"{library.version} refuses the network: {_parser_errors(parser)}")
     config = builder.create_builder_config()
+    if hasattr(trt.BuilderFlag, "TF32"):
+        config.clear_flag(trt.BuilderFlag.TF32)  # FP32 means FP32 here, on every GPU
+    if not library.strongly_typed:
+        hold_precisions(trt, network, config)
     if hasattr(trt, "IProgressMonitor"):
         config.progress_monitor = _monitor(trt, phase)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # so that the inspector names the layers
@@ -85,6 +98,25 @@ def build_engine(library: Library, onnx: bytes, phase: Callable[[str], None] = l
     if engine is None:
         raise EngineError(f"{library.version} built nothing: {logger.last or 'no reason given'}")
     return Built(bytes(engine), layer_precisions(network))
+
+
+def _refuse_newer(library: Library, onnx: bytes) -> None:
+    """TensorRT 8 reads a graph that is too new for it, and computes something else."""
+    if not library.strongly_typed and opset(onnx) > OLD_OPSET:
+        raise EngineError(
+            f"{library.version} reads ONNX operator sets up to {OLD_OPSET}, this graph is of {opset(onnx)}: "
+            f"headway export NAME --to onnx --opset {OLD_OPSET} --out DIR"
+        )
+
+
+def _start(library: Library, logger: Any) -> Any:
+    try:
+        builder = library.module.Builder(logger)
+    except TypeError:  # TensorRT 8 where CUDA cannot start; later ones give None
+        builder = None
+    if builder is None:
+        raise EngineError(f"{library.version} cannot start here: {logger.last or 'no CUDA device'}")
+    return builder
 
 
 def layer_precisions(network: Any) -> dict[str, str]:
@@ -99,8 +131,35 @@ def layer_precisions(network: Any) -> dict[str, str]:
     return found
 
 
-def _strongly_typed(trt: Any) -> int:
-    flags = trt.NetworkDefinitionCreationFlag
+def hold_precisions(trt: Any, network: Any, config: Any) -> None:
+    """TensorRT 8: holds every layer to the precision that the graph gives it.
+
+    The flag for halves only allows them. What a layer computes in is what its first float input is in: a graph changes
+    precision in casts alone.
+    """
+    floats = (trt.DataType.FLOAT, trt.DataType.HALF)
+    kinds = {network.get_input(i).name: network.get_input(i).dtype for i in range(network.num_inputs)}
+    for i in range(network.num_layers):
+        layer = network.get_layer(i)
+        own = layer.get_output(0).dtype
+        given = layer.type in (trt.LayerType.CAST, trt.LayerType.CONSTANT)
+        inputs = [layer.get_input(j) for j in range(layer.num_inputs)]
+        kind = own if given else next((kinds[t.name] for t in inputs if t and kinds.get(t.name) in floats), own)
+        for j in range(layer.num_outputs):
+            output = layer.get_output(j)
+            kinds[output.name] = kind if output.dtype in floats else output.dtype
+            if not given and kind in floats and output.dtype in floats:
+                layer.precision = kind
+                layer.set_output_type(j, kind)
+    config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
+    if trt.DataType.HALF in kinds.values():
+        config.set_flag(trt.BuilderFlag.FP16)
+
+
+def _network_kind(library: Library) -> int:
+    flags = library.module.NetworkDefinitionCreationFlag
+    if not library.strongly_typed:
+        return 1 << int(flags.EXPLICIT_BATCH)  # the only kind there that a graph can be read into
     # TensorRT 11 knows no other kind of network and may drop the flag.
     return 1 << int(flags.STRONGLY_TYPED) if hasattr(flags, "STRONGLY_TYPED") else 0
 
@@ -109,9 +168,9 @@ def _parser_errors(parser: Any) -> str:
     lines = []
     for i in range(min(parser.num_errors, 2)):
         error = parser.get_error(i)
-        lines.append(
-            f"node {error.node()} ({error.node_name() or error.node_operator()}): {error.desc().splitlines()[0]}"
-        )
+        # TensorRT 8 knows the number of the node and not its name.
+        name = f" ({error.node_name() or error.node_operator()})" if hasattr(error, "node_name") else ""
+        lines.append(f"node {error.node()}{name}: {error.desc().splitlines()[0]}")
     return "; ".join(lines) or "no reason given"
 
 

@@ -15,8 +15,8 @@ from headway.paths import weights_dir
 from headway.runtime import providers
 from headway.runtime.cache import pack
 from headway.runtime.engine import open_model
-from headway.runtime.external import external_tensors
 from headway.runtime.manifest import file_entries, read_manifest, write_manifest
+from headway.runtime.onnx_file import external_tensors
 from headway.runtime.tensorrt import TensorRTEngine, engine_key
 from headway.runtime.tensorrt_build import find_library
 from headway.runtime.tensorrt_cuda import Cuda, find_cuda
