@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from headway import __version__
 from headway.errors import HeadwayError
 from headway.runtime.cpu import cpu_field, cpu_flags
 
 PACKAGES = (
-    "headway", "numpy", "opencv-python-headless", "simplejpeg", "onnxruntime", "onnxruntime-gpu", "openvino", "torch",
+    "numpy", "opencv-python-headless", "simplejpeg", "onnxruntime", "onnxruntime-gpu", "openvino", "torch",
     "tensorrt", "tensorrt-rtx-cu13", "cuda-python", "cuda-bindings",
 )  # fmt: skip
 JETSON = Path("/etc/nv_tegra_release")
@@ -89,7 +90,7 @@ def _gpu() -> str | None:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    found = {"headway": __version__}  # also from a checkout that nobody installed
     for package in PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)
