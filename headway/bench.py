@@ -186,7 +186,7 @@ def _parities(bench: Bench, first: Model, contestants: Sequence[Contestant]) -> 
     """Compares the engines with `first`, where their precision has a tolerance; no torch row is among them yet."""
     for c in contestants:
         if c.engine != "onnxruntime" and c.precision in TIES:
-            found = compare(first.infer, c.call, c.feeds, first.manifest.outputs, c.precision)
+            found = compare(first.infer, c.call, c.feeds, first.manifest, c.precision)
             bench.parity.setdefault(c.name, {})[c.engine] = found
 
 

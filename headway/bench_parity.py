@@ -8,12 +8,15 @@ stage above would notice. INT8 and bfloat16 have no tolerance here: the accuracy
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from headway.bench_frames import Feeds
-from headway.runtime.manifest import TensorSpec
+from headway.runtime.manifest import Manifest
+
+if TYPE_CHECKING:
+    from headway.export.parity import Worst
 
 TOLERANCES: dict[str, tuple[float, float, str]] = {
     "candidates.box": (0.05, 1.0, "px"),
@@ -37,30 +40,37 @@ Infer = Callable[[Feeds], Mapping[str, np.ndarray]]
 
 
 def compare(
-    reference: Infer, candidate: Infer, feeds: Sequence[Feeds], specs: Mapping[str, TensorSpec], precision: str
+    reference: Infer, candidate: Infer, feeds: Sequence[Feeds], manifest: Manifest, precision: str
 ) -> dict[str, Any]:
-    """What goes into the file under `parity`: number of inputs, per column the worst difference and its tolerance."""
+    """What goes into the file under `parity`: number of inputs, per column the worst difference and its tolerance.
+
+    Candidates below the score that the manifest names leave no stage, and are left out.
+    """
     from headway.export.parity import worst_by_column
 
-    worst: dict[str, float] = {}
+    floor = float(manifest.config.get("score_threshold", 0.0))
+    worst: dict[str, Worst] = {}
     for feed in feeds:
         expected = {name: array.copy() for name, array in reference(feed).items()}
-        found = worst_by_column(expected, candidate(feed), specs, TIES[precision])
-        worst = {column: max(value, worst.get(column, 0.0)) for column, value in found.items()}
-    return {"inputs": len(feeds), "columns": {c: _beside(c, value, precision) for c, value in worst.items()}}
+        differences = worst_by_column(expected, candidate(feed), manifest.outputs, TIES[precision], floor)
+        for column, found in differences.items():
+            worst[column] = max(found, worst.get(column, found), key=lambda w: w.value)
+    return {"inputs": len(feeds), "columns": {c: _beside(c, w, precision) for c, w in worst.items()}}
 
 
-def _beside(column: str, worst: float, precision: str) -> dict[str, Any]:
-    if column not in TOLERANCES:  # of a network that is not ours
-        return {"worst": worst}
-    full, half, unit = TOLERANCES[column]
-    return {"worst": worst, "tolerance": full if precision == "fp32" else half, "unit": unit}
+def _beside(column: str, worst: Worst, precision: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"worst": worst.value, **({} if np.isnan(worst.score) else {"score": worst.score})}
+    if column in TOLERANCES:  # else of a network that is not ours
+        full, half, unit = TOLERANCES[column]
+        found |= {"tolerance": full if precision == "fp32" else half, "unit": unit}
+    return found
 
 
 def outside(parity: Mapping[str, Any]) -> list[str]:
     """One line for each column of `Bench.parity` that left its tolerance."""
     return [
-        f"{name}, {engine}: {column} is off by {c['worst']:.3g} {c['unit']} (tolerance {c['tolerance']:g})"
+        f"{name}, {engine}: {column} is off by {c['worst']:.3g} {c['unit']} (tolerance {c['tolerance']:g}"
+        + (f", in a row of score {c['score']:.2f})" if "score" in c else ")")
         for name, engines in parity.items()
         for engine, found in engines.items()
         for column, c in found["columns"].items()

@@ -7,6 +7,7 @@ python tools/performance_tables.py --check docs/performance.md    fail where the
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -81,8 +82,10 @@ def _parity(content: dict[str, Any]) -> Iterator[str]:
         for engine, found in engines.items():
             for column, c in found["columns"].items():
                 tolerance = f"{c['tolerance']:g} {c['unit']}".strip() if "tolerance" in c else ""
-                word = "**outside**" if c["worst"] > c.get("tolerance", c["worst"]) else ""
-                yield _line(name, engine, column, f"{c['worst']:.2g}", tolerance, word)
+                worst = math.inf if c["worst"] is None else c["worst"]
+                word = "**outside**" if worst > c.get("tolerance", worst) else ""
+                where = f" (score {c['score']:.2f})" if "score" in c else ""
+                yield _line(name, engine, column, f"{worst:.2g}{where}", tolerance, word)
     yield ""
 
 

@@ -96,12 +96,13 @@ def _bar(bars: Any, label: str) -> Callable[[int, int], None]:
 def _parity(parity: Any) -> Any:
     from rich.table import Table
 
-    table = Table("network", "engine", "column", "worst", "tolerance", title="difference to onnxruntime")
+    table = Table("network", "engine", "column", "worst", "score", "tolerance", title="difference to onnxruntime")
     for name, engines in parity.items():
         for engine, found in engines.items():
             for column, c in found["columns"].items():
                 tolerance = f"{c['tolerance']:g} {c['unit']}" if "tolerance" in c else ""
-                table.add_row(name, engine, column, f"{c['worst']:.2g}", tolerance)
+                score = f"{c['score']:.2f}" if "score" in c else ""
+                table.add_row(name, engine, column, f"{c['worst']:.2g}", score, tolerance)
     return table
 
 

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from headway.errors import EngineError, ModelError  # noqa: E402
 from headway.export.graph import cast_first  # noqa: E402
 from headway.export.operators import check_graph  # noqa: E402
-from headway.export.parity import worst_difference  # noqa: E402
+from headway.export.parity import Worst, worst_by_column, worst_difference  # noqa: E402
 from headway.runtime.engine import installed_models, model_folder  # noqa: E402
 from headway.runtime.manifest import TensorSpec, read_manifest, verified_path  # noqa: E402
 
@@ -116,6 +116,23 @@ def test_a_row_that_changed_is_seen_although_rows_may_change_places():
     b = a.copy()
     b[0, 1, 1] = 21.5
     assert worst_difference({"candidates": a}, {"candidates": b}, RANKED)["candidates"] == pytest.approx(1.5)
+
+
+def test_the_worst_difference_of_a_column_names_the_score_of_its_row():
+    a = np.array([[[0.9, 10.0], [0.5, 20.0], [0.3, 30.0], [0.1, 0.0]]])
+    b = a + np.array([[[0.02, 0.0], [0.0, 0.0], [0.0, 3.0], [0.0, 0.0]]])
+    worst = worst_by_column({"candidates": a}, {"candidates": b}, RANKED, tie=0.05)
+    assert worst["candidates.score"].value == pytest.approx(0.02)
+    assert worst["candidates.score"].score == 0.9
+    assert worst["candidates.angle"] == Worst(3.0, 0.3)
+
+
+@pytest.mark.parametrize("spec", [RANKED["candidates"], TensorSpec((1, 3, 2), columns={"x": (0, 1), "y": (1, 2)})])
+def test_what_is_no_number_is_infinitely_far(spec):
+    a = np.array([[[0.9, 10.0], [0.5, 20.0], [0.1, 0.0]]])
+    b = a.copy()
+    b[0, 1, 1] = np.nan
+    assert worst_difference({"c": a}, {"c": b}, {"c": spec})["c"] == np.inf
 
 
 def test_an_output_of_another_shape_is_an_error():

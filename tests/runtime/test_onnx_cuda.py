@@ -118,7 +118,7 @@ def test_on_a_gpu_the_answers_to_real_frames_are_those_of_the_cpu_with_and_witho
             if "no CUDAExecutionProvider" in str(error) or "GPU" in str(error) or "cuda-python" in str(error):
                 pytest.skip(f"no ONNX Runtime on a GPU: {error}")
             raise
-        found = compare(reference.infer, engine.infer, real_feeds(reference, 4)[0], manifest.outputs, "fp32")
+        found = compare(reference.infer, engine.infer, real_feeds(reference, 4)[0], manifest, "fp32")
         assert outside({name: {engine.name: found}}) == []
         engine.close()
     assert said == [], "every network of ours can be recorded"

@@ -137,7 +137,7 @@ def test_on_a_gpu_the_answers_to_real_frames_are_those_of_onnx_runtime_with_and_
     path = graph(name) if precision == "fp32" else half(graph(name), tmp_path)
     for with_graph in (True, False):
         engine = TensorRTEngine(path, precision, graph=with_graph)
-        found = compare(reference.infer, engine.infer, feeds, manifest.outputs, precision)
+        found = compare(reference.infer, engine.infer, feeds, manifest, precision)
         assert outside({name: {engine.name: found}}) == []
         engine.close()
 
