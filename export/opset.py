@@ -26,8 +26,7 @@ def lower(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
         return model
     if (own.version, opset) != (NEWER, OLDER):
         raise UsageError(f"--opset {opset}: a graph of operator set {own.version} cannot be written in it")
-    older = onnx.ModelProto()
-    older.CopyFrom(onnx.shape_inference.infer_shapes(model, strict_mode=True))
+    older = onnx.shape_inference.infer_shapes(model, strict_mode=True)
     for node in older.graph.node:
         if node.op_type == "ReduceSum":
             continue  # it was the first: the same in both

@@ -33,8 +33,8 @@ def worst_difference(
 class Worst:
     """The worst difference of a column; score: that of the row it is in, NaN where the output is no ranking."""
 
-    value: float = 0.0
-    score: float = np.nan
+    value: float
+    score: float
 
 
 def worst_by_column(

@@ -105,7 +105,7 @@ def _refuse_newer(library: Library, onnx: bytes) -> None:
     if not library.strongly_typed and opset(onnx) > OLD_OPSET:
         raise EngineError(
             f"{library.version} reads ONNX operator sets up to {OLD_OPSET}, this graph is of {opset(onnx)}: "
-            f"headway export NAME --to onnx --opset {OLD_OPSET} --out DIR"
+            f"headway export NAME --to onnx --precision P --opset {OLD_OPSET} --out DIR"
         )
 
 
