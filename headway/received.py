@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from headway.geometry import rotation_from_quaternion
-from headway.sensors import stamp_of
+from headway.sensors import are_rotations, stamp_of
 from headway.types import Heads, Level, Risk, Risks
 
 HEADS_LIMIT = 300  # what is taken from one message, best first: the work grows with its square
@@ -20,11 +20,15 @@ NONSENSE = "the risk message holds an unknown level, NaN or infinity"
 
 
 def heads_from_message(message: Any) -> Heads:
-    """headway_msgs/HeadArray -> Heads, no more than HEADS_LIMIT; an empty or invalid message gives no heads."""
+    """headway_msgs/HeadArray -> Heads, no more than HEADS_LIMIT; an empty or invalid message gives no heads.
+
+    A head whose orientation is no rotation has one of NaN: somebody is there, and nobody knows where they look.
+    """
     if not message.valid or not message.heads:
         return Heads.empty()
     heads = message.heads[:HEADS_LIMIT]
     q = np.array([[h.orientation.x, h.orientation.y, h.orientation.z, h.orientation.w] for h in heads], float)
+    q[~are_rotations(q)] = np.nan
     return Heads(
         boxes=np.array([[h.x_min, h.y_min, h.x_max, h.y_max] for h in heads], np.float32),
         scores=np.array([h.score for h in heads], np.float32),

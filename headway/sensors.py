@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headway.axes import IMU, Axes, Motion
 from headway.config import Config, parameter
@@ -96,7 +97,7 @@ class Sensors:
         with self._lock:
             if message.orientation_covariance[0] == -1:  # the message's own way to say "not measured"
                 self.refused.add("the IMU gives no orientation")
-            elif not _is_rotation(q):
+            elif not are_rotations(q):
                 self.refused.add("IMU orientation is no rotation")
             else:
                 self._imu_seen = True
@@ -110,7 +111,7 @@ class Sensors:
         velocity = np.array([v.x, v.y, v.z], float)
         yaw_rate = float(message.twist.twist.angular.z)
         with self._lock:
-            if not np.isfinite([*velocity, yaw_rate]).all() or not _is_rotation(q):
+            if not np.isfinite([*velocity, yaw_rate]).all() or not are_rotations(q):
                 self.refused.add("odometry is not finite, or its orientation is no rotation")
                 return
             self._axes.push_odometry(Motion(stamp_of(message), q / np.linalg.norm(q), velocity, yaw_rate))
@@ -184,9 +185,11 @@ class Sensors:
             self._axes, self._gravity, self._depths = self._empty_axes(), GravityCheck(), History(DEPTHS_KEPT)
 
 
-def _is_rotation(q: FloatArray) -> bool:
-    """True for a quaternion of about unit length; NaN, infinity and huge numbers are none."""
-    return bool((np.abs(q) <= 2.0).all()) and bool(0.5 < np.linalg.norm(q) < 2.0)
+def are_rotations(q: FloatArray) -> NDArray[np.bool_]:
+    """(..., 4) -> (...): True for a quaternion of about unit length; NaN, infinity and huge numbers are none."""
+    length = np.linalg.norm(q.clip(-2.0, 2.0), axis=-1)  # what is clipped is too long as it stands
+    found: NDArray[np.bool_] = (length > 0.5) & (length < 2.0)
+    return found
 
 
 def _specific_force(message: Any) -> FloatArray:
