@@ -1,4 +1,4 @@
-"""Operator set 17: what it may say, and that every network of ours computes the same in it, to the last bit."""
+"""Operator set 17: what it may say, and that every network of ours computes the same in it."""
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ import onnxruntime as ort  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from headway.bench_frames import real_feeds  # noqa: E402
+from headway.bench_parity import compare, outside  # noqa: E402
 from headway.errors import ModelError, UsageError  # noqa: E402
 from headway.export.deliver import deliver  # noqa: E402
 from headway.export.opset import lower  # noqa: E402
@@ -33,9 +34,18 @@ def test_every_installed_network_computes_the_same_in_the_older_set(name):
     graph = onnx.load(str(verified_path(model_folder(name), manifest, "onnx")))
     older = lower(graph, 17)
     assert (opset(graph.SerializeToString()), opset(older.SerializeToString())) == (18, 17)
-    for feeds in real_feeds(open_model(name, manifest.task), 2)[0]:
-        for before, after in zip(run(graph, feeds), run(older, feeds), strict=True):
-            np.testing.assert_array_equal(after, before)
+    whole = open_model(name, manifest.task)
+    session = ort.InferenceSession(older.SerializeToString())
+    names = [o.name for o in session.get_outputs()]
+    # Not to the last bit: ONNX Runtime fuses by operator set (1.23 does, 1.32 does not).
+    found = compare(
+        whole.infer,
+        lambda f: dict(zip(names, session.run(None, dict(f)), strict=True)),
+        real_feeds(whole, 2)[0],
+        manifest,
+        "fp32",
+    )
+    assert outside({name: {"older": found}}) == []
 
 
 def test_the_axes_of_a_mean_move_into_an_attribute_and_nothing_is_left_behind():
