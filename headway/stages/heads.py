@@ -13,7 +13,7 @@ from headway.geometry import Array, on_image_plane, ray_basis
 from headway.runtime.engine import Model
 from headway.stages.head_columns import SMALLEST_SIGMA_DEG, columns_of
 from headway.stages.letterbox import ImageInput
-from headway.stages.nms import suppress, without_nested
+from headway.stages.nms import suppress, without_nested, without_windows
 from headway.stages.shrink import Shrinker
 from headway.types import Camera, Frame, Heads
 
@@ -77,8 +77,8 @@ class HeadStage:
     ) -> Heads:
         """Candidates of the last frame -> heads, at the configuration's thresholds or at those given.
 
-        With `nms_iou` given, suppression is plain, as published; else parts of large heads go too, where the model's
-        manifest says from which size on (`nested_from_px`).
+        With `nms_iou` given, suppression is plain, as published; else parts of large heads go too, and large boxes
+        with somebody in the middle of them, where the model's manifest says from which size on (`nested_from_px`).
         """
         columns, config = self._columns, self.config
         # Rows come sorted by score: everything below the threshold is cut off before anything is computed.
@@ -87,7 +87,8 @@ class HeadStage:
         inside = columns.boxes(rows)
         kept = suppress(inside, config.nms_iou if nms_iou is None else nms_iou)
         if self._nested_from_px and nms_iou is None:
-            kept = kept.take(without_nested(inside.take(kept, 0), self._nested_from_px))
+            for without in (without_nested, without_windows):
+                kept = kept.take(without(inside.take(kept, 0), self._nested_from_px))
         rows, boxes = rows.take(kept, 0), self._input.letterbox.boxes_to_source(inside.take(kept, 0))
         large = boxes[:, 2:] - boxes[:, :2] >= max(config.minimum_px, 1e-3)
         if not every(large):

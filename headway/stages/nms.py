@@ -60,6 +60,9 @@ def _greedy(boxes: list[list[float]], iou_threshold: float) -> list[int]:
 NESTED_SHARE, NESTED_RATIO = 0.5, 6.0
 """Share of the smaller box that must lie in the other; ratio of areas from which on they are two heads after all."""
 
+MIDDLE = 0.6
+"""Of a head's width and height: an ellipse in its box that the head fills for certain."""
+
 
 def without_nested(boxes: Array, from_px: float) -> NDArray[np.int64]:
     """Rows to keep, in order, of boxes (N, 4) xyxy sorted by falling score: a part of a large head is no second head.
@@ -82,6 +85,30 @@ def without_nested(boxes: Array, from_px: float) -> NDArray[np.int64]:
             ox0, oy0, ox1, oy1 = rows[other]
             width, height = min(x1, ox1) - max(x0, ox0), min(y1, oy1) - max(y0, oy0)
             if width > 0.0 and width * height > NESTED_SHARE * small:
+                break
+        else:
+            kept.append(row)
+    return np.array(kept, int)
+
+
+def without_windows(boxes: Array, from_px: float) -> NDArray[np.int64]:
+    """Rows to keep, in order, of boxes (N, 4) xyxy sorted by falling score: nobody is seen through a head.
+
+    A box with an area of at least `from_px` squared goes where a head with a higher score and less than a sixth of its
+    area has its centre in the middle of it.
+    """
+    least, rows = from_px * from_px, np.asarray(boxes, float).tolist()
+    areas = [max(x1 - x0, 0.0) * max(y1 - y0, 0.0) for x0, y0, x1, y1 in rows]
+    if max(areas, default=0.0) < least:
+        return np.arange(len(rows))
+    kept: list[int] = []
+    for row, area in enumerate(areas):
+        x0, y0, x1, y1 = rows[row]
+        width, height = MIDDLE * (x1 - x0), MIDDLE * (y1 - y0)
+        for other in kept if area >= least else ():
+            ox0, oy0, ox1, oy1 = rows[other]
+            across, down = (ox0 + ox1 - x0 - x1) / width, (oy0 + oy1 - y0 - y1) / height
+            if 0.0 < NESTED_RATIO * areas[other] < area and across * across + down * down < 1.0:
                 break
         else:
             kept.append(row)
