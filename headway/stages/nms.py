@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -64,6 +66,9 @@ MIDDLE = 0.6
 """Of a head's width and height: an ellipse in its box that the head fills for certain."""
 
 
+Box = list[float]
+
+
 def without_nested(boxes: Array, from_px: float) -> NDArray[np.int64]:
     """Rows to keep, in order, of boxes (N, 4) xyxy sorted by falling score: a part of a large head is no second head.
 
@@ -71,24 +76,16 @@ def without_nested(boxes: Array, from_px: float) -> NDArray[np.int64]:
     `from_px` squared, the lower score goes. Heads that near do not hide each other and stay two heads; of small ones
     in a crowd that is what one sees, so they are left alone.
     """
-    least, rows = from_px * from_px, np.asarray(boxes, float).tolist()
-    areas = [max(x1 - x0, 0.0) * max(y1 - y0, 0.0) for x0, y0, x1, y1 in rows]
-    if max(areas, default=0.0) < least:
-        return np.arange(len(rows))
-    kept: list[int] = []
-    for row, area in enumerate(areas):
-        x0, y0, x1, y1 = rows[row]
-        for other in kept:
-            small, big = sorted((area, areas[other]))
-            if big < least or big >= NESTED_RATIO * small:
-                continue
-            ox0, oy0, ox1, oy1 = rows[other]
-            width, height = min(x1, ox1) - max(x0, ox0), min(y1, oy1) - max(y0, oy0)
-            if width > 0.0 and width * height > NESTED_SHARE * small:
-                break
-        else:
-            kept.append(row)
-    return np.array(kept, int)
+    least = from_px * from_px
+
+    def nested(box: Box, area: float, other: Box, other_area: float) -> bool:
+        small, big = sorted((area, other_area))
+        if big < least or big >= NESTED_RATIO * small:
+            return False
+        width, height = min(box[2], other[2]) - max(box[0], other[0]), min(box[3], other[3]) - max(box[1], other[1])
+        return width > 0.0 and width * height > NESTED_SHARE * small
+
+    return _thinned(boxes, least, nested)
 
 
 def without_windows(boxes: Array, from_px: float) -> NDArray[np.int64]:
@@ -97,20 +94,27 @@ def without_windows(boxes: Array, from_px: float) -> NDArray[np.int64]:
     A box with an area of at least `from_px` squared goes where a head with a higher score and less than a sixth of its
     area has its centre in the middle of it.
     """
-    least, rows = from_px * from_px, np.asarray(boxes, float).tolist()
+    least = from_px * from_px
+
+    def seen_through(box: Box, area: float, other: Box, other_area: float) -> bool:
+        if area < least or not 0.0 < NESTED_RATIO * other_area < area:
+            return False
+        across = (other[0] + other[2] - box[0] - box[2]) / (MIDDLE * (box[2] - box[0]))
+        down = (other[1] + other[3] - box[1] - box[3]) / (MIDDLE * (box[3] - box[1]))
+        return across * across + down * down < 1.0
+
+    return _thinned(boxes, least, seen_through)
+
+
+def _thinned(boxes: Array, least: float, clash: Callable[[Box, float, Box, float], bool]) -> NDArray[np.int64]:
+    """Rows to keep: those that do not clash with one that was kept before; all where no box has an area of `least`."""
+    rows: list[Box] = np.asarray(boxes, float).tolist()
     areas = [max(x1 - x0, 0.0) * max(y1 - y0, 0.0) for x0, y0, x1, y1 in rows]
     if max(areas, default=0.0) < least:
         return np.arange(len(rows))
     kept: list[int] = []
-    for row, area in enumerate(areas):
-        x0, y0, x1, y1 = rows[row]
-        width, height = MIDDLE * (x1 - x0), MIDDLE * (y1 - y0)
-        for other in kept if area >= least else ():
-            ox0, oy0, ox1, oy1 = rows[other]
-            across, down = (ox0 + ox1 - x0 - x1) / width, (oy0 + oy1 - y0 - y1) / height
-            if 0.0 < NESTED_RATIO * areas[other] < area and across * across + down * down < 1.0:
-                break
-        else:
+    for row, (box, area) in enumerate(zip(rows, areas, strict=True)):
+        if not any(clash(box, area, rows[other], areas[other]) for other in kept):
             kept.append(row)
     return np.array(kept, int)
 
