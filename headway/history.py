@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from typing import Generic, TypeVar
 
@@ -13,23 +13,29 @@ CLOCK_STEP_NS = 1_000_000_000
 
 
 class History(Generic[T]):
-    """The newest `size` values, oldest first. Stamps rise strictly; one that jumps far back starts afresh."""
+    """The newest `size` values, oldest first by their stamps, in whatever order they came: a message that is stamped
+    ahead holds no later one back. A stamp that jumps far back starts afresh."""
 
     def __init__(self, size: int) -> None:
         self._stamps: deque[int] = deque(maxlen=size)
         self._values: deque[T] = deque(maxlen=size)
 
     def push(self, stamp_ns: int, value: T) -> bool:
-        """Adds a value. False where it was refused: it is not newer than the newest."""
-        if self._stamps:
-            newest = self._stamps[-1]
-            if stamp_ns < newest - CLOCK_STEP_NS:
-                self._stamps.clear()
-                self._values.clear()
-            elif stamp_ns <= newest:
+        """Adds a value. False where it was refused: its stamp is there already, or older than all of a full history."""
+        if self._stamps and stamp_ns < self._stamps[-1] - CLOCK_STEP_NS:
+            self._stamps.clear()
+            self._values.clear()
+        at = bisect_left(self._stamps, stamp_ns)
+        if at < len(self._stamps) and self._stamps[at] == stamp_ns:
+            return False
+        if len(self._stamps) == self._stamps.maxlen:
+            if at == 0:
                 return False
-        self._stamps.append(stamp_ns)
-        self._values.append(value)
+            self._stamps.popleft()
+            self._values.popleft()
+            at -= 1
+        self._stamps.insert(at, stamp_ns)
+        self._values.insert(at, value)
         return True
 
     def until(self, stamp_ns: int) -> T | None:

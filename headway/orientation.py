@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 
 import numpy as np
@@ -32,19 +33,19 @@ class OrientationBuffer:
     def push(self, stamp_ns: int, quaternion: Array) -> bool:
         """Adds an IMU orientation (4,) x, y, z, w, IMU frame -> world. False where it was refused.
 
-        Refused: NaN, a length far from one, a stamp that is not newer. A clock step back starts the buffer afresh.
+        Refused: NaN, a length far from one, a stamp that is there already. A clock step back starts the buffer afresh.
         """
         q = np.asarray(quaternion, float)
         # A driver that rounds is forgiven; anything far from unit length is no orientation.
         if q.shape != (4,) or not (np.abs(q) <= 2).all() or not 0.5 <= np.linalg.norm(q) <= 2:
             return False
-        if self._samples:
-            newest = self._samples[-1][0]
-            if stamp_ns < newest - CLOCK_STEP_NS:
-                self._samples.clear()
-            elif stamp_ns <= newest:
-                return False
-        self._samples.append((int(stamp_ns), q / np.linalg.norm(q)))
+        if self._samples and stamp_ns < self._samples[-1][0] - CLOCK_STEP_NS:
+            self._samples.clear()
+        at = bisect_left(self._samples, stamp_ns, key=lambda sample: sample[0])
+        if at < len(self._samples) and self._samples[at][0] == stamp_ns:
+            return False
+        # In its place: a message that is stamped ahead holds no later one back.
+        self._samples.insert(at, (int(stamp_ns), q / np.linalg.norm(q)))
         while self._samples[-1][0] - self._samples[0][0] > _KEPT_S * 1e9:
             self._samples.popleft()
         return True

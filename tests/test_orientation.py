@@ -63,7 +63,7 @@ def test_a_broken_quaternion_is_refused(bad: list[float]) -> None:
     assert buffer.at(START + 100 * MS) is not None
 
 
-def test_late_and_repeated_messages_are_refused_and_a_clock_step_starts_afresh() -> None:
+def test_repeated_messages_are_refused_and_a_clock_step_starts_afresh() -> None:
     buffer = filled(OPTICAL_TO_BODY)
     one = np.array([0.0, 0, 0, 1])
     assert not buffer.push(START + 190 * MS, one)
@@ -71,6 +71,15 @@ def test_late_and_repeated_messages_are_refused_and_a_clock_step_starts_afresh()
     assert buffer.push(START - 5_000 * MS, one)
     assert buffer.at(START + 100 * MS) is None
     assert buffer.at(START - 5_000 * MS) is not None
+
+
+def test_in_whatever_order_the_messages_come_the_answer_is_the_same() -> None:
+    ordered, shuffled = filled(OPTICAL_TO_BODY), OrientationBuffer(OPTICAL_TO_BODY)
+    samples = list(ordered._samples)
+    for i in np.random.default_rng(0).permutation(len(samples)):
+        assert shuffled.push(*samples[i])
+    for at in (START, START + 95 * MS, START + 190 * MS, START + 220 * MS):
+        np.testing.assert_array_equal(shuffled.at(at), ordered.at(at))
 
 
 @given(
