@@ -110,6 +110,13 @@ for _row, _column, _entries in (
         _OUTER[3 * int(_i) + int(_j), [4 * _row + _column, 4 * _column + _row]] = float(f"{_sign}1")
 
 
+def are_rotations(q: Array) -> NDArray[np.bool_]:
+    """(..., 4) -> (...): True for a quaternion of about unit length; NaN, infinity and huge numbers are none."""
+    length = np.linalg.norm(q.clip(-2.0, 2.0), axis=-1)  # what is clipped is too long as it stands
+    found: NDArray[np.bool_] = (length > 0.5) & (length < 2.0)
+    return found
+
+
 def rotation_from_quaternion(quaternion: Array) -> Array:
     """(..., 4) x, y, z, w, any non-zero length -> (..., 3, 3)."""
     q = np.asarray(quaternion, float)

@@ -8,7 +8,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from headway.geometry import rotation_from_quaternion, slerp
+from headway.geometry import are_rotations, rotation_from_quaternion, slerp
 from headway.history import CLOCK_STEP_NS
 
 Array = NDArray[np.floating]
@@ -37,7 +37,7 @@ class OrientationBuffer:
         """
         q = np.asarray(quaternion, float)
         # A driver that rounds is forgiven; anything far from unit length is no orientation.
-        if q.shape != (4,) or not (np.abs(q) <= 2).all() or not 0.5 <= np.linalg.norm(q) <= 2:
+        if q.shape != (4,) or not are_rotations(q):
             return False
         if self._samples and stamp_ns < self._samples[-1][0] - CLOCK_STEP_NS:
             self._samples.clear()

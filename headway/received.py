@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from headway.geometry import rotation_from_quaternion
-from headway.sensors import are_rotations, stamp_of
+from headway.geometry import are_rotations, rotation_from_quaternion
+from headway.sensors import stamp_of
 from headway.types import Heads, Level, Risk, Risks
 
 HEADS_LIMIT = 300  # what is taken from one message, best first: the work grows with its square

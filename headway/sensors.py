@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headway.axes import IMU, Axes, Motion
 from headway.config import Config, parameter
 from headway.counting import Reasons
-from headway.geometry import rotation_from_quaternion
+from headway.geometry import are_rotations, rotation_from_quaternion
 from headway.gravity import GravityCheck
 from headway.history import History
 from headway.types import Camera, FloatArray, View
@@ -183,13 +182,6 @@ class Sensors:
         """Forgets everything that is bound to a time; the intrinsics stay."""
         with self._lock:
             self._axes, self._gravity, self._depths = self._empty_axes(), GravityCheck(), History(DEPTHS_KEPT)
-
-
-def are_rotations(q: FloatArray) -> NDArray[np.bool_]:
-    """(..., 4) -> (...): True for a quaternion of about unit length; NaN, infinity and huge numbers are none."""
-    length = np.linalg.norm(q.clip(-2.0, 2.0), axis=-1)  # what is clipped is too long as it stands
-    found: NDArray[np.bool_] = (length > 0.5) & (length < 2.0)
-    return found
 
 
 def _specific_force(message: Any) -> FloatArray:

@@ -41,7 +41,7 @@ def bench(
     found, before = Bench(), {**machine(threads), "product_gflop_s": product_rate(threads)}
     networks = installed_models() if name == ALL else [] if name == PIPELINE else [name]
     console = Console()
-    with _handed_over(console, found, before, json_file), Progress(console=console) as bars:
+    with _reporting(console, found, before, json_file), Progress(console=console) as bars:
         for network in networks:
             with_reference = reference and (name != ALL or network == "head-pose")
             bench_network(found, network, chosen, rounds, threads, torch, with_reference, _bar(bars, network))
@@ -52,7 +52,7 @@ def bench(
 
 
 @contextmanager
-def _handed_over(console: Any, found: Any, before: Mapping[str, Any], json_file: Path | None) -> Iterator[None]:
+def _reporting(console: Any, found: Any, before: Mapping[str, Any], json_file: Path | None) -> Iterator[None]:
     """Prints and writes what was measured, also where something ends the run before its time."""
     from headway.errors import HeadwayError
 
@@ -63,10 +63,10 @@ def _handed_over(console: Any, found: Any, before: Mapping[str, Any], json_file:
         raise
     finally:
         if found.rows:
-            _hand_over(console, found, before, json_file)
+            _report(console, found, before, json_file)
 
 
-def _hand_over(console: Any, found: Any, before: Mapping[str, Any], json_file: Path | None) -> None:
+def _report(console: Any, found: Any, before: Mapping[str, Any], json_file: Path | None) -> None:
     import os
     import shlex
     import sys

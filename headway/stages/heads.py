@@ -13,7 +13,7 @@ from headway.geometry import Array, on_image_plane, ray_basis
 from headway.runtime.engine import Model
 from headway.stages.head_columns import SMALLEST_SIGMA_DEG, columns_of
 from headway.stages.letterbox import ImageInput
-from headway.stages.nms import suppress, without_nested, without_windows
+from headway.stages.nms import suppress, without_nested, without_see_through
 from headway.stages.shrink import Shrinker
 from headway.types import Camera, Frame, Heads
 
@@ -87,7 +87,7 @@ class HeadStage:
         inside = columns.boxes(rows)
         kept = suppress(inside, config.nms_iou if nms_iou is None else nms_iou)
         if self._nested_from_px and nms_iou is None:
-            for without in (without_nested, without_windows):
+            for without in (without_nested, without_see_through):
                 kept = kept.take(without(inside.take(kept, 0), self._nested_from_px))
         rows, boxes = rows.take(kept, 0), self._input.letterbox.boxes_to_source(inside.take(kept, 0))
         large = boxes[:, 2:] - boxes[:, :2] >= max(config.minimum_px, 1e-3)

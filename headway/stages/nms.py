@@ -88,7 +88,7 @@ def without_nested(boxes: Array, from_px: float) -> NDArray[np.int64]:
     return _thinned(boxes, least, nested)
 
 
-def without_windows(boxes: Array, from_px: float) -> NDArray[np.int64]:
+def without_see_through(boxes: Array, from_px: float) -> NDArray[np.int64]:
     """Rows to keep, in order, of boxes (N, 4) xyxy sorted by falling score: nobody is seen through a head.
 
     A box with an area of at least `from_px` squared goes where a head with a higher score and less than a sixth of its

@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headway.stages.nms import iou_matrix, suppress, without_nested, without_windows
+from headway.stages.nms import iou_matrix, suppress, without_nested, without_see_through
 
 
 def naive(boxes: np.ndarray, threshold: float) -> list[int]:
@@ -83,23 +83,23 @@ def test_heads_beside_each_other_far_behind_or_small_stay() -> None:
     assert nested(*small, from_px=10.0) == [0]
 
 
-def windows(*boxes: list[float], from_px: float = 64.0) -> list[int]:
-    return without_windows(np.array(boxes), from_px).tolist()
+def see_through(*boxes: list[float], from_px: float = 64.0) -> list[int]:
+    return without_see_through(np.array(boxes), from_px).tolist()
 
 
 def test_nobody_is_seen_through_a_head() -> None:
     behind, beside = [140.0, 160.0, 160.0, 185.0], [102.0, 102.0, 122.0, 127.0]
-    assert windows(behind, HEAD) == [0]
-    assert windows(HEAD, behind) == [0, 1], "the large one is surer: what is in it is left to the other rules"
-    assert windows(beside, HEAD) == [0, 1], "in the corner of the box, beside the head"
-    assert windows(behind, HEAD, from_px=150.0) == [0, 1], "not large"
+    assert see_through(behind, HEAD) == [0]
+    assert see_through(HEAD, behind) == [0, 1], "the large one is surer: what is in it is left to the other rules"
+    assert see_through(beside, HEAD) == [0, 1], "in the corner of the box, beside the head"
+    assert see_through(behind, HEAD, from_px=150.0) == [0, 1], "not large"
     half = [110.0, 120.0, 190.0, 220.0]
-    assert windows(half, HEAD) == [0, 1], "a face, not somebody behind"
+    assert see_through(half, HEAD) == [0, 1], "a face, not somebody behind"
 
 
 def test_no_boxes_and_empty_boxes_are_left_alone() -> None:
-    assert without_windows(np.zeros((0, 4)), 64.0).tolist() == []
-    assert windows([150.0, 170.0, 150.0, 170.0], HEAD) == [0, 1]
+    assert without_see_through(np.zeros((0, 4)), 64.0).tolist() == []
+    assert see_through([150.0, 170.0, 150.0, 170.0], HEAD) == [0, 1]
     assert without_nested(np.zeros((0, 4)), 64.0).tolist() == []
     assert nested(HEAD, [150.0, 150.0, 150.0, 150.0]) == [0, 1]
 
@@ -115,9 +115,9 @@ def test_what_is_kept_is_not_nested_and_what_is_dropped_is(boxes: np.ndarray, fr
 
 @settings(max_examples=60, deadline=None)
 @given(box_sets(), st.floats(1.0, 60.0))
-def test_a_window_is_one_because_of_a_box_that_stays_and_small_boxes_stay(boxes: np.ndarray, from_px: float) -> None:
-    kept = without_windows(boxes, from_px).tolist()
-    assert without_windows(boxes[kept], from_px).tolist() == list(range(len(kept)))
+def test_a_box_goes_because_of_one_that_stays_inside_it_and_small_boxes_stay(boxes: np.ndarray, from_px: float) -> None:
+    kept = without_see_through(boxes, from_px).tolist()
+    assert without_see_through(boxes[kept], from_px).tolist() == list(range(len(kept)))
     for row in set(range(len(boxes))) - set(kept):
         assert np.prod(boxes[row, 2:] - boxes[row, :2]) >= from_px**2
-        assert any(without_windows(boxes[[k, row]], from_px).tolist() == [0] for k in kept if k < row)
+        assert any(without_see_through(boxes[[k, row]], from_px).tolist() == [0] for k in kept if k < row)
