@@ -18,6 +18,7 @@ from headway.fields import Fields
 from headway.geometry import OPTICAL_TO_BODY, euler_radians, quaternion_from_rotation
 from headway.received import heads_from_message as heads_from_message  # both directions under one name
 from headway.received import risks_from_message as risks_from_message
+from headway.stages.gate import GateConfig, curvature
 from headway.types import DriveCommand, Forecast, Heads, Level, Risk, Risks, Trace, Tracks, View
 
 HEADS = "headway_msgs/msg/HeadArray"
@@ -63,7 +64,12 @@ def head_array(
     reason: str = "",
     tracks: Tracks | None = None,
 ) -> Fields:
-    """headway_msgs/HeadArray. No heads given (None) is never valid; `tracks` brings the track ids."""
+    """headway_msgs/HeadArray. No heads given (None) is never valid; `tracks` brings the track ids.
+
+    Without intrinsics rotations are relative to the viewing ray, and the reason says so.
+    """
+    if heads is not None and view.camera is None and view.unsure:
+        reason = "; ".join(filter(None, (reason, f"{view.unsure}: rotations are relative to the viewing ray")))
     ids = [-1] * (len(heads) if heads else 0)
     if heads is not None and tracks is not None:
         for track, row in zip(tracks.ids.tolist(), tracks.head_index.tolist(), strict=True):
@@ -221,16 +227,14 @@ def drive_command(
     )
 
 
-def twist_stamped(
-    command: DriveCommand, view: View, curvature_at_full_lock: float = 1.8, frame_id: str = "base_link"
-) -> Fields:
+def twist_stamped(command: DriveCommand, view: View, vehicle: GateConfig, frame_id: str = "base_link") -> Fields:
     """geometry_msgs/TwistStamped in the vehicle's axes (x forward, z up): m/s and rad/s.
 
-    curvature_at_full_lock: 1/m; 1.8 is a 0.26 m wheelbase with 25° of steering. The stamp is the image's, the frame is
-    the vehicle's, since a twist along x in the camera's optical frame would point sideways.
+    The stamp is the image's, the frame is the vehicle's, since a twist along x in the camera's optical frame would
+    point sideways.
     """
     speed = _number(command.speed_mps)
-    turn = speed * _number(command.steering) * curvature_at_full_lock
+    turn = speed * curvature(_number(command.steering), vehicle)
     return Fields(
         header=Fields(stamp=stamp(view.stamp_ns), frame_id=frame_id),
         twist=Fields(linear=vector((speed, 0.0, 0.0)), angular=vector((0.0, 0.0, turn))),

@@ -95,6 +95,10 @@ class DrivingNodeConfig(NodeConfig):
     """Node `driving`."""
 
     model: str = parameter("driving", "name of an installed model, or path of a model folder")
+    risk_expected: bool = parameter(
+        False,
+        "a trajectory node runs beside: until its first risk comes, pedestrians are unsure and the vehicle is slow",
+    )
     heartbeat_s: float = parameter(0.5, "without a new image for this long the command ramps to a stop", 0.05, 2.0)
     heartbeat_period_s: float = parameter(0.05, "seconds between two commands of that ramp", 0.01, 0.5)
     monitor: MonitorConfig = group(MonitorConfig)

@@ -15,6 +15,8 @@ Array = NDArray[np.floating]
 
 _KEPT_S = 5.0
 """History of orientations: an image is never answered later than this after it was taken."""
+_RATE_NS = 20_000_000
+"""A turning rate is taken over at least this long: two samples stamped on arrival can be 0.1 ms apart."""
 
 
 class OrientationBuffer:
@@ -75,15 +77,19 @@ class OrientationBuffer:
         return slerp(before[1], after[1], (stamp_ns - before[0]) / (after[0] - before[0]))
 
     def _carried_on(self, stamp_ns: int) -> Array | None:
+        """Past the newest sample: turning on as over a stretch before it that is as long, or longer."""
         newest_ns, newest = self._samples[-1]
         if stamp_ns - newest_ns > self._max_gap_ns:
             return None
-        if len(self._samples) < 2:
-            return newest
-        earlier_ns, earlier = self._samples[-2]
-        if newest_ns - earlier_ns > self._max_gap_ns:
-            return newest
-        return slerp(earlier, newest, (stamp_ns - earlier_ns) / (newest_ns - earlier_ns))
+        stretch_ns = max(stamp_ns - newest_ns, _RATE_NS)
+        after_ns = newest_ns
+        for earlier_ns, earlier in reversed(self._samples):
+            if after_ns - earlier_ns > self._max_gap_ns:
+                break
+            if newest_ns - earlier_ns >= stretch_ns:
+                return slerp(earlier, newest, (stamp_ns - earlier_ns) / (newest_ns - earlier_ns))
+            after_ns = earlier_ns
+        return newest
 
     def clear(self) -> None:
         """Forgets all orientations."""

@@ -173,11 +173,14 @@ class Driving:
         with self._gate_lock:
             return self._gate(view.stamp_ns, None, view.odometry, risks)
 
-    def reset(self) -> None:
-        """Forgets interval state and the last command."""
-        self._drive.reset()
+    def halt(self, reason: str) -> DriveCommand:
+        """The last command before silence; see Gate.halt."""
         with self._gate_lock:
-            self._gate.reset()
+            return self._gate.halt(reason)
+
+    def reset(self) -> None:
+        """Forgets what the images before said. The gate goes on from its last command, as the vehicle does."""
+        self._drive.reset()
 
     def close(self) -> None:
         """Frees the engine."""
@@ -188,6 +191,7 @@ class Driving:
 class Answer:
     """Everything said about one frame. A part is None where its task is absent or failed; `reasons` says why.
 
+    risks: what the gate was told of people: the motion's, "unsure" where the trajectory task failed, None without one.
     suspect: what the image monitor says of a frame that was answered all the same, "" for nothing.
     """
 
@@ -195,6 +199,7 @@ class Answer:
     motion: Motion | None
     steering: Steering | None
     command: DriveCommand | None
+    risks: Risks | None
     trace: Trace
     reasons: dict[str, str] = field(default_factory=dict)
     suspect: str = ""
@@ -250,27 +255,30 @@ class Pipeline:
                     raise FrameError(f"no heads: {reasons.get(HEAD_POSE, 'the head pose task is absent')}")
                 motion = self.trajectory.step(frame, heads, trace)
                 heads = with_track_poses(heads, motion.tracks, camera_axes(frame))
+        risks = motion.risks if motion else self._unsure(frame, reasons)
         if self.driving:
-            risks = motion.risks if motion else None
             with _Noted(reasons, DRIVING):
                 steering, command = self.driving.step(frame, risks, trace)
             command = command or self.driving.idle(frame, risks)
-        return Answer(heads, motion, steering, command, trace, reasons, suspect)
+        return Answer(heads, motion, steering, command, risks, trace, reasons, suspect)
 
     def _refused(self, frame: Frame, trace: Trace, reason: str) -> Answer:
         """No task is asked about an image that says nothing; the vehicle comes to a stop."""
         tasks = dict(zip(TASKS, (self.head_pose, self.trajectory, self.driving), strict=True))
         reasons = {name: reason for name, task in tasks.items() if task}
-        command = self.driving.idle(frame, Risks(frame.stamp_ns, (), reason)) if self.driving else None
-        return Answer(None, None, None, command, trace, reasons)
+        risks = self._unsure(frame, reasons)
+        command = self.driving.idle(frame, risks) if self.driving else None
+        return Answer(None, None, None, command, risks, trace, reasons)
+
+    def _unsure(self, frame: Frame, reasons: dict[str, str]) -> Risks | None:
+        """Risks of a frame without motion: that nobody was looked for must not reach the gate as "nobody is there"."""
+        return Risks(frame.stamp_ns, (), reasons[TRAJECTORY]) if self.trajectory else None
 
     def reset(self) -> None:
-        """Forgets everything that is carried from frame to frame."""
-        if self.monitor:
-            self.monitor.reset()
-        for task in (self.head_pose, self.trajectory, self.driving):
-            if task:
-                task.reset()
+        """Forgets what is carried from frame to frame, as when the camera starts anew; not the gate's last command."""
+        for part in (self.monitor, self.head_pose, self.trajectory, self.driving):
+            if part:
+                part.reset()
 
     def close(self) -> None:
         """Frees the engines."""

@@ -7,7 +7,6 @@ An image waits until the IMU has passed its stamp, so that its orientation is in
 
 from __future__ import annotations
 
-import math
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -92,8 +91,7 @@ class Run:
     ) -> None:
         self._reader, self._writer, self._pipeline, self._topics = reader, writer, pipeline, topics
         self._sensors = Sensors(config.sensors)
-        gate = config.gate
-        self._curvature = math.tan(math.radians(gate.max_steering_deg)) / gate.wheelbase_m  # 1/m at full lock
+        self._vehicle = config.gate
         self._wait_ns = round(1e9 * config.sensors.orientation_max_gap_s)
         self._order = Order()
         self._size: tuple[int, int] | None = None
@@ -218,7 +216,7 @@ class Run:
         if self._pipeline.driving and answer.command:
             reason = reasons.get(DRIVING, "")
             out[messages.COMMAND] = messages.drive_command(answer.command, frame, trace, not reason, reason)
-            out[messages.TWIST] = messages.twist_stamped(answer.command, frame, self._curvature)
+            out[messages.TWIST] = messages.twist_stamped(answer.command, frame, self._vehicle)
         self._send(message, image, out)
 
     def _refuse(self, message: Message, image: Any, view: View, trace: Trace, reason: str) -> None:
@@ -233,7 +231,7 @@ class Run:
         if self._pipeline.driving:
             command = self._pipeline.driving.idle(view)
             out[messages.COMMAND] = messages.drive_command(command, view, silent, False, reason)
-            out[messages.TWIST] = messages.twist_stamped(command, view, self._curvature)
+            out[messages.TWIST] = messages.twist_stamped(command, view, self._vehicle)
         self._send(message, image, out)
 
     def _send(self, message: Message, image: Any, out: dict[str, Fields]) -> None:

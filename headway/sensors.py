@@ -143,7 +143,6 @@ class Sensors:
             self.oriented_by[source or "nothing"] += 1
         if odometry and abs(odometry.stamp_ns - stamp_ns) > 1e9 * self.config.odometry_max_age_s:
             odometry = None
-        near = depth is not None and abs(depth[0] - stamp_ns) <= 1e9 * self.config.depth_max_age_s
         unsure = camera if isinstance(camera, str) else ""
         if not unsure and orientation is None:
             unsure = self._orientation_fault()
@@ -153,9 +152,25 @@ class Sensors:
             camera=None if isinstance(camera, str) else camera,
             orientation=orientation,
             odometry=odometry,
-            depth=depth[1] if depth and near and depth[1].shape == (height, width) else None,
+            depth=self._aligned(depth, stamp_ns, width, height),
             unsure=unsure or tilted,
         )
+
+    def _aligned(
+        self, found: tuple[int, FloatArray] | None, stamp_ns: int, width: int, height: int
+    ) -> FloatArray | None:
+        """The depth of an image; None where there is none. An image without a size asks for none."""
+        if found is None or not width:
+            return None
+        at_ns, depth = found
+        if abs(at_ns - stamp_ns) > 1e9 * self.config.depth_max_age_s:
+            self.refused.add(f"no depth image within {self.config.depth_max_age_s:g} s of the image")
+            return None
+        if depth.shape != (height, width):
+            size = f"{depth.shape[1]}x{depth.shape[0]}"
+            self.refused.add(f"the depth image is {size}, the image {width}x{height}: it must be aligned with it")
+            return None
+        return depth
 
     def summary(self) -> dict[str, int]:
         """Lines for the diagnostics: which sensor said how the camera was turned, and what was not used."""

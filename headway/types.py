@@ -2,7 +2,7 @@
 
 Conventions, stated once: N people, K modes, T future steps. Boxes are (N, 4) float32, xyxy, pixels of the source image.
 Rotations are (N, 3, 3) float64, head-to-camera, camera optical frame (x right, y down, z forward). Positions are metres
-in the semi-local frame: origin at the camera, axes world-aligned (x forward at start-up, y left, z up).
+in the semi-local frame: origin at the camera, axes those of the IMU's world (z up).
 """
 
 from __future__ import annotations

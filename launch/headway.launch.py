@@ -25,5 +25,5 @@ def generate_launch_description():
         running("headway", "headway_node", TOPICS, one),
         running("head_pose", "head_pose", ("image", "camera_info"), three),
         running("trajectory", "trajectory", ("heads", "camera_info", "imu", "odom", "depth"), three),
-        running("driving", "driving", ("image", "odom", "risk"), three),
+        running("driving", "driving", ("image", "odom", "risk"), three, {"risk_expected": True}),
     )

@@ -59,6 +59,7 @@ class StageNode(Stamps, Reports, LifecycleNode):
         self._subscriptions_made: list[Any] = []
         self._timers_made: list[Any] = []
         self._order = Order()
+        self.heard_ns = 0
         self.last_request: Request | None = None
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._state = "unconfigured"
@@ -84,7 +85,10 @@ class StageNode(Stamps, Reports, LifecycleNode):
         raise NotImplementedError
 
     def restart(self) -> None:
-        """Forgets what is carried from frame to frame."""
+        """Forgets what is carried from frame to frame; called at activation and where the source starts anew."""
+
+    def last_word(self) -> None:
+        """Says what must be said before this node falls silent, if anything; called at deactivation."""
 
     def free(self) -> None:
         """Closes the engines."""
@@ -148,7 +152,7 @@ class StageNode(Stamps, Reports, LifecycleNode):
     def _activate(self) -> None:
         self.ledger = Ledger()
         self.mailbox = Mailbox(self.ledger)
-        self._order, self.last_request = Order(), None
+        self._order, self.last_request, self.heard_ns = Order(), None, time.monotonic_ns()
         self.restart()
         self.listen()  # nothing arrives before this callback has returned and the publishers are enabled
         self.watchdog.start()
@@ -164,8 +168,10 @@ class StageNode(Stamps, Reports, LifecycleNode):
         self.resume_work()
 
     def resume_work(self) -> None:
-        """A worker thread for the main input; called again when the one before was given up."""
+        """A worker thread for the main input, where none has it; called again when the one before was given up."""
         assert self.mailbox is not None
+        if self._worker and not self._worker.given_up:
+            return  # the node was deactivated and activated while the engine was restarted
         kind, name = self._input_kind, f"{self.get_name()}-worker"
         self._worker = Worker(self.mailbox, lambda item: self._handle(kind, item), name)
 
@@ -202,7 +208,10 @@ class StageNode(Stamps, Reports, LifecycleNode):
         worker, self._worker = self._worker, None
         self._state = "inactive"
         gc.unfreeze()  # or what one activation made would never be looked at again
-        if worker and not worker.stop(JOIN_S):
+        stopped = worker is None or worker.stop(JOIN_S)
+        if worker and rclpy.ok(context=self.context):
+            self.guarded(self.last_word)()
+        if not stopped:
             raise EngineError(f"the engine has not returned for {JOIN_S:g} s")
         if worker and self.watchdog.fault:
             raise EngineError(self.watchdog.fault)
@@ -236,6 +245,7 @@ class StageNode(Stamps, Reports, LifecycleNode):
         if not self.in_order(stamp_ns):
             ledger.drop("its stamp is not newer than the previous one")
             return
+        self.heard_ns = item.received_ns
         trace = ledger.open_trace(item.index)
         now_ns = self.get_clock().now().nanoseconds
         request = self.in_work = Request(message, stamp_ns or now_ns, now_ns, trace)

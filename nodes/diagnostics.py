@@ -14,6 +14,9 @@ from headway.stages.announce import Announcement
 from headway.types import Level
 
 STALE_PERIODS, DEAD_PERIODS = 3, 10  # of the input: WARN, ERROR
+FIRST_PERIOD_S = 1.0  # taken for the period while one message has come
+UNANSWERED_S = 1.0  # of messages, none of them answered, though they come
+INVALID_S = 10.0  # a frame that was not valid is WARN for this long, and counted for good
 
 
 def status(
@@ -60,12 +63,19 @@ def _judge(state: str, period: float, silence: float | None, s: Mapping[str, Any
         return DiagnosticStatus.OK, state
     if silence is None:
         return DiagnosticStatus.WARN, "no input received yet"
-    if period > 0 and silence > DEAD_PERIODS * period:
+    period = period or FIRST_PERIOD_S
+    if silence > DEAD_PERIODS * period:
         return DiagnosticStatus.ERROR, f"no input for {silence:.1f} s"
-    if period > 0 and silence > STALE_PERIODS * period:
+    if silence > STALE_PERIODS * period:
         return DiagnosticStatus.WARN, f"no input for {silence:.2f} s"
-    invalid = sum(s["invalid"].values())
-    return (DiagnosticStatus.WARN, f"{invalid} frames not valid") if invalid else (DiagnosticStatus.OK, "running")
+    now_ns = time.monotonic_ns()
+    unanswered_s = (now_ns - (s["answered_ns"] or s["arrivals_ns"][0])) * 1e-9
+    if unanswered_s > max(UNANSWERED_S, DEAD_PERIODS * period):
+        why = max(s["dropped"], key=s["dropped"].get, default="the first is being worked on")
+        return DiagnosticStatus.ERROR, f"input comes, and none was answered for {unanswered_s:.1f} s: {why}"
+    if s["invalid_ns"] and now_ns - s["invalid_ns"] < INVALID_S * 1e9:
+        return DiagnosticStatus.WARN, f"{sum(s['invalid'].values())} frames not valid"
+    return DiagnosticStatus.OK, "running"
 
 
 def alert_status(name: str, said: Announcement) -> DiagnosticStatus:

@@ -13,11 +13,14 @@ from headway.nodes.images import ImageNode
 from headway.nodes.publishers import CommandPublisher, PicturePublisher
 from headway.nodes.request import Request
 from headway.nodes.spin import run
-from headway.nodes.watch import Heartbeat
+from headway.nodes.watch import DEACTIVATED, Heartbeat
 from headway.pipeline import Driving
 from headway.sensors import Sensors
 from headway.stages.monitor import ImageMonitor
+from headway.types import Risks
 from headway_msgs.msg import RiskArray
+
+NOT_HEARD = Risks(0, (), "no risk received yet")
 
 
 class DrivingNode(ImageNode):
@@ -44,6 +47,7 @@ class DrivingNode(ImageNode):
         self.hear(Odometry, "odom", self.sensors.on_odometry, depth=10)
         self.hear(RiskArray, "risk", self._on_risk)
         self.listen_to_images()
+        self._heartbeat.risks = NOT_HEARD if self.config.risk_expected else None
         self._heartbeat.start()
 
     def answer(self, request: Request) -> str:
@@ -60,11 +64,14 @@ class DrivingNode(ImageNode):
         return "" if command.valid else command.reason
 
     def refuse(self, request: Request, reason: str) -> None:
-        """A frame that cannot be answered still moves the gate: the vehicle does not wait for the next one."""
+        """See StageNode.refuse."""
         if self._task:
-            view = self.sensors.view(request.stamp_ns, request.message.header.frame_id, 0, 0)
-            command = self._task.idle(view, self._heartbeat.risks)
-            self._command.say(request, command, view, valid=False, reason=reason)
+            self._heartbeat.stop(request, reason)
+
+    def last_word(self) -> None:
+        """See StageNode.last_word."""
+        if self._task:
+            self._heartbeat.last_word(DEACTIVATED)
 
     def _on_risk(self, message: Any) -> None:
         self._heartbeat.risks = risks_from_message(message)
@@ -83,7 +90,6 @@ class DrivingNode(ImageNode):
         if self._task:
             self._task.reset()
             self.sensors.reset()
-            self._heartbeat.risks = None
 
     def free(self) -> None:
         """See StageNode.free."""

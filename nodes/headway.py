@@ -14,7 +14,7 @@ from headway.nodes.images import ImageNode
 from headway.nodes.publishers import CommandPublisher, HeadPublisher, MotionPublisher, PicturePublisher
 from headway.nodes.request import Request
 from headway.nodes.spin import run
-from headway.nodes.watch import Heartbeat, MotionWatch
+from headway.nodes.watch import DEACTIVATED, Heartbeat, MotionWatch
 from headway.pipeline import DRIVING, HEAD_POSE, TRAJECTORY, Answer, Pipeline
 from headway.sensors import Sensors
 from headway.types import Frame
@@ -82,7 +82,7 @@ class HeadwayNode(ImageNode):
         elif self._heads:
             self._heads.refuse(request, answer.reasons.get(HEAD_POSE, "no answer"))
         if self._heartbeat:
-            self._heartbeat.risks = answer.motion.risks if answer.motion else None
+            self._heartbeat.risks = answer.risks
         if self._picture.wanted:
             from headway.annotate import annotate
 
@@ -90,14 +90,17 @@ class HeadwayNode(ImageNode):
 
     def refuse(self, request: Request, reason: str) -> None:
         """See StageNode.refuse."""
-        if self._command and self._pipeline and self._pipeline.driving and self._heartbeat:
-            view = self.sensors.view(request.stamp_ns, request.message.header.frame_id, 0, 0)
-            command = self._pipeline.driving.idle(view, self._heartbeat.risks)
-            self._command.say(request, command, view, valid=False, reason=reason)
+        if self._pipeline and self._heartbeat:
+            self._heartbeat.stop(request, reason)
         if self._motion:
             self._motion.refuse(request, reason)
         if self._heads:
             self._heads.refuse(request, reason)
+
+    def last_word(self) -> None:
+        """See StageNode.last_word."""
+        if self._pipeline and self._heartbeat:
+            self._heartbeat.last_word(DEACTIVATED)
 
     def at_rest(self) -> bool:
         """See StageNode.at_rest."""

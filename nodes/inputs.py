@@ -59,6 +59,9 @@ class Ledger:
         self.ages_ms: deque[float] = deque(maxlen=window)
         self.stage_ms: dict[str, deque[float]] = {}
         self.arrivals_ns: deque[int] = deque(maxlen=window)
+        self.answered_ns = self.invalid_ns = (
+            0  # monotonic, of the last answer and of the last that was not valid; 0: none
+        )
         self._reported = 0
 
     def arrive(self, lost: int = 0) -> int:
@@ -87,8 +90,10 @@ class Ledger:
         """Counts one answer; `reason` where it is not valid."""
         with self._lock:
             self.answered += 1
+            self.answered_ns = time.monotonic_ns()
             if reason:
                 self.invalid.add(reason)
+                self.invalid_ns = self.answered_ns
             self.ages_ms.append(trace.age_ms)
             for stage, duration in trace.stage_ms.items():
                 self.stage_ms.setdefault(stage, deque(maxlen=256)).append(duration)
@@ -104,6 +109,8 @@ class Ledger:
                 "ages_ms": list(self.ages_ms),
                 "stage_ms": {k: list(v) for k, v in self.stage_ms.items()},
                 "arrivals_ns": list(self.arrivals_ns),
+                "answered_ns": self.answered_ns,
+                "invalid_ns": self.invalid_ns,
             }
 
 
@@ -117,14 +124,12 @@ class Mailbox:
         self._closed = False
         self._sequence = 0
         self._passed_over = 0
-        self.last_ns = time.monotonic_ns()  # of the last arrival, at first of the making
 
     def put(self, data: bytes, sequence: int | None = None) -> bool:
         """Stores a message; True where it replaced an unread one. `sequence` is the publisher's number where that is
         known to be the only one."""
         index, now = self._arrived(sequence), time.monotonic_ns()
         with self._condition:
-            self.last_ns = now
             replaced = self._item is not None
             if replaced:
                 self._drop()

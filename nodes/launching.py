@@ -63,8 +63,11 @@ def environment() -> list[SetEnvironmentVariable]:
     return actions + [SetEnvironmentVariable(name, str(profile_file())) for name in PROFILE_VARIABLES]
 
 
-def running(node: str, executable: str, topics: Sequence[str], condition: Any = None) -> list[Any]:
-    """Starts `node`, configures it, and activates it once it is configured."""
+def running(
+    node: str, executable: str, topics: Sequence[str], condition: Any = None, given: dict[str, Any] | None = None
+) -> list[Any]:
+    """Starts `node`, configures it, and activates it once it is configured. `given`: parameters that this launch file
+    knows better than the node's own file; those of `params_file` outrank them."""
     remappings = [(topic, LaunchConfiguration(topic)) for topic in topics]
     if "image" in topics:
         remappings.append(("image/compressed", [LaunchConfiguration("image"), "/compressed"]))
@@ -75,6 +78,7 @@ def running(node: str, executable: str, topics: Sequence[str], condition: Any = 
         namespace=LaunchConfiguration("namespace"),
         parameters=[
             str(parameter_file(node)),
+            given or {},
             LaunchConfiguration("params_file"),
             {"use_sim_time": LaunchConfiguration("use_sim_time")},
         ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -106,7 +105,7 @@ class CommandPublisher:
         self._command = node.advertise(DriveCommand, "~/command")
         self._twist = node.advertise(TwistStamped, "~/twist")
         self.speed_mps = 0.0  # of the last command
-        self._curvature = math.tan(math.radians(gate.max_steering_deg)) / gate.wheelbase_m  # 1/m at full lock
+        self._vehicle = gate
 
     def say(
         self,
@@ -121,7 +120,7 @@ class CommandPublisher:
         self.speed_mps = command.speed_mps
         fields = messages.drive_command(command, view, trace or request.trace, valid, reason)
         self._command.publish(fill(DriveCommand(), _restamped(fields, request)))
-        twist = messages.twist_stamped(command, view, self._curvature)
+        twist = messages.twist_stamped(command, view, self._vehicle)
         self._twist.publish(fill(TwistStamped(), _restamped(twist, request)))
 
     def rivals(self) -> dict[str, list[str]]:

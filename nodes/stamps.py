@@ -9,7 +9,7 @@ from typing import Any
 from sensor_msgs.msg import Image
 
 from headway.errors import AbandonedError
-from headway.nodes.inputs import Mailbox, Worker
+from headway.nodes.inputs import Worker
 from headway.nodes.request import Request
 from headway.order import Order
 from headway.types import Trace
@@ -26,7 +26,7 @@ class Stamps:
     warn_once: Callable[[str, str], None]
     restart: Callable[[], None]
     input_name: str
-    mailbox: Mailbox | None
+    heard_ns: int  # monotonic: when the newest message that was in order came; at first, activation
     last_request: Request | None
     _worker: Worker | None
     _order: Order
@@ -74,9 +74,11 @@ class Stamps:
         return self._worker is not None and not self._worker.alive
 
     def silence_s(self) -> float:
-        """Seconds since the main input came last (or since activation), or that its last message is being worked on."""
-        assert self.mailbox is not None
-        return max(self.busy_s(), (time.monotonic_ns() - self.mailbox.last_ns) * 1e-9)
+        """Seconds since the newest message that was in order came (or since activation), or that it is being worked on.
+
+        What is dropped for its stamp, or is no message, breaks no silence: a camera whose clock is stuck is gone.
+        """
+        return max(self.busy_s(), (time.monotonic_ns() - self.heard_ns) * 1e-9)
 
     def silent_request(self) -> Request:
         """A request for what must be said without a message: the header is the last source's, the time goes on."""

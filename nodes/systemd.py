@@ -43,7 +43,7 @@ class Systemd:
 
     def beat(self) -> None:
         """One sign of life, where there is life."""
-        alive = ["WATCHDOG=1"] if self._watchdog_s and not self._node.watchdog.trouble else []
+        alive = ["WATCHDOG=1"] if self._watchdog_s and not self._node.watchdog.stuck else []
         self._send(*alive, f"STATUS={self._node.status()}")
 
     def stopping(self) -> None:

@@ -57,7 +57,7 @@ class TrajectoryNode(StageNode):
         if not message.valid:
             raise FrameError(f"no heads: {message.reason}")
         view = self._sensors.view(request.stamp_ns, message.header.frame_id, message.width, message.height)
-        if message.reason:  # valid, but the image is suspect: the risk must not be silent about it
+        if message.reason and view.camera is not None:  # valid, but suspect: the risk must not be silent about it
             view = replace(view, unsure="; ".join(filter(None, (message.reason, view.unsure))))
         motion = self._task.step(view, heads_from_message(message), request.trace)
         self.ready(request)

@@ -6,11 +6,13 @@ import time
 
 from headway.nodes.base import StageNode
 from headway.nodes.publishers import CommandPublisher, MotionPublisher
+from headway.nodes.request import Request
 from headway.pipeline import Driving
 from headway.sensors import Sensors
-from headway.types import Risks
+from headway.types import Risks, View
 
 WATCH_PERIOD_S = 0.04
+DEACTIVATED = "the node was deactivated"
 REPEAT_S = 0.2  # "unsure" is repeated this often while the silence lasts
 
 
@@ -38,7 +40,10 @@ class MotionWatch:
 
 
 class Heartbeat:
-    """Goes on sending commands that ramp to a stop once no image could be answered for heartbeat_s."""
+    """Goes on sending commands that ramp to a stop once no image could be answered for heartbeat_s.
+
+    risks: what the gate hears of people; None where nobody looks for them.
+    """
 
     def __init__(self, node: StageNode, task: Driving, publisher: CommandPublisher, sensors: Sensors) -> None:
         self._node, self._task, self._publisher, self._sensors = node, task, publisher, sensors
@@ -53,11 +58,20 @@ class Heartbeat:
         """Begins to watch; called at activation."""
         self._node.every(self._node.config.heartbeat_period_s, self._tick)
 
+    def stop(self, request: Request, reason: str) -> None:
+        """One step of the ramp in the place of an answer: the vehicle does not wait for the next image."""
+        view = self._view(request)
+        self._publisher.say(request, self._task.idle(view, self.risks), view, valid=False, reason=reason)
+
+    def last_word(self, reason: str) -> None:
+        """Halt: nobody must go on obeying the last command of a node that is silent from now on."""
+        request = self._node.silent_request()
+        self._publisher.say(request, self._task.halt(reason), self._view(request), valid=False, reason=reason)
+
+    def _view(self, request: Request) -> View:
+        return self._sensors.view(request.stamp_ns, request.message.header.frame_id, 0, 0)
+
     def _tick(self) -> None:
         silence = self._node.silence_s()
-        if silence < self._node.config.heartbeat_s:
-            return
-        request = self._node.silent_request()
-        view = self._sensors.view(request.stamp_ns, request.message.header.frame_id, 0, 0)
-        command = self._task.idle(view, self.risks)
-        self._publisher.say(request, command, view, valid=False, reason=f"no image answered for {silence:.1f} s")
+        if silence >= self._node.config.heartbeat_s:
+            self.stop(self._node.silent_request(), f"no image answered for {silence:.1f} s")

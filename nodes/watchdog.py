@@ -46,13 +46,18 @@ class Watchdog:
         """What hangs at this moment, or why the node gave up; "" while all is well."""
         if self.fault:
             return self.fault
-        if self._opening:
+        if self._opening and self._opening.is_alive():
             return "the engine is being restarted after it hung"
         if self._node.worker_ended():
             return "the worker thread has ended"
         busy_s = self._node.busy_s()
         limit_s = self._limit_s() if busy_s > TICK_S else np.inf
         return f"no answer for {busy_s:.2f} s to one message: {self._where()}" if busy_s > limit_s else ""
+
+    @property
+    def stuck(self) -> bool:
+        """Trouble for longer than slowness explains: a service manager may end the process for it."""
+        return bool(self.trouble) and (self._node.busy_s() >= self._config.minimum_s or not self._node.busy_s())
 
     def _limit_s(self) -> float:
         """So many periods of the input, as its arrivals have it; `minimum_s` before two have come."""

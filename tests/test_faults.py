@@ -134,3 +134,18 @@ def test_an_outcome_that_kept_nothing_is_counted_as_such():
 def test_the_slow_engine_is_slower_than_the_silence_that_is_allowed():
     assert 1e9 * HeadwayNodeConfig().input.timeout_s < live.ANSWER_NS * live.SLOWER
     assert inject.FAULTS["engine-slow"].engine == "slow"
+
+
+@pytest.mark.parametrize(
+    ("text", "speed", "unsafe"),
+    [
+        ("pedestrians unsure", 1.0, ""),
+        ("braking for a person; speed unknown", 0.5, ""),
+        ("", 0.5, "a command was given as if nobody were there"),
+        ("pedestrians unsure", 1.5, "faster than allowed while pedestrians are unsure"),
+    ],
+)
+def test_a_command_that_has_not_heard_that_people_are_unsure_is_not_safe(text, speed, unsafe):
+    speeds = [speed * k / 40 for k in range(41)]
+    commands = [Said(k, judge.messages.COMMAND, text, True, False, v, k) for k, v in enumerate(speeds)]
+    assert judge._careless(commands, HeadwayNodeConfig()) == unsafe

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -55,3 +57,13 @@ def test_a_glance_at_the_ground_is_forgiven_and_the_check_is_one_of_the_start() 
     assert seconds(check, down, length_s=2.5) != ""
     assert seconds(check, OPTICAL_TO_BODY, start_s=2.5, length_s=6.0) == ""
     assert seconds(check, down, start_s=10.0) == "", "what comes after the start is the tilt limit's matter"
+
+
+def test_an_imu_that_no_view_asks_for_fills_no_memory() -> None:
+    check = GravityCheck()
+    tracemalloc.start()
+    for _ in range(20_000):
+        check.feel(LEVEL, UP)
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 10_000, "bytes"

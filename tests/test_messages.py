@@ -15,6 +15,7 @@ from headway.bags import build, typestore
 from headway.fields import Fields
 from headway.geometry import OPTICAL_TO_BODY, from_semi_local
 from headway.markers import MARKERS, MODES_SHOWN, marker_array
+from headway.stages.gate import LATERAL_ACCELERATION, GateConfig, steering_limit
 from headway.types import (
     Camera,
     DriveCommand,
@@ -152,10 +153,30 @@ def test_a_command_keeps_its_sign_and_the_twist_turns_left_for_it():
     found = through(messages.COMMAND, messages.drive_command(command, VIEW, TRACE))
     assert (found.steering, found.steering_low, found.steering_high) == (0.5, 0.25, 0.75)
     assert (found.state, found.reason, found.valid) == (1, "wide", True)
-    twist = through(messages.TWIST, messages.twist_stamped(command, VIEW, curvature_at_full_lock=0.8))
+    vehicle = GateConfig(wheelbase_m=0.5, max_steering_deg=60.0)
+    twist = through(messages.TWIST, messages.twist_stamped(command, VIEW, vehicle))
     assert twist.twist.linear.x == 2.0
-    assert twist.twist.angular.z == pytest.approx(0.8)
+    # A bicycle at half of 60 degrees: speed times tan(30 degrees) over the wheelbase.
+    assert twist.twist.angular.z == pytest.approx(2.0 * math.tan(math.radians(30.0)) / 0.5)
     assert twist.header.frame_id == "base_link"
+
+
+def test_the_twist_turns_no_harder_than_the_gate_allows_at_any_speed():
+    for degrees in (10.0, 25.0, 60.0):
+        vehicle = GateConfig(max_speed_mps=10.0, max_steering_deg=degrees)
+        for speed in np.linspace(0.5, 10.0, 20):
+            limit = steering_limit(speed, vehicle)
+            command = DriveCommand(limit, 0.3, 0.0, (-1.0, 1.0), 0.9, DriveState.DRIVE, speed)
+            turn = messages.twist_stamped(command, VIEW, vehicle)["twist"]["angular"]["z"]
+            assert turn * speed <= LATERAL_ACCELERATION + 1e-9
+
+
+def test_heads_without_intrinsics_say_that_their_rotations_are_relative_to_the_ray():
+    blind = replace(VIEW, camera=None, unsure="no camera_info received")
+    found = through(messages.HEADS, messages.head_array(some_heads(1), blind, 640, 480, TRACE))
+    assert found.valid
+    assert found.reason == "no camera_info received: rotations are relative to the viewing ray"
+    assert through(messages.HEADS, messages.head_array(some_heads(1), VIEW, 640, 480, TRACE)).reason == ""
 
 
 def numbers(fields):
@@ -189,7 +210,7 @@ def test_a_number_that_is_not_finite_is_never_written(bad):
             messages.forecast_array(forecast, VIEW, TRACE),
             messages.risk_array(risks, VIEW, TRACE),
             messages.drive_command(command, VIEW, TRACE),
-            messages.twist_stamped(command, VIEW),
+            messages.twist_stamped(command, VIEW, GateConfig()),
             marker_array(forecast, risks, VIEW),
         ):
             assert all(math.isfinite(v) for v in numbers(fields))
@@ -213,7 +234,7 @@ def test_fields_are_serialized_to_the_bytes_of_the_message_that_is_built_of_them
         messages.FORECASTS: messages.forecast_array(forecast, view, TRACE, *said),
         messages.RISK: messages.risk_array(Risks(5, (risk,) * people), view, TRACE, *said),
         messages.COMMAND: messages.drive_command(command, view, TRACE, *said),
-        messages.TWIST: messages.twist_stamped(command, view),
+        messages.TWIST: messages.twist_stamped(command, view, GateConfig()),
     }.items():
         assert build(STORE, kind, fields) is fields
         built = build(STORE, kind, plain(fields))

@@ -94,3 +94,41 @@ def test_whatever_comes_in_what_comes_out_is_a_rotation(messages: list[tuple[int
         found = buffer.at(stamp)
         if found is not None:
             np.testing.assert_allclose(found @ found.T, np.eye(3), atol=1e-6)
+
+
+def test_samples_stamped_on_arrival_do_not_multiply_a_turn() -> None:
+    buffer = OrientationBuffer(OPTICAL_TO_BODY)
+    for burst in range(10):  # a serial line hands over two samples every 16 ms, stamped 0.1 ms apart
+        for k in range(2):
+            taken_s = (16 * burst + 8 * k) * 1e-3
+            buffer.push(START + (16 * burst * 1000 + 100 * k) * 1000, about_z(60.0 * taken_s))
+    found = buffer.at(START + (16 * 9 + 15) * MS)
+    assert found is not None
+    turned = Rotation.from_matrix(found @ OPTICAL_TO_BODY.T).magnitude()
+    assert abs(np.degrees(turned) - 60.0 * (16 * 9 + 15) * 1e-3) < 1.0
+
+
+def test_noise_of_a_fast_imu_is_not_carried_on_as_a_turn() -> None:
+    random = np.random.default_rng(1)
+    errors = []
+    for _ in range(50):
+        buffer = OrientationBuffer(OPTICAL_TO_BODY)
+        for k in range(60):
+            buffer.push(START + k * MS, about_z(random.normal(0.0, 0.05)))
+        found = buffer.at(START + (59 + 30) * MS)
+        assert found is not None
+        errors.append(np.degrees(Rotation.from_matrix(found @ OPTICAL_TO_BODY.T).magnitude()))
+    assert np.mean(errors) < 0.2, "degrees, of samples that are 0.05 off"
+
+
+def test_two_samples_a_moment_apart_are_no_turn_at_all() -> None:
+    buffer = OrientationBuffer(OPTICAL_TO_BODY)
+    buffer.push(START, about_z(0.0))
+    buffer.push(START + MS, about_z(1.0))
+    found = buffer.at(START + 50 * MS)
+    assert found is not None
+    assert np.degrees(Rotation.from_matrix(found @ OPTICAL_TO_BODY.T).magnitude()) == pytest.approx(1.0)
+
+
+def about_z(degrees: float) -> np.ndarray:
+    return np.asarray(Rotation.from_euler("z", degrees, degrees=True).as_quat())

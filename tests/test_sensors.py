@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from headway.errors import ConfigError
 from headway.geometry import OPTICAL_TO_BODY
-from headway.sensors import SensorConfig, Sensors, camera_from_message, depth_from_message
+from headway.sensors import SensorConfig, Sensors, camera_from_message, depth_from_message, stamp_of
 
 SECOND = 1_000_000_000
 FORWARD = (-0.5, 0.5, -0.5, 0.5)  # a camera that looks along the IMU's x axis
@@ -202,3 +202,16 @@ def test_intrinsics_that_no_camera_has_are_refused_where_they_come_in(changes, w
     for name, value in changes.items():
         setattr(message, name, value)
     assert words in str(camera_from_message(message))
+
+
+def test_depth_of_another_size_is_not_used_and_that_is_said() -> None:
+    sensors = Sensors()
+    message = depth("32FC1", np.ones((2, 2), "<f4"))
+    sensors.on_depth(message)
+    at = stamp_of(message)
+    assert sensors.view(at, "lens", 2, 2).depth is not None
+    assert sensors.refused == {}
+    assert sensors.view(at, "lens", 4, 2).depth is None
+    assert sensors.refused == {"the depth image is 2x2, the image 4x2: it must be aligned with it": 1}
+    assert sensors.view(at + SECOND, "lens", 2, 2).depth is None
+    assert "no depth image within 0.05 s of the image" in sensors.refused

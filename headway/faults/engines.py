@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from headway.node_config import HeadwayNodeConfig
-from headway.pipeline import Driving, HeadPose, Pipeline, Trajectory
+from headway.pipeline import DRIVING, HEAD_POSE, TRAJECTORY, Driving, HeadPose, Pipeline, Trajectory
 from headway.runtime.engine import Engine, Model
 from headway.stages.monitor import ImageMonitor
 
@@ -55,20 +55,19 @@ class Tasks:
 
     def __init__(self, opened: Pipeline, config: HeadwayNodeConfig) -> None:
         self._opened, self._config = opened, config
-        self.engines: list[FaultyEngine] = []
-        self._head = self._wrapped(opened.head_pose.model) if opened.head_pose else None
-        self._motion = self._wrapped(opened.trajectory.model) if opened.trajectory else None
-        self._drive = self._wrapped(opened.driving.model) if opened.driving else None
+        self.engines: dict[str, FaultyEngine] = {}
+        self._head = self._wrapped(HEAD_POSE, opened.head_pose.model) if opened.head_pose else None
+        self._motion = self._wrapped(TRAJECTORY, opened.trajectory.model) if opened.trajectory else None
+        self._drive = self._wrapped(DRIVING, opened.driving.model) if opened.driving else None
 
-    def _wrapped(self, model: Model) -> Model:
-        engine = FaultyEngine(model.engine)
-        self.engines.append(engine)
+    def _wrapped(self, task: str, model: Model) -> Model:
+        engine = self.engines[task] = FaultyEngine(model.engine)
         return replace(model, engine=engine)
 
     def pipeline(self) -> Pipeline:
         """A pipeline that remembers nothing of the one before."""
         c = self._config
-        for engine in self.engines:
+        for engine in self.engines.values():
             engine.mode = ""
         return Pipeline(
             HeadPose(self._head, c.heads) if self._head else None,

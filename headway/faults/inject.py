@@ -16,15 +16,17 @@ from headway.bags.reader import Message
 from headway.bags.topics import InputTopics
 from headway.errors import FrameError
 from headway.images import IMAGE, decode_image
+from headway.pipeline import DRIVING, HEAD_POSE, TRAJECTORY
 from headway.sensors import stamp_of
 
 Image = NDArray[np.uint8]
 Change = Callable[["Injector", Message], Iterable[Message]]
 
-STOP, UNSURE, CAUTION, ORDER = "stop", "unsure", "caution", "order"
+STOP, HALT, UNSURE, CAUTION, ORDER = "stop", "halt", "unsure", "caution", "order"
 TOLD, NEWEST, NOTHING = "told", "newest", "nothing"
-"""What is safe. stop: nothing valid is said and the command ramps down; unsure: every risk says so; caution: the speed
-limit of unknown speed; order: only newer stamps are answered; told: never silent; newest: the age stays bounded."""
+"""What is safe. stop: every risk is unsure, no command is valid, the commanded speed falls; halt: the same of the
+commands alone; unsure: every risk says so, and the vehicle is slow; caution: the speed limit of unknown speed; order:
+only newer stamps are answered; told: never silent; newest: the age stays bounded."""
 QUALITY = 92
 
 
@@ -32,7 +34,8 @@ QUALITY = 92
 class Fault:
     """says: a pattern that must be found in what is reported. role: the topic it changes. frames: instead of a window.
 
-    engine: "raises", "slow" or "nan" for a fault of the inference engines rather than of a message.
+    engine: "raises", "slow" or "nan" for a fault of the inference engines rather than of a message; task: of which one,
+    "" for all of them.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Fault:
     role: str = "image"
     frames: int = 0
     engine: str = ""
+    task: str = ""
 
 
 class Injector:
@@ -127,6 +131,13 @@ def shifted(seconds: float) -> Change:
         return (remade(message, replace(decoded, header=replace(decoded.header, stamp=stamp))),)
 
     return apply
+
+
+def stuck(injector: Injector, message: Message) -> Iterable[Message]:
+    """New pictures, all under the stamp of the first."""
+    decoded = message.decode()
+    injector.kept = decoded.header if injector.kept is None else injector.kept
+    return (remade(message, replace(decoded, header=injector.kept)),)
 
 
 def lost(injector: Injector, message: Message) -> Iterable[Message]:
@@ -223,6 +234,7 @@ FAULTS: dict[str, Fault] = {
         Fault("frozen", INVALID + "frozen|suspect: frozen", STOP, frozen),
         Fault("stamps-back", "stale", STOP, shifted(-5.0)),
         Fault("stamps-late", "not newer", ORDER, shifted(-0.2), frames=3),
+        Fault("stamps-stuck", SILENT, STOP, stuck),
         Fault("stamps-forward", "no IMU sample", UNSURE, shifted(5.0)),
         Fault("stamps-future", "no IMU sample", UNSURE, shifted(3600.0)),
         Fault("gap-1", "", NOTHING, lost, frames=1),
@@ -242,6 +254,9 @@ FAULTS: dict[str, Fault] = {
         Fault("nan-camera-info", "camera_info holds", UNSURE, nan_camera_info, "camera_info"),
         Fault("tenfold-rate", "a newer image came first", NEWEST, tenfold),
         Fault("engine-raises", "failed on purpose", STOP, engine="raises"),
+        Fault("head-pose-raises", "no heads: .*failed on purpose", UNSURE, engine="raises", task=HEAD_POSE),
+        Fault("trajectory-raises", "failed on purpose", UNSURE, engine="raises", task=TRAJECTORY),
+        Fault("driving-raises", "failed on purpose", HALT, engine="raises", task=DRIVING),
         Fault("engine-slow", SILENT, TOLD, engine="slow"),
         Fault("engine-nan", "NaN or infinity", STOP, engine="nan"),
     )

@@ -14,7 +14,7 @@ from headway.bags import BagReader, BagWriter
 from headway.bags.topics import InputTopics, choose_topics
 from headway.errors import BagError
 from headway.faults.engines import Tasks
-from headway.faults.inject import CAUTION, FAULTS, NEWEST, NOTHING, ORDER, STOP, TOLD, UNSURE, Fault, Injector
+from headway.faults.inject import CAUTION, FAULTS, HALT, NEWEST, NOTHING, ORDER, STOP, TOLD, UNSURE, Fault, Injector
 from headway.faults.live import ANSWER_NS, LiveRun, Record, Said
 from headway.node_config import HeadwayNodeConfig, open_pipeline
 from headway.stages.gate import HEARTBEAT_S
@@ -121,7 +121,9 @@ def _unsafe(fault: Fault, after: list[Said], start: int, end: int, period: int, 
     commands = [s for s in within if s.kind == messages.COMMAND]
     if fault.safe in (STOP, UNSURE) and any(not s.unsure for s in risks):
         return "a risk was not unsure"
-    if fault.safe == STOP:
+    if fault.safe == UNSURE:
+        return _careless(commands, config)
+    if fault.safe in (STOP, HALT):
         return _not_stopping(commands, start + DETECT_PERIODS * period)
     if fault.safe == CAUTION:
         late = [s for s in commands if s.at_ns >= start + 1e9 * STALE_ODOMETRY_S + period]
@@ -137,6 +139,15 @@ def _unsafe(fault: Fault, after: list[Said], start: int, end: int, period: int, 
         times = sorted(s.at_ns for s in after if s.kind == messages.RISK and s.at_ns <= end)
         if any(b - a > 1e9 * SILENCE_S for a, b in pairwise(times)):
             return f"silent for more than {SILENCE_S:g} s"
+    return ""
+
+
+def _careless(commands: list[Said], config: HeadwayNodeConfig) -> str:
+    """The gate must have heard that people are unsure."""
+    if any(s.valid and not re.search("pedestrians unsure|person", s.text) for s in commands):
+        return "a command was given as if nobody were there"
+    if any(b.speed_mps > max(a.speed_mps, config.gate.caution_speed_mps) for a, b in pairwise(commands)):
+        return "faster than allowed while pedestrians are unsure"
     return ""
 
 

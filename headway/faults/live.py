@@ -64,7 +64,8 @@ class LiveRun(Run):
         super().__init__(reader, writer, tasks.pipeline(), config, topics)
         self.record = Record()
         self._config, self._tasks, self._injector = config, tasks, injector
-        self._now = self._tick_ns = self._busy_ns = self._work_ns = self._heard_ns = self._told_ns = 0
+        self._now = self._tick_ns = self._busy_ns = self._work_ns = self._told_ns = 0
+        self._arrived_ns = self._heard_ns = 0  # of the newest image, and of the newest that was in order
         self._pending: tuple[Message, Any] | None = None
         self._last: tuple[View, int] | None = None  # view of the last request, and when it was worked on
         self._counted: dict[str, int] = {}
@@ -80,7 +81,7 @@ class LiveRun(Run):
             if message.topic == self._topics.image:
                 if self._pending:
                     self.result.dropped[NEWER] += 1
-                self._pending, self._heard_ns = (message, self._decoded(message)), self._now
+                self._pending, self._arrived_ns = (message, self._decoded(message)), self._now
             else:
                 self._take(message)
             self._count()
@@ -90,7 +91,7 @@ class LiveRun(Run):
         """Work and watch up to a time of the bag's clock."""
         self._tick_ns = self._tick_ns or until_ns
         while True:
-            work_ns = max(self._busy_ns, self._heard_ns) if self._pending else until_ns + 1
+            work_ns = max(self._busy_ns, self._arrived_ns) if self._pending else until_ns + 1
             self._now = min(work_ns, self._tick_ns)
             if self._now > until_ns:
                 return
@@ -105,15 +106,15 @@ class LiveRun(Run):
         (message, image), self._pending = self._pending, None
         fault, at = self._injector, message.stamp_ns
         active = fault.first_ns > 0 and fault.first_ns <= at <= fault.last_ns
-        for engine in self._tasks.engines:
-            engine.mode = fault.fault.engine if active else ""
+        for task, engine in self._tasks.engines.items():
+            engine.mode = fault.fault.engine if active and fault.fault.task in ("", task) else ""
         slow = SLOWER if active and fault.fault.engine == "slow" else 1
         self._work_ns, self._busy_ns = self._now, self._now + ANSWER_NS * slow
         self._image(message, image)
         self._count()
 
     def _frame(self, image: Any, view: View, trace: Trace) -> Frame:
-        self._last = (view, self._now)
+        self._last, self._heard_ns = (view, self._now), self._arrived_ns
         limit, age_s = self._config.input.max_age_s, (self._now - view.stamp_ns) * 1e-9
         if 0 < limit < age_s < INCOMPARABLE_S:
             raise FrameError(f"stale: the image is older than {limit:g} s")

@@ -22,6 +22,7 @@ class RestartableEngine:
         self._open = open_engine
         self._lock = threading.Lock()
         self._calls = 0  # in progress on `_inner`
+        self._closed = False
         self._inner: Engine | None = open_engine()
         self.name = self._inner.name
 
@@ -60,12 +61,15 @@ class RestartableEngine:
         self.give_up()
         fresh = self._open()
         with self._lock:
-            self._inner, self.name = fresh, fresh.name
+            if not self._closed:
+                self._inner, self.name = fresh, fresh.name
+                return
+        fresh.close()  # nobody wants it any more
 
     def close(self) -> None:
         """Frees the engine; one with a call in it is left to that call, since freeing it would crash the process."""
         with self._lock:
-            inner, calls = self._inner, self._calls
+            inner, calls, self._closed = self._inner, self._calls, True
             self._inner, self._calls = None, 0
         if inner is not None and not calls:
             inner.close()

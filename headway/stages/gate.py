@@ -63,19 +63,21 @@ def interpolated(table: tuple[tuple[float, float], tuple[float, float]], speed: 
 
 def steering_limit(speed: float, config: GateConfig) -> float:
     """Largest |steering| at `speed` whose lateral acceleration v² tan(wheel angle) / wheelbase is allowed."""
-    full = math.tan(math.radians(config.max_steering_deg))
-    lateral = speed * speed * full / config.wheelbase_m
-    if lateral <= LATERAL_ACCELERATION:
+    if speed * speed * curvature(1.0, config) <= LATERAL_ACCELERATION:
         return 1.0
     angle = math.atan(LATERAL_ACCELERATION * config.wheelbase_m / (speed * speed))
     return math.degrees(angle) / config.max_steering_deg
 
 
+def curvature(steering: float, config: GateConfig) -> float:
+    """1/m, + left, of the path that a steering of -1..1 makes a slow vehicle take (kinematic bicycle)."""
+    return math.tan(steering * math.radians(config.max_steering_deg)) / config.wheelbase_m
+
+
 def cornering_speed(steering: float, config: GateConfig) -> float:
     """Highest speed for a steering: what keeps the lateral acceleration at CORNERING. Faster, the steering would be cut
     to its limit and the vehicle would run wide."""
-    bend = math.tan(abs(steering) * math.radians(config.max_steering_deg)) / config.wheelbase_m
-    return math.sqrt(CORNERING / max(bend, 1e-9))
+    return math.sqrt(CORNERING / max(abs(curvature(steering, config)), 1e-9))
 
 
 def steering_rate_limit(speed: float, config: GateConfig) -> float:
@@ -136,6 +138,24 @@ class Gate:
         if dt > 0.0:
             self._move_speed(dt, stop, cap)
         return self._command(valid, stop, slowed, reasons)
+
+    def halt(self, reason: str) -> DriveCommand:
+        """The last command before silence, for whoever goes on obeying the last one heard: brake comfortably and hold,
+        wheels as they are. The gate is then as before its first call."""
+        brake = COMFORT_DECELERATION / EMERGENCY_DECELERATION if self._speed > 0.0 else 1.0
+        command = DriveCommand(
+            steering=self._steering,
+            throttle=0.0,
+            brake=brake,
+            interval=(-1.0, 1.0),
+            confidence=0.0,
+            state=DriveState.STOP,
+            speed_mps=0.0,
+            reason=reason,
+            valid=False,
+        )
+        self.reset()
+        return command
 
     def _elapsed(self, stamp_ns: int, answered: bool) -> tuple[float, bool]:
         """Seconds that this call counts for, and whether an answer with this stamp is a fresh one."""

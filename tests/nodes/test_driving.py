@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry
+from rclpy.duration import Duration
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from ros_bench import Bench, wait
@@ -18,7 +19,7 @@ from sensor_msgs.msg import Image
 from task_messages import TASK_NODE, matched, picture, started
 
 from headway.sensors import stamp_of
-from headway_msgs.msg import DriveCommand
+from headway_msgs.msg import DriveCommand, Risk, RiskArray
 
 pytestmark = TASK_NODE
 
@@ -76,6 +77,88 @@ def test_a_network_that_hangs_does_not_stop_the_heartbeat(bench: Bench, monkeypa
         return any(c.valid for c in commands)
 
     wait(recovered, "the node did not recover")
+
+
+class Drive:
+    """A driving node with a camera and an odometry that never stop; `shift_s` and `stuck` do what clocks do."""
+
+    def __init__(self, bench: Bench, **parameters: Any) -> None:
+        from headway.nodes.driving import DrivingNode
+
+        self.node = started(bench, DrivingNode, monitor__enabled=False, **parameters)
+        self.commands = bench.record(DriveCommand, "/driving/command")
+        matched(bench, "/driving/command")
+        self.odom, self.camera = bench.publisher(Odometry, "odom"), bench.publisher(Image, "image")
+        self.shift_s, self.stuck = 0.0, False
+        self.image = picture(1)
+        bench.tester.create_timer(1 / 30, self._shoot)
+        wait(lambda: any(c.valid and c.speed > 0.5 for c in self.commands), "the node does not drive")
+
+    def _shoot(self) -> None:
+        rolling = Odometry()
+        rolling.header.stamp = self.node.get_clock().now().to_msg()
+        rolling.twist.twist.linear.x = rolling.pose.pose.orientation.w = 1.0
+        self.odom.publish(rolling)
+        if not self.stuck:
+            shift = Duration(nanoseconds=round(1e9 * self.shift_s))
+            self.image.header.stamp = (self.node.get_clock().now() + shift).to_msg()
+        self.camera.publish(self.image)
+
+
+def test_images_under_one_stamp_are_silence_and_the_command_ramps_down(bench: Bench) -> None:
+    drive = Drive(bench)
+    drive.stuck = True
+    wait(lambda: not drive.commands[-1].valid and "no image answered" in drive.commands[-1].reason, "it drives on")
+    count = len(drive.commands)
+    wait(lambda: drive.commands[-1].speed < 0.3, "it does not stop")
+    assert not any(c.valid for c in drive.commands[count:])
+    dropped = drive.node.ledger.summary()["dropped"]
+    assert dropped["its stamp is not newer than the previous one"] > 5
+    drive.stuck = False
+    wait(lambda: drive.commands[-1].valid, "it does not recover")
+
+
+@pytest.mark.parametrize("shift_s", [-3.0, 3.0])
+def test_a_clock_that_jumps_does_not_take_the_brakes_or_the_wheels_out_of_the_gates_hands(
+    bench: Bench, shift_s: float
+) -> None:
+    drive = Drive(bench, input__max_age_s=0.0)
+    before = len(drive.commands)
+    drive.shift_s = shift_s
+    wait(lambda: len(drive.commands) > before + 20, "no commands")
+    drive.shift_s = 0.0
+    wait(lambda: len(drive.commands) > before + 40, "no commands")
+    for a, b in itertools.pairwise(drive.commands[before - 1 :]):
+        assert b.speed - a.speed > -1.3, "emergency deceleration for the longest step, not a reset"
+        assert b.speed > 0.0 or a.speed < 0.2
+        assert abs(b.steering - a.steering) <= 1.0
+
+
+def test_the_last_word_of_a_node_that_is_deactivated_is_to_halt(bench: Bench) -> None:
+    drive = Drive(bench)
+    assert drive.node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+    wait(lambda: "deactivated" in drive.commands[-1].reason, "it fell silent")
+    last = drive.commands[-1]
+    assert (last.valid, last.speed, last.throttle, last.state) == (False, 0.0, 0.0, DriveCommand.STOP)
+    assert last.brake > 0.0
+    assert drive.node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    count = len(drive.commands)
+    wait(lambda: any(c.valid and c.speed > 0.2 for c in drive.commands[count:]), "it does not drive again")
+
+
+def test_where_a_risk_is_expected_people_are_unsure_until_it_comes(bench: Bench) -> None:
+    drive = Drive(bench, risk_expected=True)
+    assert all("pedestrians unsure" in c.reason for c in drive.commands if c.valid)
+    risk = bench.publisher(RiskArray, "risk")
+
+    def heard() -> bool:
+        message = RiskArray(valid=True, level=Risk.CLEAR)
+        message.header.stamp = drive.node.get_clock().now().to_msg()
+        risk.publish(message)
+        time.sleep(0.02)
+        return drive.commands[-1].valid and "pedestrians" not in drive.commands[-1].reason
+
+    wait(heard, "the risk that came is not heard")
 
 
 def test_a_wrong_hash_keeps_the_node_unconfigured_and_says_so(bench: Bench, tmp_path: Any) -> None:

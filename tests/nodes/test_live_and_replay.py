@@ -63,6 +63,7 @@ def from_the_node(bench: Bench) -> dict[str, list[Any]]:
             publisher.publish = keep
         sides = {s.topic_name.rpartition("/")[2]: s.callback for s in node._subscriptions_made}
         play(node, sides)
+        node.last_word = lambda: None  # a replay ends without one
     finally:
         node.stop()
         node.destroy_node()

@@ -190,7 +190,7 @@ def test_systemd_accepts_the_unit_file(tmp_path: Path) -> None:
 class Sent:
     def __init__(self, trouble: str = "") -> None:
         self.warned: list[str] = []
-        self.watchdog = type("Watchdog", (), {"trouble": trouble})()
+        self.watchdog = type("Watchdog", (), {"trouble": trouble, "stuck": bool(trouble)})()
         self.steady = None
 
     def create_timer(self, period_s: float, callback: Any, clock: Any) -> None:

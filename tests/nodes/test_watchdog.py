@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -163,3 +164,31 @@ def test_a_slow_engine_is_no_hanging_one(rig: Callable[..., Rig]) -> None:
     r.engines[0].released.set()
     wait(lambda: r.commands[-1].valid, "the answer that came late was thrown away")
     wait(lambda: not r.node.watchdog.trouble, "the trouble is not over")
+
+
+def test_a_node_that_is_activated_again_while_its_engine_is_restarted_has_one_worker(
+    rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    r = rig()
+    engine, may = r.node.opened[0].engine, threading.Event()
+    restart = engine.restart
+    monkeypatch.setattr(engine, "restart", lambda: may.wait(10) and restart())
+    r.hang(0)
+    wait(lambda: "being restarted" in r.node.watchdog.trouble, "the engine is not restarted")
+    assert r.node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+    assert r.node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    worker = r.node._worker
+    may.set()
+    wait(lambda: r.node.watchdog.restarts == 1, "the restart has not ended")
+    assert r.node._worker is worker, "a second worker was put beside the first"
+    count = len(r.commands)
+    wait(lambda: sum(c.valid for c in r.commands[count:]) > 5, "no valid command after the restart")
+
+
+def test_slowness_is_reported_and_no_reason_for_a_service_manager_to_end_the_node(rig: Callable[..., Rig]) -> None:
+    r = rig(**{"watchdog.minimum_s": 5.0})
+    r.hang(0)
+    wait(lambda: bool(r.node.watchdog.trouble), "ten periods are not reported")
+    assert not r.node.watchdog.stuck
+    r.engines[0].mode = ""
+    r.engines[0].released.set()

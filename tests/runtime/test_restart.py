@@ -86,3 +86,15 @@ def test_closing_leaves_an_engine_with_a_call_in_it_alone() -> None:
     hung.join(10)
     with pytest.raises(EngineError, match="closed"):
         engine.infer({})
+
+
+def test_an_engine_that_is_closed_while_it_is_opened_anew_leaves_none_open() -> None:
+    fresh = Waiting(1)
+    opened = iter([Waiting(0), fresh])
+    engine = RestartableEngine(lambda: next(opened))
+    engine.give_up()
+    engine.close()
+    engine.restart()
+    assert fresh.closed
+    with pytest.raises(EngineError):
+        engine.infer({})

@@ -289,3 +289,18 @@ def test_a_brake_that_hardly_speaks_changes_nothing():
     a, b = Gate(GateConfig()), Gate(GateConfig())
     quiet = replace(steady(), brake=0.9 * g.LIGHTEST_BRAKE)
     assert [c.speed_mps for c in drive(a, 5.0, steady(), START)] == [c.speed_mps for c in drive(b, 5.0, quiet, START)]
+
+
+def test_the_last_command_before_silence_halts_and_the_gate_begins_anew():
+    gate = Gate()
+    moving = drive(gate, 4.0, steady(steering=0.3), START)[-1]
+    assert moving.speed_mps > 1.0
+    last = gate.halt("the node was deactivated")
+    check_range(last)
+    assert (last.valid, last.state, last.speed_mps, last.throttle) == (False, DriveState.STOP, 0.0, 0.0)
+    assert last.steering == moving.steering, "in a bend it stays in the lane"
+    assert last.brake == pytest.approx(g.COMFORT_DECELERATION / g.EMERGENCY_DECELERATION)
+    assert last.reason == "the node was deactivated"
+    assert gate.halt("again").brake == 1.0, "it holds where it stands"
+    first = gate(START + 10**10, None, None, None)
+    assert (first.speed_mps, first.steering) == (0.0, 0.0)
