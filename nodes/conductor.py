@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ from rclpy.signals import SignalHandlerOptions
 from headway.errors import HeadwayError
 from headway.nodes.player import CLOCK_PERIOD_S, Player
 from headway.nodes.recorder import Recorder
+from headway.nodes.stopped import Stopped
 from headway.ros_environment import prepare
 
 CONFIGURE_S = 900.0  # an engine that is built for this machine takes minutes, once
@@ -30,17 +30,6 @@ START_S, MATCH_S, SETTLE_S = 60.0, 15.0, 0.3
 ALIVE_S = 0.5
 ANSWER_S = 5.0  # longest wait for an answer after the last frame, without any coming in
 FINAL_S = 2.5  # longest wait for the nodes' final account
-
-
-class Stopped:
-    """Set by a signal. A threading.Event has a lock, for which a second signal in the midst of the first waits for
-    ever."""
-
-    asked = False
-
-    def ask(self, *_: Any) -> None:
-        """The handler."""
-        self.asked = True
 
 
 class Conductor:
@@ -173,8 +162,7 @@ def main() -> int:
     prepare()
     # Before anything is opened: from here on a signal ends the performance early, and what was recorded stays readable.
     stopped = Stopped()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stopped.ask)
+    stopped.listen()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     conductor = Conductor(plan, stopped)
     try:

@@ -9,12 +9,16 @@ from collections.abc import Callable
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.signals import SignalHandlerOptions
 
 from headway.errors import HeadwayError
 from headway.nodes.base import StageNode
 from headway.nodes.priority import SWITCH_S
+from headway.nodes.stopped import Stopped
 from headway.nodes.systemd import Systemd
 from headway.ros_environment import prepare
+
+LOOK_S = 0.1  # a signal that comes while nothing happens is seen after this long
 
 
 def run(make: Callable[[], StageNode], args: list[str] | None = None) -> int:
@@ -22,7 +26,9 @@ def run(make: Callable[[], StageNode], args: list[str] | None = None) -> int:
     prepare()
     sys.setswitchinterval(SWITCH_S)
     try:
-        rclpy.init(args=args)
+        # ROS lives until the node has said its last word: its own handlers would end it first.
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     except RuntimeError as error:  # RCLError: a keystore that is missing, an argument that ROS does not know
         print(f"error: {_first_line(error)}", file=sys.stderr)
         return 1
@@ -36,7 +42,10 @@ def run(make: Callable[[], StageNode], args: list[str] | None = None) -> int:
         systemd.ready()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        executor.spin()
+        stopped = Stopped()
+        stopped.listen()
+        while not stopped.asked and rclpy.ok():
+            executor.spin_once(timeout_sec=LOOK_S)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except RuntimeError as error:  # RCLError and its kind
