@@ -6,10 +6,11 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from typing import Generic, TypeVar
 
+from headway.order import RESTART_S
+
 T = TypeVar("T")
 
-CLOCK_STEP_NS = 1_000_000_000
-"""A stamp this far back is a new recording or a clock step, not a late message."""
+CLOCK_STEP_NS = round(RESTART_S * 1e9)
 
 
 class History(Generic[T]):

@@ -21,7 +21,7 @@ from headway.errors import BagError, FrameError, UsageError
 from headway.fields import Fields
 from headway.images import decode_image
 from headway.node_config import HeadwayNodeConfig, load, open_pipeline
-from headway.order import Order
+from headway.order import LATE, Order
 from headway.pipeline import DRIVING, HEAD_POSE, TASKS, TRAJECTORY, Answer, Pipeline
 from headway.sensors import Sensors, stamp_of
 from headway.types import Frame, Trace, View
@@ -34,7 +34,6 @@ TOPICS = {
     messages.COMMAND: "/driving/command",
     messages.TWIST: "/driving/twist",
 }
-LATE = "its stamp is not newer than the previous one"
 
 
 @dataclass

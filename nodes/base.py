@@ -28,7 +28,7 @@ from headway.nodes.reports import Reports
 from headway.nodes.request import Request
 from headway.nodes.stamps import Stamps
 from headway.nodes.watchdog import Watchdog
-from headway.order import Order
+from headway.order import LATE, Order
 from headway.runtime.engine import Model
 from headway.sensors import stamp_of
 
@@ -64,7 +64,8 @@ class StageNode(Stamps, Reports, LifecycleNode):
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._state = "unconfigured"
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", QoSProfile(depth=10))
-        self.create_timer(self.config.diagnostics_period_s, self.guarded(self.diagnose), clock=self.steady)
+        self._diagnose_timer: Any = None
+        self._diagnose_regularly()
 
     # What a node fills in.
 
@@ -141,6 +142,7 @@ class StageNode(Stamps, Reports, LifecycleNode):
     def _configure(self) -> None:
         self.config = parameters.read(self, self.config)
         self.watchdog = Watchdog(self)
+        self._diagnose_regularly()
         start = time.monotonic()
         with engine_lines.told_by(self):
             self.load()
@@ -148,6 +150,12 @@ class StageNode(Stamps, Reports, LifecycleNode):
         models = ", ".join(f"{k} {v[:12]}" for k, v in self.models.items()) or "no model"
         self.get_logger().info(f"configured in {time.monotonic() - start:.2f} s: {models}, {self.config.engine}")
         self._state = "inactive"
+
+    def _diagnose_regularly(self) -> None:
+        if self._diagnose_timer is not None:
+            self.destroy_timer(self._diagnose_timer)
+        period_s, callback = self.config.diagnostics_period_s, self.guarded(self.diagnose)
+        self._diagnose_timer = self.create_timer(period_s, callback, clock=self.steady)
 
     def _activate(self) -> None:
         self.ledger = Ledger()
@@ -243,7 +251,7 @@ class StageNode(Stamps, Reports, LifecycleNode):
             return
         stamp_ns = stamp_of(message)
         if not self.in_order(stamp_ns):
-            ledger.drop("its stamp is not newer than the previous one")
+            ledger.drop(LATE)
             return
         self.heard_ns = item.received_ns
         trace = ledger.open_trace(item.index)

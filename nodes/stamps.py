@@ -11,11 +11,10 @@ from sensor_msgs.msg import Image
 from headway.errors import AbandonedError
 from headway.nodes.inputs import Worker
 from headway.nodes.request import Request
-from headway.order import Order
+from headway.order import INCOMPARABLE_S, Order
 from headway.types import Trace
 
 SILENCE_LAG_NS = 200_000_000  # silence is dated back, or a frame that comes at last, but late, would be the older one
-INCOMPARABLE_S = 86_400.0  # a stamp a day off is on another clock, not late
 
 
 class Stamps:

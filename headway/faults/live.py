@@ -21,6 +21,7 @@ from headway.faults.engines import Tasks
 from headway.faults.inject import Injector
 from headway.fields import Fields
 from headway.node_config import HeadwayNodeConfig
+from headway.order import INCOMPARABLE_S
 from headway.replay import Run
 from headway.types import Frame, Risks, Trace, View
 
@@ -28,7 +29,6 @@ ANSWER_NS = 30_000_000
 SLOWER = 10
 WATCH_NS = 40_000_000
 REPEAT_NS = 200_000_000
-INCOMPARABLE_S = 86_400.0
 NEWER = "a newer image came first"
 
 
