@@ -59,7 +59,8 @@ def page(run: Run, content: Mapping[str, Any], pictures: Mapping[int, Image]) ->
         section("Models", _models(content)),
         section("Alerts", _alerts(content)),
         *(section(title, drawing) for title, drawing in plots.all_plots(run) if drawing),
-        section("Frames without a full answer", _reasons(content)) if content["frames"]["by_reason"] else "",
+        _reasons("Frames without a full answer", content["frames"]["by_reason"]),
+        _reasons("Frames whose risk was unsure", content["unsure"]),
         section("How this was made", _provenance(run, content)),
     ]
     return document(f"headway {run.title}: {run.bag.name}", body)
@@ -164,14 +165,16 @@ def _alerts(content: Mapping[str, Any]) -> str:
         ]
         for a in content["alerts"]
     ]
-    columns = ["from s", "for s", "person", "where", "contact in s", "probability", "why"]
+    # A row is a whole alert: the first contact, the probability and the reason were said at different moments of it.
+    columns = ["from s", "for s", "person", "where", "soonest contact, s", "highest probability", "why (when it began)"]
     shown, rest = rows[:ALERTS_SHOWN], rows[ALERTS_SHOWN:]
     more = f"<details><summary>{len(rest)} more</summary>{table(columns, rest, (0, 1, 4, 5))}</details>" if rest else ""
     return table(columns, shown, (0, 1, 4, 5)) + more
 
 
-def _reasons(content: Mapping[str, Any]) -> str:
-    return table(["frames", "reason"], [[n, reason] for reason, n in content["frames"]["by_reason"].items()], (0,))
+def _reasons(title: str, frames: Mapping[str, int]) -> str:
+    rows = [[count, reason] for reason, count in frames.items()]
+    return section(title, table(["frames", "reason"], rows, (0,))) if rows else ""
 
 
 def _provenance(run: Run, content: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ STAGES_OF = {
 GROUND_TRUTH = "/ground_truth/"
 SKIPPED = "skipped for a newer frame"
 ALERT_GAP_S = 0.5  # alerts of one person this close together are one
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 @dataclass
@@ -126,6 +128,15 @@ class Run:
                 everywhere = len(found) == len(self.tasks) and len(set(found.values())) == 1
                 reasons[reason if everywhere else f"{task}: {reason}"] += 1
         return reasons
+
+    def unsure(self) -> Counter[str]:
+        """Why answered frames were unsure, reason -> frames. Of several reasons the first counts, the most basic one;
+        reasons that differ in their numbers alone are one, told as it was said most often."""
+        said = [r.unsure.partition(";")[0] for r in self.rows if r.unsure and r.tasks.get(TRAJECTORY) == ""]
+        variants: dict[str, Counter[str]] = {}
+        for reason in said:
+            variants.setdefault(_NUMBER.sub("0", reason), Counter())[reason] += 1
+        return Counter({found.most_common(1)[0][0]: found.total() for found in variants.values()})
 
     def alerts(self) -> list[Alert]:
         """Alerts in the order they began."""

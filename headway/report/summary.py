@@ -28,6 +28,7 @@ def summary(run: Run) -> dict[str, Any]:
         },
         "models": {task: _task(run, task) for task in run.tasks},
         "stages_ms": {name: _quantiles(values) for name, values in stage_times(run).items()},
+        "unsure": dict(run.unsure().most_common()),
         "alerts": [asdict(a) for a in run.alerts()],
         "duration_s": run.seconds(run.stamps[-1]),
         "bag": str(run.bag),
@@ -64,18 +65,26 @@ def saw(run: Run, task: str) -> str:
         return "nothing"
     if task == HEAD_POSE:
         counts = [r.heads for r in rows]
-        looking = sum(r.looking > 0 for r in rows)
-        return f"{np.mean(counts):.1f} heads a frame, up to {max(counts)}; looked at in {looking} frames"
+        looking = _counted(sum(r.looking > 0 for r in rows), "frame", "frames")
+        return f"{np.mean(counts):.1f} heads a frame, up to {max(counts)}; looked at in {looking}"
     if task == TRAJECTORY:
-        people = len({t for r in rows for t in r.tracks})
-        alerts = len(run.alerts())
-        unsure = sum(bool(r.unsure) for r in rows)
-        return f"{people} people followed, {alerts} alerts" + (f"; unsure in {unsure} frames" if unsure else "")
+        people = _counted(len({t for r in rows for t in r.tracks}), "person", "people")
+        return f"{people} followed, {_counted(len(run.alerts()), 'alert', 'alerts')}{_unsure(run.unsure())}"
     commands = [r.command for r in rows if r.command]
     states = Counter(c["state"] for c in commands)
     share = ", ".join(f"{name} {100 * n / len(commands):.0f} %" for name, n in states.most_common())
     steering = [c["steering"] for c in commands]
     return f"{share}; steering {min(steering):+.2f} to {max(steering):+.2f}"
+
+
+def _unsure(reasons: Counter[str]) -> str:
+    if not reasons:
+        return ""
+    return f"; unsure in {_counted(reasons.total(), 'frame', 'frames')}, mostly: {reasons.most_common(1)[0][0]}"
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 def stage_times(run: Run) -> dict[str, list[float]]:
@@ -121,7 +130,7 @@ def print_summary(content: dict[str, Any]) -> None:
     for name, task in content["models"].items():
         latency = ["-" if v is None else f"{v:.1f}" for v in task["latency_ms"].values()]
         counts = [str(task[k]) for k in ("in", "out", "dropped")]
-        table.add_row(name.replace("_", "-"), *counts, *latency, task["saw"])
+        table.add_row(name.replace("_", "-"), *counts, *latency, escape(task["saw"]))
     Console().print(table)
     frames = content["frames"]
     console.print(f"{frames['in']} frames in, {frames['answered']} answered, {frames['dropped']} not", highlight=False)

@@ -5,6 +5,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -93,6 +94,38 @@ def test_alerts_close_together_are_one_and_keep_the_worst(run):
     assert alert.end_s == pytest.approx(10 * STEP * 1e-9)
     assert alert.time_to_contact_s == pytest.approx(1.0)
     assert alert.probability == pytest.approx(0.6)
+
+
+def answered(reasons):
+    rows = [Row(START + i * STEP, {"trajectory": ""}, unsure=reason) for i, reason in enumerate(reasons)]
+    return Run(Path("a.mcap"), Path("o.mcap"), InputTopics("/i"), "", "", [r.stamp_ns for r in rows], rows)
+
+
+def test_an_unsure_run_says_what_it_lacked_most_often():
+    gap = "no forecast for {} s before this one"
+    reasons = ["", "no camera_info received; " + gap.format(0.6), gap.format(0.6), gap.format(0.7), gap.format(0.7)]
+    run = answered(reasons)
+    content = summary(run)
+    assert content["unsure"] == {gap.format(0.7): 3, "no camera_info received": 1}
+    assert content["models"]["trajectory"]["saw"].endswith(f"; unsure in 4 frames, mostly: {gap.format(0.7)}")
+    assert "Frames whose risk was unsure" in page(run, content, {})
+
+
+def test_a_sure_run_speaks_of_nothing_unsure_and_counts_one_as_one():
+    run = answered([""])
+    run.rows[0].tracks = (7,)
+    run.rows[0].risks = [{"track_id": 7, "level": Level.ALERT, "time_to_contact": 1.0, "probability": 1.0,
+                          "direction": "left", "reason": "close"}]  # fmt: skip
+    content = summary(run)
+    assert content["models"]["trajectory"]["saw"] == "1 person followed, 1 alert"
+    assert content["unsure"] == {}
+    assert "Frames whose risk was unsure" not in page(run, content, {})
+
+
+def test_an_alerts_row_says_of_which_moment_each_number_is(run):
+    text = page(run, summary(run), {})
+    for heading in ("soonest contact, s", "highest probability", "why (when it began)"):
+        assert f">{heading}</th>" in text
 
 
 def test_the_report_is_complete_without_network_or_script(run, tmp_path):
