@@ -19,7 +19,7 @@ import numpy as np
 
 from headway.bags import BagWriter
 from headway.errors import UsageError
-from headway.images import COMPRESSED, picture_file
+from headway.images import COMPRESSED, opencv_name, picture_file
 from headway.messages import COMMAND, stamp
 
 IMAGE_TOPIC = "/camera/image_raw/compressed"
@@ -95,9 +95,10 @@ Timed = Iterator[tuple[float, Picture]]
 
 def _video(source: Path, rate_hz: float | None, result: Converted) -> tuple[Timed, float]:
     """Pictures with their time in seconds, and the duration the file states."""
+    name = opencv_name(source)
     if not source.exists():
         raise UsageError(f"{source} does not exist")
-    capture = cv2.VideoCapture(str(source))
+    capture = cv2.VideoCapture(name)
     if not capture.isOpened():
         raise UsageError(f"{source} is no video that OpenCV can read, and no folder of images")
     stated = float(capture.get(cv2.CAP_PROP_FPS))

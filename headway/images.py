@@ -11,7 +11,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from headway.errors import FrameError
+from headway.errors import FrameError, UsageError
 from headway.image_size import PIXEL_LIMIT, announced_size
 
 # What cannot be decoded is said in a FrameError; OpenCV's own line about each such frame would bury the log.
@@ -56,6 +56,19 @@ def picture_file(path: Path) -> Image | None:
     except (OSError, ValueError, cv2.error):  # ValueError: a name that no file can have
         return None
     return None if found is None else np.asarray(found, np.uint8)
+
+
+def opencv_name(path: Path) -> str:
+    """`path` for one of OpenCV's own readers and writers of files. Raises UsageError for a name that is no UTF-8, which
+    brings the process down in them, and for one with a NUL, which they cut there."""
+    name = str(path)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{path}: the name is no UTF-8, which OpenCV cannot take: rename it") from None
+    if "\0" in name:
+        raise UsageError(f"{path!r}: no file has a NUL in its name")
+    return name
 
 
 def decode_image(message: Any) -> Image:

@@ -97,6 +97,12 @@ def test_what_is_no_video_is_named(tmp_path, name):
         convert_video(tmp_path / name, tmp_path / "a.mcap")
 
 
+@pytest.mark.parametrize("name", ["v\udcf6.avi", "v\0.avi"])
+def test_a_video_whose_name_opencv_cannot_take_is_refused_in_its_stead(tmp_path, name):
+    with pytest.raises(UsageError, match=r"OpenCV cannot take|NUL"):
+        convert_video(tmp_path / name, tmp_path / "a.mcap")
+
+
 @pytest.fixture
 def tub(tmp_path):
     source = tmp_path / "tub"

@@ -70,12 +70,12 @@ def _bar(source: Path) -> Any:
 
 
 def _report(result: Converted, bag: Path, what: str = "images") -> None:
-    from rich.console import Console
+    from headway.report.terminal import lines, marked
 
-    console = Console(soft_wrap=True)
-    console.print(f"{result.images} {what} -> {bag}", highlight=False)
+    console = lines()
+    console.print(f"{result.images} {what} -> {bag}")
     for note in result.notes:
-        console.print(f"note: {note}", highlight=False)
+        console.print(f"note: {note}")
     if result.lost:
-        console.print(f"[yellow]left out:[/] {len(result.lost)}, first: {result.lost[0]}", highlight=False)
+        console.print(marked("left out:", "yellow", f"{len(result.lost)}, first: {result.lost[0]}"))
         raise typer.Exit(3)

@@ -38,12 +38,11 @@ def replay(
     ] = None,
 ) -> None:
     """A recorded bag through all models: output.mcap, annotated.mp4, report.html, summary.json."""
-    from rich.console import Console
-
     from headway.bags.topics import InputTopics
     from headway.replay import run_replay
     from headway.report.progress import bar
     from headway.report.summary import print_summary
+    from headway.report.terminal import lines
 
     wanted = InputTopics(image or "", camera_info or "", imu or "", odom or "", depth or "")
     command = shlex.join(["headway", *sys.argv[1:]])
@@ -64,7 +63,7 @@ def replay(
 
         write_json(json_file, content)
     print_summary(content)
-    Console(soft_wrap=True).print(f"{content['topics']['image']} -> {out}/", highlight=False)
+    lines().print(f"{content['topics']['image']} -> {out}/")
     if content["loss"]:
         raise typer.Exit(3)
 
@@ -72,7 +71,6 @@ def replay(
 def _with_faults(
     bag: Path, out: Path, fault: str, params: Path | None, wanted: InputTopics, command: str, json_file: Path | None
 ) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from headway.errors import UsageError
@@ -82,6 +80,7 @@ def _with_faults(
     from headway.node_config import HeadwayNodeConfig, load
     from headway.report.build import output_folder
     from headway.report.progress import bar
+    from headway.report.terminal import tables
 
     if fault != "all" and fault not in FAULTS:
         raise UsageError(f"no fault '{fault}'; known: all, {', '.join(FAULTS)}")
@@ -95,7 +94,7 @@ def _with_faults(
     shown = Table(*HEADINGS, title=f"{content['kept']} of {content['tried']} faults kept all promises")
     for row in table(outcomes):
         shown.add_row(*row)
-    Console().print(shown)
+    tables().print(shown)
     if content["kept"] != content["tried"]:
         raise typer.Exit(1)
 

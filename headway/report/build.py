@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headway.errors import UsageError
 from headway.json_files import write_json
-from headway.report.html import page
+from headway.report.html import page, write_page
 from headway.report.run import Run, collect
 from headway.report.summary import summary
 from headway.report.video import write_video
@@ -31,7 +31,7 @@ def write_report(
     """Writes the three files into `out` (without `video`: no annotated.mp4 and no pictures); returns the summary."""
     pictures = write_video(run, out / VIDEO, set(telling_stamps(run)), progress) if video else {}
     content = summary(run)
-    (out / REPORT).write_text(page(run, content, pictures), encoding="utf-8")
+    write_page(out / REPORT, page(run, content, pictures))
     write_json(out / SUMMARY, content)
     return content
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -74,6 +75,13 @@ def document(title: str, body: Sequence[str]) -> str:
         f"<title>{escape(title)}</title><style>{STYLE}</style></head>"
         f"<body><main>{''.join(body)}</main></body></html>\n"
     )
+
+
+def write_page(path: Path, text: str) -> None:
+    """Writes a finished document, and the folder where it does not exist. Half a surrogate pair (a file name that is no
+    UTF-8) becomes \\udcf6 and the like."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def section(title: str, inner: str, kind: str = "") -> str:

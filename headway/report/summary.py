@@ -119,24 +119,24 @@ def machine() -> dict[str, Any]:
 
 def print_summary(content: dict[str, Any]) -> None:
     """The table on the terminal."""
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
-    console = Console(soft_wrap=True)
+    from headway.report.terminal import lines, marked, tables
+
+    console = lines()
     table = Table("model", "in", "out", "dropped", "p50 ms", "p99 ms", "saw")
     for column in table.columns[1:6]:
         column.justify = "right"
     for name, task in content["models"].items():
         latency = ["-" if v is None else f"{v:.1f}" for v in task["latency_ms"].values()]
         counts = [str(task[k]) for k in ("in", "out", "dropped")]
-        table.add_row(name.replace("_", "-"), *counts, *latency, escape(task["saw"]))
-    Console().print(table)
+        table.add_row(name.replace("_", "-"), *counts, *latency, task["saw"])
+    tables().print(table)
     frames = content["frames"]
-    console.print(f"{frames['in']} frames in, {frames['answered']} answered, {frames['dropped']} not", highlight=False)
+    console.print(f"{frames['in']} frames in, {frames['answered']} answered, {frames['dropped']} not")
     for reason, count in frames["by_reason"].items():
-        console.print(f"  {count} x {escape(reason)}", highlight=False)
+        console.print(f"  {count} x {reason}")
     for note in content["notes"]:
-        console.print(f"note: {escape(note)}", highlight=False)
+        console.print(f"note: {note}")
     if content["loss"]:
-        console.print(f"[yellow]lost:[/] {escape(content['loss'])}", highlight=False)
+        console.print(marked("lost:", "yellow", content["loss"]))

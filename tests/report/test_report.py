@@ -15,6 +15,7 @@ from drives import START, STEP, write_drive
 from headway import messages
 from headway.bags import BagWriter
 from headway.bags.topics import InputTopics
+from headway.errors import UsageError
 from headway.report.build import telling_stamps, write_report
 from headway.report.html import page
 from headway.report.run import SKIPPED, Row, Run, collect
@@ -140,6 +141,17 @@ def test_the_report_is_complete_without_network_or_script(run, tmp_path):
     parser = Balanced()
     parser.feed(text)
     assert parser.open == []
+
+
+def test_a_bag_whose_name_is_no_utf8_is_reported(run, tmp_path):
+    run.bag, run.command = run.bag.rename(tmp_path / "r\udcf6t.mcap"), "headway replay r\udcf6t.mcap"
+    write_report(run, tmp_path / "out", video=False)
+    assert "r\\udcf6t.mcap" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_video_whose_name_opencv_cannot_take_is_refused(run, tmp_path):
+    with pytest.raises(UsageError, match="OpenCV cannot take"):
+        write_report(run, tmp_path / "l\udcf6t")
 
 
 class Balanced(HTMLParser):
