@@ -272,7 +272,7 @@ def run_replay(
         raise UsageError(f"--out {out} would replace the bag that is read: name another folder")
     result = replay(bag, out / OUTPUT, config, wanted, limit, progress)
     dropped = dict.fromkeys(TASKS, result.dropped)
-    run = collect(bag, out / OUTPUT, result.topics, command, "replay", result.stage_ms, dropped, limit=result.frames)
+    run = collect(bag, out / OUTPUT, wanted, command, "replay", result.stage_ms, dropped, limit=result.frames)
     run.notes += result.notes + [f"{count} x sensor message not used: {why}" for why, count in result.refused.items()]
     run.loss = result.loss
     return write_report(run, out, progress, video)

@@ -26,7 +26,7 @@ def replay(
         Optional[Path],  # noqa: UP045
         typer.Option("--params", help="ROS parameter file; default: the one of the launch files."),
     ] = None,
-    image: Annotated[Topic, typer.Option("--image", help="Image topic; default: the first.")] = None,
+    image: Annotated[Topic, typer.Option("--image", help="Image topic; default: the first with messages.")] = None,
     camera_info: Annotated[Topic, typer.Option("--camera-info", help="CameraInfo topic.")] = None,
     imu: Annotated[Topic, typer.Option("--imu", help="Imu topic.")] = None,
     odom: Annotated[Topic, typer.Option("--odom", help="Odometry topic.")] = None,
@@ -117,4 +117,4 @@ def _through_graph(
         raise UsageError("--limit does not go with --graph: the graph plays the whole bag")
     files = dict.fromkeys(LISTENS, params) if params else None
     performance = run_graph(bag, output_folder(out), wanted, parameter_files=files, progress=progress)
-    return report_graph(bag, performance, out, command, "replay through the ROS 2 graph", progress, video)
+    return report_graph(bag, performance, out, command, "replay through the ROS 2 graph", progress, video, wanted)

@@ -16,6 +16,7 @@ from headway.report.video import write_video
 from headway.types import Level
 
 if TYPE_CHECKING:
+    from headway.bags.topics import InputTopics
     from headway.graph import Performance
 
 VIDEO, REPORT, SUMMARY = "annotated.mp4", "report.html", "summary.json"
@@ -44,10 +45,12 @@ def report_graph(
     title: str,
     progress: Callable[[int, int | None], None] = lambda done, total: None,
     video: bool = True,
+    wanted: InputTopics | None = None,
 ) -> dict[str, Any]:
-    """The report of a run through the ROS 2 graph; latencies and drops are those that the graph's run measured."""
+    """The report of a run through the ROS 2 graph; latencies and drops are those that the graph's run measured.
+    `wanted`: what `run_graph` was given."""
     dropped = {task: Counter(performance.drop_reasons(task)) for task in performance.tasks}
-    run = collect(bag, performance.output, performance.topics, command, title, dropped=dropped)
+    run = collect(bag, performance.output, wanted, command, title, dropped=dropped)
     run.latencies = {task: list(found["latency_ms"]) for task, found in performance.tasks.items()}
     run.loss = run.loss or performance.loss
     run.notes += performance.problems

@@ -12,7 +12,7 @@ import numpy as np
 
 from headway import messages
 from headway.bags import BagReader
-from headway.bags.topics import InputTopics, choose_topics
+from headway.bags.topics import InputTopics, choose_topics, other_images
 from headway.errors import BagError
 from headway.pipeline import DRIVING, HEAD_POSE, TASKS, TRAJECTORY
 from headway.sensors import stamp_of
@@ -168,9 +168,12 @@ def collect(
     dropped: dict[str, Counter[str]] | None = None,
     limit: int | None = None,
 ) -> Run:
-    """Reads both bags. `stage_ms` (stamp -> stage -> ms) is given where the output's traces carry no durations."""
+    """Reads both bags. `wanted`: topics that the user named, the others are chosen as they were for the run.
+    `stage_ms` (stamp -> stage -> ms) is given where the output's traces carry no durations."""
     with BagReader(bag) as reader:
         run = Run(bag, output, choose_topics(reader, wanted), command, title, dropped=dropped or {})
+        if not (wanted and wanted.image) and (note := other_images(reader, run.topics.image)):
+            run.notes.append(note)
         truth = [n for n in reader.of_type(messages.COMMAND) if n.startswith(GROUND_TRUTH)]
         _read_input(run, reader, truth, limit)
         run.loss = reader.loss

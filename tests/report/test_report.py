@@ -97,6 +97,16 @@ def test_alerts_close_together_are_one_and_keep_the_worst(run):
     assert alert.probability == pytest.approx(0.6)
 
 
+def test_a_second_camera_is_noted_unless_the_topic_was_named(tmp_path, run):
+    bag = tmp_path / "two.mcap"
+    with BagWriter(bag) as writer:
+        for name in ("/left/image", "/right/image"):
+            writer.write(name, "sensor_msgs/msg/Image", {}, START)
+    (note,) = collect(bag, run.output).notes
+    assert note.startswith("images are those of /left/image; /right/image left alone")
+    assert collect(bag, run.output, InputTopics(image="/right/image")).notes == []
+
+
 def answered(reasons):
     rows = [Row(START + i * STEP, {"trajectory": ""}, unsure=reason) for i, reason in enumerate(reasons)]
     return Run(Path("a.mcap"), Path("o.mcap"), InputTopics("/i"), "", "", [r.stamp_ns for r in rows], rows)
