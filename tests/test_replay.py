@@ -12,7 +12,8 @@ from drives import START, STEP, jpeg, picture, write_drive
 from headway import messages
 from headway.bags import BagReader
 from headway.bags.topics import InputTopics
-from headway.convert import IMAGE_TOPIC, convert_tub, convert_video
+from headway.convert import IMAGE_TOPIC, convert_video
+from headway.convert_tub import convert_tub
 from headway.errors import BagError, UsageError
 from headway.replay import LATE, TOPICS, replay, run_replay
 from headway.sensors import stamp_of

@@ -52,6 +52,6 @@ def test_what_was_converted_is_printed_as_it_is(capsys):
     from headway.cli.convert import _report
 
     with pytest.raises(Exit):
-        _report(Converted(3, lost=["[/a].jpg"], notes=["[/b]"]), Path("[/c].mcap"))
+        _report(Converted(Path("[/c].mcap"), 3, lost=["[/a].jpg"], notes=["[/b]"]))
     out = capsys.readouterr().out
     assert all(f"[/{letter}]" in out for letter in "abc")
