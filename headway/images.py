@@ -83,7 +83,8 @@ def raw_image(message: Any) -> Image:
     """sensor_msgs/Image -> BGR. Rows may be padded: `step` counts."""
     encoding = message.encoding
     if encoding not in ENCODINGS:
-        raise FrameError(f"image encoding '{encoding}' is none of {', '.join(ENCODINGS)}")
+        cure = ": debayer it (image_proc)" if encoding.startswith("bayer_") else ""
+        raise FrameError(f"image encoding '{encoding}' is none of {', '.join(ENCODINGS)}{cure}")
     channels, conversion = ENCODINGS[encoding]
     height, width, step = int(message.height), int(message.width), int(message.step)
     if height == 0 or width == 0:

@@ -22,7 +22,7 @@ def demo(
     """The three nodes as real processes on the bundled bag, played at its recorded rate."""
     from headway.demo import run_demo
     from headway.report.progress import bar
-    from headway.report.summary import print_summary
+    from headway.report.summary import print_summary, with_loss
     from headway.report.terminal import lines
 
     command = shlex.join(["headway", *sys.argv[1:]])
@@ -31,5 +31,5 @@ def demo(
     print_summary(content)
     names = "output.mcap, annotated.mp4, report.html, summary.json"
     lines().print(f"{names} are in {out}/")
-    if content["loss"]:
+    if with_loss(content):
         raise typer.Exit(3)

@@ -41,7 +41,7 @@ def replay(
     from headway.bags.topics import InputTopics
     from headway.replay import run_replay
     from headway.report.progress import bar
-    from headway.report.summary import print_summary
+    from headway.report.summary import print_summary, with_loss
     from headway.report.terminal import lines
 
     wanted = InputTopics(image or "", camera_info or "", imu or "", odom or "", depth or "")
@@ -64,7 +64,7 @@ def replay(
         write_json(json_file, content)
     print_summary(content)
     lines().print(f"{content['topics']['image']} -> {out}/")
-    if content["loss"]:
+    if with_loss(content):
         raise typer.Exit(3)
 
 
@@ -111,10 +111,10 @@ def _through_graph(
 ) -> dict[str, Any]:
     from headway.errors import UsageError
     from headway.graph import LISTENS, run_graph
-    from headway.report.build import output_folder, report_graph
+    from headway.report.build import fresh_folder, report_graph
 
     if limit:
         raise UsageError("--limit does not go with --graph: the graph plays the whole bag")
     files = dict.fromkeys(LISTENS, params) if params else None
-    performance = run_graph(bag, output_folder(out), wanted, parameter_files=files, progress=progress)
+    performance = run_graph(bag, fresh_folder(out, bag, video), wanted, parameter_files=files, progress=progress)
     return report_graph(bag, performance, out, command, "replay through the ROS 2 graph", progress, video, wanted)

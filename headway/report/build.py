@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headway.errors import UsageError
+from headway.graph import OUTPUT
+from headway.images import opencv_name
 from headway.json_files import write_json
 from headway.report.html import page, write_page
 from headway.report.run import Run, collect
@@ -63,6 +65,23 @@ def output_folder(out: Path) -> Path:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{out} cannot be made: {error.strerror}") from error
+    return out
+
+
+def fresh_folder(out: Path, bag: Path, video: bool = True) -> Path:
+    """`out`, made where it does not exist, without the results of an earlier run: none may stand beside new ones as if
+    it were of theirs. Where there is no bag, it stays as it is.
+
+    Raises UsageError where the run would write over `bag`, or could not write its video, before any work is done.
+    """
+    results = [output_folder(out) / name for name in (OUTPUT, VIDEO, REPORT, SUMMARY)]
+    if bag.resolve() in (results[0].resolve(), out.resolve()):
+        raise UsageError(f"--out {out} would replace the bag that is read: name another folder")
+    if video:
+        opencv_name(out / VIDEO)
+    if bag.exists():
+        for file in results:
+            file.unlink(missing_ok=True)
     return out
 
 

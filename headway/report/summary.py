@@ -117,6 +117,11 @@ def machine() -> dict[str, Any]:
     }
 
 
+def with_loss(content: dict[str, Any]) -> bool:
+    """True where the run ends with exit code 3: something was lost, or not one frame got an answer."""
+    return bool(content["loss"]) or content["frames"]["answered"] == 0
+
+
 def print_summary(content: dict[str, Any]) -> None:
     """The table on the terminal."""
     from rich.table import Table
