@@ -1,4 +1,4 @@
-"""Recorded material as bags: a video or a folder of images, and donkeycar tubs.
+"""Recorded material as bags: a video or a folder of images (tubs: headway.convert_tub).
 
 Such material carries no calibration and no usable clock: field of view and rate are assumptions, which the result
 states in `notes`. Stamps start at START_NS and advance by the rate.
@@ -7,7 +7,6 @@ states in `notes`. Stamps start at START_NS and advance by the rate.
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,27 +18,26 @@ import numpy as np
 
 from headway.bags import BagWriter
 from headway.errors import UsageError
-from headway.images import COMPRESSED, picture_file
-from headway.messages import COMMAND, stamp
+from headway.images import COMPRESSED, opencv_name, picture_file
+from headway.messages import stamp
 
 IMAGE_TOPIC = "/camera/image_raw/compressed"
 CAMERA_TOPIC = "/camera/camera_info"
-DRIVE_TOPIC = "/ground_truth/drive"
 FRAME_ID = "camera_optical_frame"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 START_NS = 1_700_000_000_000_000_000
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 JPEG_QUALITY = 92
 FOLDER_RATE_HZ = 15.0
-TUB_RATE_HZ = 20.0
 
 Progress = Callable[[int, int | None], None]  # images done, images expected where that is known
 
 
 @dataclass
 class Converted:
-    """What became of the material: images written, what was left out, and what was assumed."""
+    """What became of the material: the bag, images written, what was left out, and what was assumed."""
 
+    bag: Path
     images: int = 0
     lost: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -68,14 +66,14 @@ def convert_video(
         raise UsageError(f"--hfov {hfov_deg:g}: a horizontal field of view of 1 to 179 degrees is wanted")
     if rate_hz is not None and not 0.1 <= rate_hz <= 1000:
         raise UsageError(f"--rate {rate_hz:g}: 0.1 to 1000 images a second are wanted")
-    result = Converted()
+    result = Converted(bag_file(bag))
     timed, duration_s = (_folder if source.is_dir() else _video)(source, rate_hz, result)
     result.notes.append(f"{hfov_deg:g}° horizontal field of view assumed: distances scale with it (--hfov)")
     time_s = 0.0
-    with writing(bag, overwrite) as writer:
+    with writing(result.bag, overwrite) as writer:
         for time_s, picture in timed:
             stamp_ns = START_NS + round(time_s * 1e9)
-            _write_picture(writer, picture, stamp_ns)
+            write_picture(writer, picture, stamp_ns)
             writer.write(CAMERA_TOPIC, CAMERA_INFO, camera_info(picture, hfov_deg, stamp_ns), stamp_ns)
             result.images += 1
             expected = round((result.images - 1) * duration_s / time_s) if time_s > 0 else None
@@ -95,9 +93,10 @@ Timed = Iterator[tuple[float, Picture]]
 
 def _video(source: Path, rate_hz: float | None, result: Converted) -> tuple[Timed, float]:
     """Pictures with their time in seconds, and the duration the file states."""
+    name = opencv_name(source)
     if not source.exists():
         raise UsageError(f"{source} does not exist")
-    capture = cv2.VideoCapture(str(source))
+    capture = cv2.VideoCapture(name)
     if not capture.isOpened():
         raise UsageError(f"{source} is no video that OpenCV can read, and no folder of images")
     stated = float(capture.get(cv2.CAP_PROP_FPS))
@@ -144,63 +143,6 @@ def _read_all(files: list[Path], result: Converted) -> Iterator[Picture]:
             yield picture
 
 
-def convert_tub(
-    source: Path,
-    bag: Path,
-    rate_hz: float = TUB_RATE_HZ,
-    limit: int | None = None,
-    overwrite: bool = False,
-    progress: Progress = lambda done, total: None,
-) -> Converted:
-    """A donkeycar tub (version 2) -> images and the person's steering, turned to + = left, as /ground_truth/drive.
-
-    The time stamps of a tub's catalog are those of writing, too close together to be frame times: not used.
-    """
-    if not 0.1 <= rate_hz <= 1000:
-        raise UsageError(f"--rate {rate_hz:g}: 0.1 to 1000 images a second are wanted")
-    records = tub_records(source)
-    result = Converted(notes=[f"{rate_hz:g} images a second assumed: the catalog's stamps are no frame times (--rate)"])
-    result.notes.append("no camera_info: a tub has no calibration")
-    with writing(bag, overwrite) as writer:
-        for record in records[:limit]:
-            name = Path(str(record.get("cam/image_array", ""))).name
-            picture = read_picture(source / "images" / name) if name else None
-            angle, throttle = _finite(record.get("user/angle")), _finite(record.get("user/throttle"))
-            if picture is None or angle is None or throttle is None:
-                result.lost.append(f"record {record.get('_index')}: no image, or no steering")
-                continue
-            # The index keeps its place in time: a record that was left out leaves a gap, not a jump of the vehicle.
-            stamp_ns = START_NS + round(int(record.get("_index", result.images)) * 1e9 / rate_hz)
-            _write_picture(writer, picture, stamp_ns)
-            writer.write(DRIVE_TOPIC, COMMAND, _person(angle, throttle, stamp_ns), stamp_ns)
-            result.images += 1
-            progress(result.images, min(limit or len(records), len(records)))
-        if not result.images:
-            raise UsageError(f"{source}: no record with image and steering")
-        writer.finish()
-    return result
-
-
-def tub_records(source: Path) -> list[dict[str, Any]]:
-    """Records of a tub in order of their index, without those its user deleted."""
-    try:
-        lines = (source / "manifest.json").read_text(encoding="utf-8").splitlines()
-        catalog = json.loads(lines[-1])
-        deleted, names = set(catalog.get("deleted_indexes", ())), [Path(p).name for p in catalog["paths"]]
-        rows = [
-            json.loads(row) for name in names for row in (source / name).read_text(encoding="utf-8").splitlines() if row
-        ]
-        return sorted((r for r in rows if r.get("_index") not in deleted), key=lambda r: int(r.get("_index", 0)))
-    except _NO_TUB as error:
-        raise UsageError(
-            f"{source} is no donkeycar tub (manifest.json with its catalogs): {type(error).__name__} {error}"
-        ) from error
-
-
-_NO_TUB = (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError, OverflowError)
-"""What text that is no tub's manifest or catalog ends in, somewhere between its bytes and its numbers."""
-
-
 def camera_info(picture: Picture, hfov_deg: float, stamp_ns: int) -> dict[str, Any]:
     """sensor_msgs/CameraInfo of an ideal pinhole camera with square pixels and its centre in the image's."""
     focal = 0.5 * picture.width / math.tan(math.radians(hfov_deg) / 2)
@@ -233,42 +175,28 @@ def read_picture(file: Path) -> Picture | None:
     return encode(image)
 
 
-def _write_picture(writer: BagWriter, picture: Picture, stamp_ns: int) -> None:
+def write_picture(writer: BagWriter, picture: Picture, stamp_ns: int) -> None:
+    """One picture as a compressed image."""
     header = {"stamp": stamp(stamp_ns), "frame_id": FRAME_ID}
     writer.write(IMAGE_TOPIC, COMPRESSED, {"header": header, "format": "jpeg", "data": picture.jpeg}, stamp_ns)
 
 
-def _person(angle: float, throttle: float, stamp_ns: int) -> dict[str, Any]:
-    steering = float(np.clip(-angle, -1.0, 1.0))
-    return {
-        "header": {"stamp": stamp(stamp_ns), "frame_id": FRAME_ID},
-        "valid": True,
-        "reason": "driven by a person",
-        "steering": steering,
-        "steering_low": steering,
-        "steering_high": steering,
-        "throttle": float(np.clip(throttle, 0.0, 1.0)),
-        "brake": float(np.clip(-throttle, 0.0, 1.0)),
-        "confidence": 1.0,
-    }
+def bag_file(named: Path) -> Path:
+    """The file that becomes the bag: the name that was given, with .mcap at its end."""
+    if named.name in ("", ".."):
+        raise UsageError(f"'{named}' is no name for a bag: name a file, drive.mcap say")
+    return named if named.suffix == ".mcap" else named.with_name(named.name + ".mcap")
 
 
 class writing(BagWriter):
     """A writer whose bag appears under its name only when `finish` was called: no half bag is left behind."""
 
     def __init__(self, bag: Path, overwrite: bool) -> None:
-        if bag.name in ("", ".."):
-            raise UsageError(f"'{bag}' is no name for a bag: name a file, drive.mcap say")
-        self._bag = bag if bag.suffix == ".mcap" else bag.with_name(bag.name + ".mcap")
+        self._bag = bag
         if self._bag.exists() and not overwrite:
             raise UsageError(f"{self._bag} exists: name another file, or add --overwrite")
         self._part = self._bag.with_name(f".{self._bag.stem}.part.mcap")
         super().__init__(self._part)
-
-    @property
-    def path_when_finished(self) -> Path:
-        """The bag's own name."""
-        return self._bag
 
     def finish(self) -> None:
         """Gives the bag its name."""
@@ -290,8 +218,3 @@ def _natural(name: str) -> list[tuple[int, str]]:
         if part:
             parts.append((int(part), "") if part.isdigit() else (-1, part))
     return parts
-
-
-def _finite(value: Any) -> float | None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if number else None

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from headway import messages
-from headway.convert import CAMERA_INFO, START_NS, Converted, Progress, stamp, writing
+from headway.convert import CAMERA_INFO, START_NS, Converted, Progress, bag_file, writing
 from headway.errors import UsageError
 from headway.evaluate.by_heads import HeadWalk, read_heads
 from headway.geometry import quaternion_from_rotation
 from headway.heads_bag import CAMERA, DELAY_S, HEADS, IMU, ODOM, PEOPLE
+from headway.messages import stamp
 from headway.types import Trace, View
 
 FRAME_ID = "camera_optical_frame"
@@ -42,8 +43,9 @@ def convert_kitti(
             raise UsageError(f"{source.parent.parent / part / source.name} is missing: it belongs to the label file")
     walk = read_heads(source)
     frames = min(limit or len(walk.boxes), len(walk.boxes))
-    result = Converted(notes=["no images: the data set has labels only; heads stand where labelled people's heads are"])
-    with writing(bag, overwrite) as writer:
+    note = "no images: the data set has labels only; heads stand where labelled people's heads are"
+    result = Converted(bag_file(bag), notes=[note])
+    with writing(result.bag, overwrite) as writer:
         for frame in range(frames):
             stamp_ns = START_NS + round(frame * 1e9 / walk.walk.rate)
             view = walk.view(frame)
@@ -58,7 +60,7 @@ def convert_kitti(
             result.images += 1
             progress(result.images, frames)
         writer.finish()
-    target = writer.path_when_finished.with_suffix(".yaml")
+    target = result.bag.with_suffix(".yaml")
     target.write_text(_parameters(walk), encoding="utf-8")
     result.notes.append(f"the camera's mounting is in {target.name}")
     return result

@@ -9,7 +9,7 @@ from typing import Any
 from headway.errors import HeadwayError, UsageError
 from headway.graph import run_graph
 from headway.paths import sample_dir
-from headway.report.build import output_folder, report_graph
+from headway.report.build import fresh_folder, report_graph
 from headway.runtime.engine import model_folder
 from headway.runtime.manifest import read_manifest, verified_path
 from headway.runtime.signature import trusted_key
@@ -38,7 +38,7 @@ def run_demo(
     for name in MODELS:  # before anything is started: an error about a model is clearer here than in a node's log
         folder = model_folder(name)
         verified_path(folder, read_manifest(folder, trusted_key()), "onnx")
-    performance = run_graph(bag, output_folder(out), composed=composed, progress=playing)
+    performance = run_graph(bag, fresh_folder(out, bag), composed=composed, progress=playing)
     content = report_graph(bag, performance, out, command, "demo through the ROS 2 graph", drawing)
     lost = {task: n for task in performance.tasks if (n := performance.unexplained(task)) > 0}
     if lost:

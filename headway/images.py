@@ -11,7 +11,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from headway.errors import FrameError
+from headway.errors import FrameError, UsageError
 from headway.image_size import PIXEL_LIMIT, announced_size
 
 # What cannot be decoded is said in a FrameError; OpenCV's own line about each such frame would bury the log.
@@ -58,6 +58,19 @@ def picture_file(path: Path) -> Image | None:
     return None if found is None else np.asarray(found, np.uint8)
 
 
+def opencv_name(path: Path) -> str:
+    """`path` for one of OpenCV's own readers and writers of files. Raises UsageError for a name that is no UTF-8, which
+    brings the process down in them, and for one with a NUL, which they cut there."""
+    name = str(path)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{path}: the name is no UTF-8, which OpenCV cannot take: rename it") from None
+    if "\0" in name:
+        raise UsageError(f"{path!r}: no file has a NUL in its name")
+    return name
+
+
 def decode_image(message: Any) -> Image:
     """Either kind of image message -> (H, W, 3) uint8 BGR; raises FrameError saying what is wrong with it.
 
@@ -70,7 +83,8 @@ def raw_image(message: Any) -> Image:
     """sensor_msgs/Image -> BGR. Rows may be padded: `step` counts."""
     encoding = message.encoding
     if encoding not in ENCODINGS:
-        raise FrameError(f"image encoding '{encoding}' is none of {', '.join(ENCODINGS)}")
+        cure = ": debayer it (image_proc)" if encoding.startswith("bayer_") else ""
+        raise FrameError(f"image encoding '{encoding}' is none of {', '.join(ENCODINGS)}{cure}")
     channels, conversion = ENCODINGS[encoding]
     height, width, step = int(message.height), int(message.width), int(message.step)
     if height == 0 or width == 0:

@@ -17,7 +17,7 @@ from headway import messages
 from headway.bags import BagReader, BagWriter
 from headway.bags.reader import Message
 from headway.bags.topics import InputTopics, choose_topics
-from headway.errors import BagError, FrameError, UsageError
+from headway.errors import BagError, FrameError
 from headway.fields import Fields
 from headway.images import decode_image
 from headway.node_config import HeadwayNodeConfig, load, open_pipeline
@@ -261,15 +261,13 @@ def run_replay(
     progress: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """Replays and writes output.mcap, annotated.mp4, report.html and summary.json into `out`; returns the summary."""
-    from headway.report.build import output_folder, write_report
+    from headway.report.build import fresh_folder, write_report
     from headway.report.run import collect
 
     config = load(HeadwayNodeConfig(), "headway", params)
-    if (output_folder(out) / OUTPUT).resolve() == bag.resolve():
-        raise UsageError(f"--out {out} would replace the bag that is read: name another folder")
-    result = replay(bag, out / OUTPUT, config, wanted, limit, progress)
+    result = replay(bag, fresh_folder(out, bag, video) / OUTPUT, config, wanted, limit, progress)
     dropped = dict.fromkeys(TASKS, result.dropped)
-    run = collect(bag, out / OUTPUT, result.topics, command, "replay", result.stage_ms, dropped, limit=result.frames)
+    run = collect(bag, out / OUTPUT, wanted, command, "replay", result.stage_ms, dropped, limit=result.frames)
     run.notes += result.notes + [f"{count} x sensor message not used: {why}" for why, count in result.refused.items()]
     run.loss = result.loss
     return write_report(run, out, progress, video)

@@ -10,10 +10,12 @@ import pytest
 from drives import START, STEP, jpeg, picture, write_drive
 
 from headway import messages
-from headway.bags import BagReader
+from headway.bags import BagReader, BagWriter
 from headway.bags.topics import InputTopics
-from headway.convert import IMAGE_TOPIC, convert_tub, convert_video
+from headway.convert import IMAGE_TOPIC, convert_video
+from headway.convert_tub import convert_tub
 from headway.errors import BagError, UsageError
+from headway.messages import stamp
 from headway.replay import LATE, TOPICS, replay, run_replay
 from headway.sensors import stamp_of
 
@@ -180,6 +182,45 @@ def test_the_bag_that_is_read_is_never_replaced(tmp_path):
     with pytest.raises(UsageError, match="name another folder"):
         run_replay(bag, tmp_path)
     assert bag.read_bytes() == before
+
+
+def test_results_are_never_written_into_the_bag_that_is_read(tmp_path):
+    write_drive(tmp_path / "part.mcap", frames=2)
+    with pytest.raises(UsageError, match="name another folder"):
+        run_replay(tmp_path, tmp_path)
+
+
+def test_results_of_an_earlier_run_do_not_stand_beside_new_ones(tmp_path):
+    bag, out = write_drive(tmp_path / "drive.mcap", frames=2), tmp_path / "out"
+    run_replay(bag, out)
+    before = sorted(file.name for file in out.iterdir())
+    with pytest.raises(BagError, match="does not exist"):
+        run_replay(tmp_path / "mistyped.mcap", out)
+    assert sorted(file.name for file in out.iterdir()) == before
+    run_replay(bag, out, video=False)
+    assert sorted(file.name for file in out.iterdir()) == ["output.mcap", "report.html", "summary.json"]
+    with pytest.raises(BagError, match="no topic /nose"):
+        run_replay(bag, out, wanted=InputTopics(image="/nose"))
+    assert list(out.iterdir()) == []
+
+
+def test_a_folder_whose_name_opencv_cannot_take_is_refused_before_the_work(tmp_path):
+    bag, out = write_drive(tmp_path / "drive.mcap", frames=2), tmp_path / "l\udcf6t"
+    with pytest.raises(UsageError, match="OpenCV cannot take"):
+        run_replay(bag, out)
+    assert list(out.iterdir()) == []
+    assert run_replay(bag, out, video=False)["frames"]["in"] == 2
+
+
+def test_a_run_without_one_answered_frame_ends_with_code_3_and_says_what_to_do(tmp_path):
+    with BagWriter(tmp_path / "raw.mcap") as bag:
+        for i in (1, 2):
+            fields = {"header": {"stamp": stamp(i)}, "encoding": "bayer_rggb8", "width": 4, "height": 4, "step": 4}
+            bag.write("/image_raw", "sensor_msgs/msg/Image", {**fields, "data": bytes(16)}, i)
+    done = command_line("replay", tmp_path / "raw.mcap", "--out", tmp_path / "out")
+    assert done.returncode == 3, done.stderr
+    assert "2 frames in, 0 answered, 2 not" in done.stdout
+    assert "debayer it (image_proc)" in done.stdout
 
 
 def test_the_real_tub_runs_end_to_end(shared_data, tmp_path):

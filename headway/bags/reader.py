@@ -144,7 +144,8 @@ class BagReader:
             os.fsencode("".join(names))  # raises for half a surrogate pair, which no file name has
             self._compressed = str(info.get("compression_mode") or "").lower() == "message"
         except (OSError, ValueError, RecursionError, yaml.YAMLError, KeyError, TypeError) as error:
-            raise BagError(f"{metadata} cannot be read ({error}); without it the bag opens: move it away") from error
+            said = " ".join(str(error).split())  # YAML's own texts take several lines
+            raise BagError(f"{metadata} cannot be read ({said}); without it the bag opens: move it away") from error
         if not names:
             raise BagError(f"{metadata} names no file")
         return [self.path / name for name in names]

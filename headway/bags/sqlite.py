@@ -15,6 +15,7 @@ class SqliteSource:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        path.open("rb").close()  # SQLite says of any file that it cannot open it, the system says why
         # immutable: a bag on read-only media opens, and no journal file appears beside it.
         self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
         # A file that was cut off is otherwise refused as a whole; nothing can be written through this connection.
@@ -30,7 +31,18 @@ class SqliteSource:
                 self._db.close()
                 raise BagError(f"{path}: table topics, id {row[0]!r}: name, type and serialization_format must be text")
         self._names = {row[0]: row[1] for row in rows}
-        self.topics = {name: Topic(name, kind, -1, encoding) for _, name, kind, encoding in rows}
+        counts = self._counts()
+        self.topics = {
+            name: Topic(name, kind, counts.get(number, 0) if counts is not None else -1, encoding)
+            for number, name, kind, encoding in rows
+        }
+
+    def _counts(self) -> dict[int, int] | None:
+        """Messages by topic id; None where the table is damaged, which reading it tells."""
+        try:
+            return dict(self._db.execute("SELECT topic_id, COUNT(*) FROM messages GROUP BY topic_id").fetchall())
+        except sqlite3.DatabaseError:
+            return None
 
     def _embedded(self) -> dict[str, str]:
         tables = {row[0] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}

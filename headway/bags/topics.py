@@ -1,4 +1,4 @@
-"""Which topics of a bag feed the pipeline: those the user names, else the first of the right type."""
+"""Which topics of a bag feed the pipeline: those the user names, else the first of the right type that has messages."""
 
 from __future__ import annotations
 
@@ -48,6 +48,14 @@ def choose_topics(bag: BagReader, wanted: InputTopics | None = None) -> InputTop
     return InputTopics(**chosen)
 
 
+def other_images(bag: BagReader, image: str) -> str:
+    """A note on the image topics with messages that were not taken, "" where there is none."""
+    names = [n for n in bag.of_type(*IMAGE_TYPES) if n != image and "depth" not in n.lower() and bag.topics[n].count]
+    if not names:
+        return ""
+    return f"images are those of {image}; {', '.join(names)} left alone (`headway replay --image` chooses)"
+
+
 def _check(bag: BagReader, role: str, name: str) -> None:
     topic = bag.topics.get(name)
     if topic is None:
@@ -60,8 +68,9 @@ def _found(bag: BagReader, role: str, image: str) -> str:
     names = [n for n in bag.of_type(*TYPES[role]) if ("depth" in n.lower()) == (role == "depth") or role != "image"]
     if role == "depth":
         names = [n for n in names if "depth" in n.lower() and n != image]
+    # A topic that was recorded and never published says nothing; a count of -1 is not known.
     # A bag with several cameras: the camera_info beside the image is the one that belongs to it.
-    names.sort(key=lambda n: -_shared(n, image))
+    names.sort(key=lambda n: (bag.topics[n].count == 0, -_shared(n, image)))
     return names[0] if names else ""
 
 

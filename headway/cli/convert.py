@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from headway.convert import Converted
 
-Bag = Annotated[Path, typer.Argument(help="The bag to write, one .mcap file.")]
+Bag = Annotated[Path, typer.Argument(help="The bag to write, one .mcap file (added to the name where it is missing).")]
 Limit = Annotated[Optional[int], typer.Option("--limit", min=1, help="Stop after this many images.")]  # noqa: UP045
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the bag where it exists.")]
 
@@ -31,22 +31,25 @@ def video(
 
     with _bar(source) as progress:
         result = convert_video(source, bag, hfov, rate, limit, overwrite, progress)
-    _report(result, bag)
+    _report(result)
 
 
 def tub(
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="A donkeycar tub (the folder with manifest.json).")],
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="SRC", help="A donkeycar tub, or the folder that holds it."),
+    ],
     bag: Bag,
     rate: Annotated[float, typer.Option("--rate", help="Images a second; the tub does not know.")] = 20.0,
     limit: Limit = None,
     overwrite: Overwrite = False,
 ) -> None:
     """A donkeycar tub to a bag with its images and the person's steering (+ = left) as /ground_truth/drive."""
-    from headway.convert import convert_tub
+    from headway.convert_tub import convert_tub
 
     with _bar(source) as progress:
         result = convert_tub(source, bag, rate, limit, overwrite, progress)
-    _report(result, bag)
+    _report(result)
 
 
 def kitti(
@@ -60,7 +63,7 @@ def kitti(
 
     with _bar(source) as progress:
         result = convert_kitti(source, bag, limit, overwrite, progress)
-    _report(result, bag, "frames of heads")
+    _report(result, "frames of heads")
 
 
 def _bar(source: Path) -> Any:
@@ -69,13 +72,13 @@ def _bar(source: Path) -> Any:
     return bar(f"converting {source.name}")
 
 
-def _report(result: Converted, bag: Path, what: str = "images") -> None:
-    from rich.console import Console
+def _report(result: Converted, what: str = "images") -> None:
+    from headway.report.terminal import lines, marked
 
-    console = Console(soft_wrap=True)
-    console.print(f"{result.images} {what} -> {bag}", highlight=False)
+    console = lines()
+    console.print(f"{result.images} {what} -> {result.bag}")
     for note in result.notes:
-        console.print(f"note: {note}", highlight=False)
+        console.print(f"note: {note}")
     if result.lost:
-        console.print(f"[yellow]left out:[/] {len(result.lost)}, first: {result.lost[0]}", highlight=False)
+        console.print(marked("left out:", "yellow", f"{len(result.lost)}, first: {result.lost[0]}"))
         raise typer.Exit(3)

@@ -20,17 +20,16 @@ def demo(
     ] = False,
 ) -> None:
     """The three nodes as real processes on the bundled bag, played at its recorded rate."""
-    from rich.console import Console
-
     from headway.demo import run_demo
     from headway.report.progress import bar
-    from headway.report.summary import print_summary
+    from headway.report.summary import print_summary, with_loss
+    from headway.report.terminal import lines
 
     command = shlex.join(["headway", *sys.argv[1:]])
     with bar("playing into the graph") as playing, bar("drawing") as drawing:
         content = run_demo(out, command, bag, composed, playing, drawing)
     print_summary(content)
     names = "output.mcap, annotated.mp4, report.html, summary.json"
-    Console(soft_wrap=True).print(f"{names} are in {out}/", highlight=False)
-    if content["loss"]:
+    lines().print(f"{names} are in {out}/")
+    if with_loss(content):
         raise typer.Exit(3)

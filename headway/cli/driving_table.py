@@ -7,11 +7,9 @@ from typing import Any
 
 def print_driving_report(report: dict[str, Any]) -> None:
     """Tables of one report, to the terminal."""
-    from rich.console import Console
+    from headway.report.terminal import tables
 
-    console = Console()
-    if not console.is_terminal:
-        console.width = 120  # a file has no width: tables would be cut to 80
+    console = tables()
     if report["world"] == "tub":
         console.print(_open_loop_table(report))
     else:

@@ -36,14 +36,14 @@ def export(
     ] = False,
 ) -> None:
     """A model for a device: operators checked, precision measured, engine built."""
-    from rich.console import Console
+    from headway.report.terminal import lines, tables
 
     try:
         from headway.export.deliver import deliver
         from headway.export.gate import AccuracyLossError
     except ImportError as error:
         raise MissingDependencyError(f"'{error.name}' is not installed: pip install 'headway[export]'") from None
-    console = Console()
+    console = tables()
     with console.status("exporting") as status:
         chosen = [engine for engine in engines.split(",") if engine]
         try:
@@ -54,7 +54,7 @@ def export(
     for table in _tables(delivery):
         console.print(table)
     for note in delivery.notes:
-        console.print(note, soft_wrap=True)
+        lines().print(note)
 
 
 def _tables(delivery: Any) -> list[Any]:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 
 from headway.cli.head_pose_table import print_report
 from headway.errors import UsageError
+from headway.report.terminal import lines
 
 
 def train(
@@ -110,7 +110,7 @@ def train(
     for report in evaluation.values():
         if isinstance(report, Mapping) and "geodesic_deg" in report:
             print_report(report)
-    Console().print(f"written: {out}")
+    lines().print(f"written: {out}")
 
 
 def _named(order: Any, command: str) -> Any:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-WIDTH = 118
+from headway.report.terminal import lines, tables
+
 _ANGLES = ("pitch", "yaw", "roll", "mean")
 _BANDS = (("by_yaw", "abs_yaw_deg", "by |yaw|"), ("by_size", "box_px", "by size (px)"))
 _SEEN = ("by_visibility", "visibility", "by visible share")
@@ -16,8 +16,7 @@ _SEEN = ("by_visibility", "visibility", "by visible share")
 
 def print_report(report: Mapping[str, Any]) -> None:
     """Our table, the published one, the bands and the calibration."""
-    # Columns that are cut say nothing: a narrow terminal wraps long lines instead.
-    console = Console(width=max(Console().width, WIDTH))
+    console = tables()
     console.print(_main(report))
     if report.get("published"):
         console.print(_published(report))
@@ -90,7 +89,7 @@ def _band_table(bands: list[Mapping[str, Any]], key: str, title: str) -> Table:
 
 def print_by_eye(report: Mapping[str, Any]) -> None:
     """Photographs and head views against ground truth by eye."""
-    console = Console(width=max(Console().width, WIDTH))
+    console = tables()
     people, views = report.get("people"), report.get("views")
     if people:
         table = Table(title=f"{report['model']} on photographs, heads of 32 px and more, IoU 0.5")
@@ -117,7 +116,7 @@ def print_by_eye(report: Mapping[str, Any]) -> None:
             f"sides right {views['sides_right']} of {views['profiles']}, second boxes {views['second_boxes']}"
         )
     for line in report["missing"]:
-        console.print(f"left out: {line}", highlight=False)
+        lines().print(f"left out: {line}")
 
 
 def number(value: float | None, digits: int) -> str:

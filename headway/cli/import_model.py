@@ -7,7 +7,6 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
 
 
 def directmhp(
@@ -21,11 +20,12 @@ def directmhp(
 ) -> None:
     """A DirectMHP checkpoint: weights, ONNX and manifest, with the parity of torch and ONNX Runtime printed."""
     from headway.models.directmhp.importer import import_checkpoint
+    from headway.report.terminal import lines
 
     manifest = import_checkpoint(file, variant, size, _picture(image), out)
     worst = manifest.evaluation["parity_torch_onnxruntime"]["candidates"]
-    Console().print(f"{manifest.name}: {manifest.parameters:,} parameters, worst difference to torch {worst:.2g}")
-    Console().print(f"written to {out}; use it with --model {out}/")
+    lines().print(f"{manifest.name}: {manifest.parameters:,} parameters, worst difference to torch {worst:.2g}")
+    lines().print(f"written to {out}; use it with --model {out}/")
 
 
 def _picture(path: Path | None) -> np.ndarray:

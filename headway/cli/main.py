@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import typer
-from rich.console import Console
 
 from headway import __version__
 from headway.errors import HeadwayError
+from headway.report.terminal import lines, marked
 
 COMMANDS: dict[str, tuple[str, ...]] = {
     "headway.cli.demo": ("demo",),
@@ -105,33 +105,30 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names may hold bytes that no terminal takes
-    console = Console(stderr=True, soft_wrap=True)
+    console = lines(stderr=True)
     try:
         build()()
     except HeadwayError as error:
         if debug:
             raise
-        console.print(f"[bold red]error:[/] {_escape(str(error))}", highlight=False)
+        console.print(_error(str(error)))
         raise SystemExit(error.exit_code) from None
     except OSError as error:  # a disk that is full, a file that is a folder: the system's own words say which
         if debug:
             raise
         text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        console.print(f"[bold red]error:[/] {_escape(text)}", highlight=False)
+        console.print(_error(text))
         raise SystemExit(1) from None
     except ImportError as error:
         if debug or (error.name or "").startswith("headway."):
             raise
-        console.print(
-            f"[bold red]error:[/] the Python package '{error.name}' is not installed; "
-            "`headway doctor` names the extra that brings it",
-            highlight=False,
-        )
+        text = f"the Python package '{error.name}' is not installed; `headway doctor` names the extra that brings it"
+        console.print(_error(text))
         raise SystemExit(1) from None
 
 
-def _escape(text: str) -> str:
-    return text.replace("[", "\\[")
+def _error(text: str) -> Any:
+    return marked("error:", "bold red", text)
 
 
 if __name__ == "__main__":

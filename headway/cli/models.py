@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
-from rich.console import Console
 
 from headway.errors import ModelError, UsageError
+from headway.report.terminal import lines, marked
 
 
 def models(
@@ -40,11 +40,12 @@ def models(
             rows.append(_row(name, verify, public_key, sign))
         except ModelError as error:
             problems.append(str(error))
-    console = Console(soft_wrap=True, highlight=False)
+    console = lines()
     for row in rows:
-        console.print(f"[bold]{row['name']}[/]  {row['parameters']:,} parameters  {row['hash'][:12]}  {row['state']}")
-        console.print(f"  accuracy: {row['accuracy'] or 'not recorded'}", markup=False)
-        console.print(f"  data: {row['data_licence'] or 'not recorded'}", markup=False)
+        text = f" {row['parameters']:,} parameters  {row['hash'][:12]}  {row['state']}"
+        console.print(marked(row["name"], "bold", text))
+        console.print(f"  accuracy: {row['accuracy'] or 'not recorded'}")
+        console.print(f"  data: {row['data_licence'] or 'not recorded'}")
     if json_file:
         from headway.json_files import write_json
 

@@ -26,7 +26,7 @@ def replay(
         Optional[Path],  # noqa: UP045
         typer.Option("--params", help="ROS parameter file; default: the one of the launch files."),
     ] = None,
-    image: Annotated[Topic, typer.Option("--image", help="Image topic; default: the first.")] = None,
+    image: Annotated[Topic, typer.Option("--image", help="Image topic; default: the first with messages.")] = None,
     camera_info: Annotated[Topic, typer.Option("--camera-info", help="CameraInfo topic.")] = None,
     imu: Annotated[Topic, typer.Option("--imu", help="Imu topic.")] = None,
     odom: Annotated[Topic, typer.Option("--odom", help="Odometry topic.")] = None,
@@ -38,12 +38,11 @@ def replay(
     ] = None,
 ) -> None:
     """A recorded bag through all models: output.mcap, annotated.mp4, report.html, summary.json."""
-    from rich.console import Console
-
     from headway.bags.topics import InputTopics
     from headway.replay import run_replay
     from headway.report.progress import bar
-    from headway.report.summary import print_summary
+    from headway.report.summary import print_summary, with_loss
+    from headway.report.terminal import lines
 
     wanted = InputTopics(image or "", camera_info or "", imu or "", odom or "", depth or "")
     command = shlex.join(["headway", *sys.argv[1:]])
@@ -64,15 +63,14 @@ def replay(
 
         write_json(json_file, content)
     print_summary(content)
-    Console(soft_wrap=True).print(f"{content['topics']['image']} -> {out}/", highlight=False)
-    if content["loss"]:
+    lines().print(f"{content['topics']['image']} -> {out}/")
+    if with_loss(content):
         raise typer.Exit(3)
 
 
 def _with_faults(
     bag: Path, out: Path, fault: str, params: Path | None, wanted: InputTopics, command: str, json_file: Path | None
 ) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from headway.errors import UsageError
@@ -82,6 +80,7 @@ def _with_faults(
     from headway.node_config import HeadwayNodeConfig, load
     from headway.report.build import output_folder
     from headway.report.progress import bar
+    from headway.report.terminal import tables
 
     if fault != "all" and fault not in FAULTS:
         raise UsageError(f"no fault '{fault}'; known: all, {', '.join(FAULTS)}")
@@ -95,7 +94,7 @@ def _with_faults(
     shown = Table(*HEADINGS, title=f"{content['kept']} of {content['tried']} faults kept all promises")
     for row in table(outcomes):
         shown.add_row(*row)
-    Console().print(shown)
+    tables().print(shown)
     if content["kept"] != content["tried"]:
         raise typer.Exit(1)
 
@@ -112,10 +111,10 @@ def _through_graph(
 ) -> dict[str, Any]:
     from headway.errors import UsageError
     from headway.graph import LISTENS, run_graph
-    from headway.report.build import output_folder, report_graph
+    from headway.report.build import fresh_folder, report_graph
 
     if limit:
         raise UsageError("--limit does not go with --graph: the graph plays the whole bag")
     files = dict.fromkeys(LISTENS, params) if params else None
-    performance = run_graph(bag, output_folder(out), wanted, parameter_files=files, progress=progress)
-    return report_graph(bag, performance, out, command, "replay through the ROS 2 graph", progress, video)
+    performance = run_graph(bag, fresh_folder(out, bag, video), wanted, parameter_files=files, progress=progress)
+    return report_graph(bag, performance, out, command, "replay through the ROS 2 graph", progress, video, wanted)

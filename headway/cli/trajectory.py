@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from headway.errors import ModelError, UsageError
+from headway.report.terminal import lines, tables
 
 _MODEL = "trajectory"
 PROTOCOLS = {
@@ -145,7 +145,7 @@ def train(
             summary = produce_leave_one_out(out, training, CameraConfig(), show)["mean"]
         else:
             summary = produce(out, training, CameraConfig(), show).evaluation["summary"]
-    Console().print(summary)
+    lines().print(summary)
 
 
 def _leave_one_out_folders(model: str) -> dict[str, str]:
@@ -175,7 +175,7 @@ def _print(report: dict[str, Any], title: str) -> None:
         table.add_section()
     for other in report.get("published", []):
         table.add_row("", "", f"{other['model']} (published)", "", "", f"{other['min_ade20']}", f"{other['min_fde20']}")
-    console = Console()
+    console = tables()
     console.print(table)
     cover = report["coverage"]
     if cover:
@@ -200,7 +200,7 @@ def _print_memory(report: dict[str, Any]) -> None:
     for noise, level in report["noise"].items():
         pairs = [(level["without"][k], level["with"][k], level["change"][k]) for k in (*_KEYS, "flicker_m")]
         table.add_row(f"{100 * float(noise):g} cm", *(f"{a:.3f} -> {b:.3f} ({c:+.1%})" for a, b, c in pairs))
-    Console().print(table)
+    tables().print(table)
 
 
 def _print_heads(report: dict[str, Any]) -> None:
@@ -214,7 +214,7 @@ def _print_heads(report: dict[str, Any]) -> None:
             for k in _KEYS
         ]
         table.add_row(name, f"{windows}", *cells)
-    Console().print(table)
+    tables().print(table)
 
 
 def _print_alerts(level: dict[str, Any]) -> None:
@@ -238,7 +238,7 @@ def _print_alerts(level: dict[str, Any]) -> None:
             "-" if values.get(c) is None else f"{values[c]:.0f}" if c in _WHOLE else f"{values[c]:.2f}" for c in columns
         ]
         table.add_row(name, *cells)
-    console = Console()
+    console = tables()
     console.print(table)
     jumps = ", ".join(f"{name} {100 * v:.0f} cm" for name, v in level["flicker_m"].items())
     console.print(f"jump between successive forecasts of the same moment, 2 s ahead: {jumps}")
@@ -246,7 +246,7 @@ def _print_alerts(level: dict[str, Any]) -> None:
         _print_contacts(console, level["contacts"])
 
 
-def _print_contacts(console: Console, found: dict[str, Any]) -> None:
+def _print_contacts(console: Any, found: dict[str, Any]) -> None:
     """Is the probability that was said true?"""
     for name, kind in {"everybody": found, "out of view": found["out_of_view"]}.items():
         if not kind:

@@ -11,7 +11,7 @@ import numpy as np
 
 from headway.evaluate.closed_loop import FIRST_SEED, Run, measures
 from headway.evaluate.held_out import band_name
-from headway.report.html import document, section, table
+from headway.report.html import document, section, table, write_page
 from headway.report.reliability import EDGE, SIDE, reliability, square
 
 MEASURES = {
@@ -41,8 +41,7 @@ Results = Mapping[str, Mapping[str, Sequence[Run]]]
 
 def write_driving_report(report: Mapping[str, Any], results: Results, out: Path) -> None:
     """Writes one file that needs nothing else. results: route -> driver -> runs, {} for the open loop."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page(report, results), encoding="utf-8")
+    write_page(out, page(report, results))
 
 
 def page(report: Mapping[str, Any], results: Results) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from headway.evaluate.head_pose import Evaluation
 from headway.report.heads_pictures import Figure, false_boxes, missed_heads, worst_heads
 from headway.report.heads_plots import plots
-from headway.report.html import STYLE, table
+from headway.report.html import STYLE, table, write_page
 
 ANGLES = ("pitch", "yaw", "roll", "mean")
 BANDS = (
@@ -22,7 +22,7 @@ BANDS = (
 
 def write_heads_report(evaluation: Evaluation, report: Mapping[str, Any], path: Path) -> None:
     """Writes the report of one evaluation; `report` is what `--json` writes."""
-    path.write_text(page(evaluation, report), encoding="utf-8")
+    write_page(path, page(evaluation, report))
 
 
 def page(evaluation: Evaluation, report: Mapping[str, Any]) -> str:

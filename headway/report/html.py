@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -59,7 +60,8 @@ def page(run: Run, content: Mapping[str, Any], pictures: Mapping[int, Image]) ->
         section("Models", _models(content)),
         section("Alerts", _alerts(content)),
         *(section(title, drawing) for title, drawing in plots.all_plots(run) if drawing),
-        section("Frames without a full answer", _reasons(content)) if content["frames"]["by_reason"] else "",
+        _reasons("Frames without a full answer", content["frames"]["by_reason"]),
+        _reasons("Frames whose risk was unsure", content["unsure"]),
         section("How this was made", _provenance(run, content)),
     ]
     return document(f"headway {run.title}: {run.bag.name}", body)
@@ -73,6 +75,13 @@ def document(title: str, body: Sequence[str]) -> str:
         f"<title>{escape(title)}</title><style>{STYLE}</style></head>"
         f"<body><main>{''.join(body)}</main></body></html>\n"
     )
+
+
+def write_page(path: Path, text: str) -> None:
+    """Writes a finished document, and the folder where it does not exist. Half a surrogate pair (a file name that is no
+    UTF-8) becomes \\udcf6 and the like."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def section(title: str, inner: str, kind: str = "") -> str:
@@ -164,14 +173,16 @@ def _alerts(content: Mapping[str, Any]) -> str:
         ]
         for a in content["alerts"]
     ]
-    columns = ["from s", "for s", "person", "where", "contact in s", "probability", "why"]
+    # A row is a whole alert: the first contact, the probability and the reason were said at different moments of it.
+    columns = ["from s", "for s", "person", "where", "soonest contact, s", "highest probability", "why (when it began)"]
     shown, rest = rows[:ALERTS_SHOWN], rows[ALERTS_SHOWN:]
     more = f"<details><summary>{len(rest)} more</summary>{table(columns, rest, (0, 1, 4, 5))}</details>" if rest else ""
     return table(columns, shown, (0, 1, 4, 5)) + more
 
 
-def _reasons(content: Mapping[str, Any]) -> str:
-    return table(["frames", "reason"], [[n, reason] for reason, n in content["frames"]["by_reason"].items()], (0,))
+def _reasons(title: str, frames: Mapping[str, int]) -> str:
+    rows = [[count, reason] for reason, count in frames.items()]
+    return section(title, table(["frames", "reason"], rows, (0,))) if rows else ""
 
 
 def _provenance(run: Run, content: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from headway import messages
 from headway.bags import BagReader
-from headway.bags.topics import InputTopics, choose_topics
+from headway.bags.topics import InputTopics, choose_topics, other_images
 from headway.errors import BagError
 from headway.pipeline import DRIVING, HEAD_POSE, TASKS, TRAJECTORY
 from headway.sensors import stamp_of
@@ -31,6 +32,7 @@ STAGES_OF = {
 GROUND_TRUTH = "/ground_truth/"
 SKIPPED = "skipped for a newer frame"
 ALERT_GAP_S = 0.5  # alerts of one person this close together are one
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 @dataclass
@@ -127,6 +129,15 @@ class Run:
                 reasons[reason if everywhere else f"{task}: {reason}"] += 1
         return reasons
 
+    def unsure(self) -> Counter[str]:
+        """Why answered frames were unsure, reason -> frames. Of several reasons the first counts, the most basic one;
+        reasons that differ in their numbers alone are one, told as it was said most often."""
+        said = [r.unsure.partition(";")[0] for r in self.rows if r.unsure and r.tasks.get(TRAJECTORY) == ""]
+        variants: dict[str, Counter[str]] = {}
+        for reason in said:
+            variants.setdefault(_NUMBER.sub("0", reason), Counter())[reason] += 1
+        return Counter({found.most_common(1)[0][0]: found.total() for found in variants.values()})
+
     def alerts(self) -> list[Alert]:
         """Alerts in the order they began."""
         found: list[Alert] = []
@@ -157,9 +168,12 @@ def collect(
     dropped: dict[str, Counter[str]] | None = None,
     limit: int | None = None,
 ) -> Run:
-    """Reads both bags. `stage_ms` (stamp -> stage -> ms) is given where the output's traces carry no durations."""
+    """Reads both bags. `wanted`: topics that the user named, the others are chosen as they were for the run.
+    `stage_ms` (stamp -> stage -> ms) is given where the output's traces carry no durations."""
     with BagReader(bag) as reader:
         run = Run(bag, output, choose_topics(reader, wanted), command, title, dropped=dropped or {})
+        if not (wanted and wanted.image) and (note := other_images(reader, run.topics.image)):
+            run.notes.append(note)
         truth = [n for n in reader.of_type(messages.COMMAND) if n.startswith(GROUND_TRUTH)]
         _read_input(run, reader, truth, limit)
         run.loss = reader.loss

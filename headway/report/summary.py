@@ -28,6 +28,7 @@ def summary(run: Run) -> dict[str, Any]:
         },
         "models": {task: _task(run, task) for task in run.tasks},
         "stages_ms": {name: _quantiles(values) for name, values in stage_times(run).items()},
+        "unsure": dict(run.unsure().most_common()),
         "alerts": [asdict(a) for a in run.alerts()],
         "duration_s": run.seconds(run.stamps[-1]),
         "bag": str(run.bag),
@@ -64,18 +65,26 @@ def saw(run: Run, task: str) -> str:
         return "nothing"
     if task == HEAD_POSE:
         counts = [r.heads for r in rows]
-        looking = sum(r.looking > 0 for r in rows)
-        return f"{np.mean(counts):.1f} heads a frame, up to {max(counts)}; looked at in {looking} frames"
+        looking = _counted(sum(r.looking > 0 for r in rows), "frame", "frames")
+        return f"{np.mean(counts):.1f} heads a frame, up to {max(counts)}; looked at in {looking}"
     if task == TRAJECTORY:
-        people = len({t for r in rows for t in r.tracks})
-        alerts = len(run.alerts())
-        unsure = sum(bool(r.unsure) for r in rows)
-        return f"{people} people followed, {alerts} alerts" + (f"; unsure in {unsure} frames" if unsure else "")
+        people = _counted(len({t for r in rows for t in r.tracks}), "person", "people")
+        return f"{people} followed, {_counted(len(run.alerts()), 'alert', 'alerts')}{_unsure(run.unsure())}"
     commands = [r.command for r in rows if r.command]
     states = Counter(c["state"] for c in commands)
     share = ", ".join(f"{name} {100 * n / len(commands):.0f} %" for name, n in states.most_common())
     steering = [c["steering"] for c in commands]
     return f"{share}; steering {min(steering):+.2f} to {max(steering):+.2f}"
+
+
+def _unsure(reasons: Counter[str]) -> str:
+    if not reasons:
+        return ""
+    return f"; unsure in {_counted(reasons.total(), 'frame', 'frames')}, mostly: {reasons.most_common(1)[0][0]}"
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 def stage_times(run: Run) -> dict[str, list[float]]:
@@ -108,13 +117,18 @@ def machine() -> dict[str, Any]:
     }
 
 
+def with_loss(content: dict[str, Any]) -> bool:
+    """True where the run ends with exit code 3: something was lost, or not one frame got an answer."""
+    return bool(content["loss"]) or content["frames"]["answered"] == 0
+
+
 def print_summary(content: dict[str, Any]) -> None:
     """The table on the terminal."""
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
-    console = Console(soft_wrap=True)
+    from headway.report.terminal import lines, marked, tables
+
+    console = lines()
     table = Table("model", "in", "out", "dropped", "p50 ms", "p99 ms", "saw")
     for column in table.columns[1:6]:
         column.justify = "right"
@@ -122,12 +136,12 @@ def print_summary(content: dict[str, Any]) -> None:
         latency = ["-" if v is None else f"{v:.1f}" for v in task["latency_ms"].values()]
         counts = [str(task[k]) for k in ("in", "out", "dropped")]
         table.add_row(name.replace("_", "-"), *counts, *latency, task["saw"])
-    Console().print(table)
+    tables().print(table)
     frames = content["frames"]
-    console.print(f"{frames['in']} frames in, {frames['answered']} answered, {frames['dropped']} not", highlight=False)
+    console.print(f"{frames['in']} frames in, {frames['answered']} answered, {frames['dropped']} not")
     for reason, count in frames["by_reason"].items():
-        console.print(f"  {count} x {escape(reason)}", highlight=False)
+        console.print(f"  {count} x {reason}")
     for note in content["notes"]:
-        console.print(f"note: {escape(note)}", highlight=False)
+        console.print(f"note: {note}")
     if content["loss"]:
-        console.print(f"[yellow]lost:[/] {escape(content['loss'])}", highlight=False)
+        console.print(marked("lost:", "yellow", content["loss"]))

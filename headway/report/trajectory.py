@@ -13,7 +13,7 @@ from headway.evaluate.alerts import CONFLICT_M
 from headway.evaluate.cases import AlertCase, Cases, ForecastCase
 from headway.evaluate.egocentric import level_words
 from headway.report.ground import ground, legend
-from headway.report.html import document, section, table
+from headway.report.html import document, section, table, write_page
 from headway.report.reliability import reliability
 from headway.report.svg import Line, Span, plot, timeline
 
@@ -43,8 +43,7 @@ _FURTHEST_M = 12.0
 
 def write_trajectory_report(report: Mapping[str, Any], cases: Mapping[str, Cases], out: Path) -> None:
     """Writes one file that needs nothing else. cases: part of the report ("" for the whole) -> its worst."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page(report, cases), encoding="utf-8")
+    write_page(out, page(report, cases))
 
 
 def page(report: Mapping[str, Any], cases: Mapping[str, Cases]) -> str:

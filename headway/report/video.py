@@ -15,7 +15,7 @@ from headway.bags import BagReader
 from headway.bags.reader import Message
 from headway.errors import BagError, FrameError
 from headway.geometry import rotation_from_quaternion
-from headway.images import decode_image
+from headway.images import decode_image, opencv_name
 from headway.report.run import Run, output_topics
 from headway.sensors import camera_from_message, stamp_of
 from headway.types import Camera, DriveCommand, DriveState, Heads
@@ -127,14 +127,18 @@ def _command(message: Any) -> DriveCommand:
 def write_video(
     run: Run, path: Path, wanted: set[int], progress: Callable[[int, int | None], None]
 ) -> dict[int, Image]:
-    """Writes annotated.mp4 (MPEG-4 part 2, which every cv2 has) and returns the annotated images of `wanted` stamps."""
+    """Writes annotated.mp4 (MPEG-4 part 2, which every cv2 has) and returns the annotated images of `wanted` stamps.
+
+    Raises UsageError for a name that OpenCV cannot take, BagError where it cannot write.
+    """
+    name = opencv_name(path)
     kept: dict[int, Image] = {}
     writer: cv2.VideoWriter | None = None
     size = (0, 0)
     for count, (stamp_ns, image) in enumerate(annotated(run), 1):
         if writer is None:
             size = (image.shape[1], image.shape[0])
-            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate_hz(run), size)
+            writer = cv2.VideoWriter(name, cv2.VideoWriter.fourcc(*"mp4v"), rate_hz(run), size)
             if not writer.isOpened():
                 raise BagError(f"{path} cannot be written: OpenCV refuses an MPEG-4 video of {size[0]}x{size[1]}")
         if stamp_ns in wanted:

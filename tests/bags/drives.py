@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 
 from headway.bags import BagWriter
-from headway.convert import CAMERA_INFO, CAMERA_TOPIC, DRIVE_TOPIC, IMAGE_TOPIC, Picture, camera_info
+from headway.convert import CAMERA_INFO, CAMERA_TOPIC, IMAGE_TOPIC, Picture, camera_info
+from headway.convert_tub import DRIVE_TOPIC
 from headway.images import COMPRESSED
 from headway.messages import COMMAND, stamp
 

@@ -224,6 +224,32 @@ def test_a_missing_bag_and_one_of_another_kind_are_named(tmp_path):
         BagReader(tmp_path / "other.db3")
 
 
+@pytest.mark.parametrize("kind", [".db3", ".mcap"])
+def test_a_part_of_a_split_bag_that_is_missing_is_a_loss_and_the_rest_is_read(tmp_path, kind):
+    first = f"a_0{kind}"
+    (write_sqlite if kind == ".db3" else write_bag)(tmp_path / first)
+    (tmp_path / f"a_2{kind}").mkdir()
+    names = f"[{first}, a_1{kind}, a_2{kind}]"
+    (tmp_path / "metadata.yaml").write_text(f"rosbag2_bagfile_information: {{relative_file_paths: {names}}}\n")
+    with BagReader(tmp_path) as bag:
+        assert indices(bag) == list(range(40))
+        missing, folder = bag.losses
+    assert missing == f"file {tmp_path}/a_1{kind} cannot be read: No such file or directory"
+    assert folder == f"file {tmp_path}/a_2{kind} cannot be read: Is a directory"
+
+
+def test_a_sqlite_bag_whose_only_part_is_missing_is_refused_in_one_line(tmp_path):
+    (tmp_path / "metadata.yaml").write_text("rosbag2_bagfile_information: {relative_file_paths: [gone.db3]}\n")
+    with pytest.raises(BagError, match=r"gone\.db3 cannot be read: No such file"):
+        BagReader(tmp_path)
+
+
+def test_metadata_that_is_no_yaml_is_refused_in_one_line(tmp_path):
+    (tmp_path / "metadata.yaml").write_text("a: [\n")
+    with pytest.raises(BagError, match=r"^[^\n]*metadata\.yaml cannot be read[^\n]*$"):
+        BagReader(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["a\\0.mcap", "\\ud800.mcap", "x" * 300 + ".mcap"], ids=["NUL", "half a pair", "long"])
 def test_metadata_with_a_name_that_no_file_can_have_is_refused_by_its_name(tmp_path, name):
     (tmp_path / "metadata.yaml").write_text(f'rosbag2_bagfile_information: {{relative_file_paths: ["{name}"]}}\n')

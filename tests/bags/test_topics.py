@@ -1,10 +1,12 @@
 """Which topics are taken, and what is said where none fits."""
 
+import sqlite3
+
 import pytest
 from bag_files import START
 
 from headway.bags import BagReader, BagWriter
-from headway.bags.topics import InputTopics, choose_topics
+from headway.bags.topics import InputTopics, choose_topics, other_images
 from headway.errors import BagError
 
 BAG = [
@@ -39,6 +41,35 @@ def test_a_named_image_brings_its_own_camera_info(bag):
     with bag(BAG) as reader:
         found = choose_topics(reader, InputTopics(image="/rear/image/compressed"))
     assert (found.image, found.camera_info) == ("/rear/image/compressed", "/rear/camera_info")
+
+
+def with_rows(tmp_path, *messages):
+    """A sqlite3 bag of BAG's topics with messages on those that are named."""
+    path = tmp_path / "topics.db3"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE topics(id INTEGER, name TEXT, type TEXT, serialization_format TEXT)")
+        db.execute("CREATE TABLE messages(id INTEGER, topic_id INTEGER, timestamp INTEGER, data BLOB)")
+        for number, (name, kind) in enumerate(BAG):
+            db.execute("INSERT INTO topics VALUES (?, ?, ?, 'cdr')", (number, name, kind))
+            if name in messages:
+                db.execute("INSERT INTO messages VALUES (?, ?, ?, ?)", (number, number, START, b""))
+    return BagReader(path)
+
+
+def test_a_topic_with_messages_goes_before_one_without(tmp_path):
+    with with_rows(tmp_path, "/rear/image/compressed", "/front/camera_info", "/imu") as reader:
+        found = choose_topics(reader)
+        assert found == InputTopics("/rear/image/compressed", "/front/camera_info", "/imu", "", "/front/depth/image")
+        assert reader.topics["/imu"].count == 1
+        assert other_images(reader, found.image) == ""
+
+
+def test_images_that_are_left_alone_are_named_with_the_option_that_chooses(bag):
+    with bag(BAG) as reader:
+        note = other_images(reader, "/front/image")
+    assert note == (
+        "images are those of /front/image; /rear/image/compressed left alone (`headway replay --image` chooses)"
+    )
 
 
 def test_a_bag_without_an_image_lists_what_it_has(bag):

@@ -21,7 +21,8 @@ import pytest
 from headway import messages
 from headway.bags import BagReader, BagWriter
 from headway.bags.topics import InputTopics
-from headway.convert import camera_info, convert_tub, convert_video, encode
+from headway.convert import camera_info, convert_video, encode
+from headway.convert_tub import convert_tub
 from headway.demo import run_demo
 from headway.errors import BagError, HeadwayError, ModelError
 from headway.graph import Performance, node_arguments, run_graph

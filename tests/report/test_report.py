@@ -5,6 +5,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,7 @@ from drives import START, STEP, write_drive
 from headway import messages
 from headway.bags import BagWriter
 from headway.bags.topics import InputTopics
+from headway.errors import UsageError
 from headway.report.build import telling_stamps, write_report
 from headway.report.html import page
 from headway.report.run import SKIPPED, Row, Run, collect
@@ -95,6 +97,48 @@ def test_alerts_close_together_are_one_and_keep_the_worst(run):
     assert alert.probability == pytest.approx(0.6)
 
 
+def test_a_second_camera_is_noted_unless_the_topic_was_named(tmp_path, run):
+    bag = tmp_path / "two.mcap"
+    with BagWriter(bag) as writer:
+        for name in ("/left/image", "/right/image"):
+            writer.write(name, "sensor_msgs/msg/Image", {}, START)
+    (note,) = collect(bag, run.output).notes
+    assert note.startswith("images are those of /left/image; /right/image left alone")
+    assert collect(bag, run.output, InputTopics(image="/right/image")).notes == []
+
+
+def answered(reasons):
+    rows = [Row(START + i * STEP, {"trajectory": ""}, unsure=reason) for i, reason in enumerate(reasons)]
+    return Run(Path("a.mcap"), Path("o.mcap"), InputTopics("/i"), "", "", [r.stamp_ns for r in rows], rows)
+
+
+def test_an_unsure_run_says_what_it_lacked_most_often():
+    gap = "no forecast for {} s before this one"
+    reasons = ["", "no camera_info received; " + gap.format(0.6), gap.format(0.6), gap.format(0.7), gap.format(0.7)]
+    run = answered(reasons)
+    content = summary(run)
+    assert content["unsure"] == {gap.format(0.7): 3, "no camera_info received": 1}
+    assert content["models"]["trajectory"]["saw"].endswith(f"; unsure in 4 frames, mostly: {gap.format(0.7)}")
+    assert "Frames whose risk was unsure" in page(run, content, {})
+
+
+def test_a_sure_run_speaks_of_nothing_unsure_and_counts_one_as_one():
+    run = answered([""])
+    run.rows[0].tracks = (7,)
+    run.rows[0].risks = [{"track_id": 7, "level": Level.ALERT, "time_to_contact": 1.0, "probability": 1.0,
+                          "direction": "left", "reason": "close"}]  # fmt: skip
+    content = summary(run)
+    assert content["models"]["trajectory"]["saw"] == "1 person followed, 1 alert"
+    assert content["unsure"] == {}
+    assert "Frames whose risk was unsure" not in page(run, content, {})
+
+
+def test_an_alerts_row_says_of_which_moment_each_number_is(run):
+    text = page(run, summary(run), {})
+    for heading in ("soonest contact, s", "highest probability", "why (when it began)"):
+        assert f">{heading}</th>" in text
+
+
 def test_the_report_is_complete_without_network_or_script(run, tmp_path):
     content = write_report(run, tmp_path)
     text = (tmp_path / "report.html").read_text()
@@ -107,6 +151,17 @@ def test_the_report_is_complete_without_network_or_script(run, tmp_path):
     parser = Balanced()
     parser.feed(text)
     assert parser.open == []
+
+
+def test_a_bag_whose_name_is_no_utf8_is_reported(run, tmp_path):
+    run.bag, run.command = run.bag.rename(tmp_path / "r\udcf6t.mcap"), "headway replay r\udcf6t.mcap"
+    write_report(run, tmp_path / "out", video=False)
+    assert "r\\udcf6t.mcap" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_video_whose_name_opencv_cannot_take_is_refused(run, tmp_path):
+    with pytest.raises(UsageError, match="OpenCV cannot take"):
+        write_report(run, tmp_path / "l\udcf6t")
 
 
 class Balanced(HTMLParser):
