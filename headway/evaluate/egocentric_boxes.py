@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from headway.stages.lift import PIXEL_SIGMA, Sightings, lift
+from headway.stages.lift import HEAD_WIDTH, PIXEL_SIGMA, Sightings, lift
 from headway.stages.tracks import TrackConfig
 from headway.types import Camera, Heads
 
@@ -17,8 +17,6 @@ Array = NDArray[np.floating]
 
 CAMERA = Camera(640, 480, 320.0, 320.0, 320.0, 240.0)
 """90 degrees wide."""
-_WIDTH = 0.75
-"""Of a head's box, in heights."""
 
 
 def head_boxes(
@@ -40,7 +38,7 @@ def head_boxes(
     height = camera.fy * head_m / forward + jitter
     u, v = camera.cx - camera.fx * left / forward + across, camera.cy + down
     half = 0.5 * np.maximum(height, 2.0)
-    return np.stack([u - _WIDTH * half, v - half, u + _WIDTH * half, v + half], axis=-1)
+    return np.stack([u - HEAD_WIDTH * half, v - half, u + HEAD_WIDTH * half, v + half], axis=-1)
 
 
 def head_heights(people: int, sigma: float, random: np.random.Generator) -> Array:

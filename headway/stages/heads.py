@@ -35,7 +35,7 @@ class HeadConfig(Config):
 
     score_threshold: float = parameter(
         0.0,
-        "heads below this score are not reported; 0 takes the model's own (best F1 on its validation set)",
+        "heads below this score are not reported; 0 takes the model's own (best F1.5 on its validation set)",
         0.0,
         1.0,
     )
