@@ -151,7 +151,11 @@ def _models() -> Iterator[Finding]:
     from headway.runtime.signature import trusted_key
 
     cure = "git checkout -- models/weights   (or install headway again)"
-    names = installed_models()
+    try:
+        names = installed_models()
+    except HeadwayError as error:
+        yield Finding("models", BROKEN, str(error), "unset HEADWAY_MODELS")
+        return
     for name in dict.fromkeys(["head-pose", "trajectory", "driving", *names]):
         if name not in names:
             yield Finding(f"model {name}", MISSING, "not installed", cure)

@@ -6,12 +6,19 @@ import os
 import sys
 from pathlib import Path
 
+from headway.errors import ModelError, UsageError
+
 PACKAGE = Path(__file__).resolve().parent
 
 
 def weights_dir() -> Path:
-    """Folder of the installed models; the environment variable HEADWAY_MODELS overrides it."""
+    """Folder of the installed models; the environment variable HEADWAY_MODELS overrides it.
+
+    Raises ModelError where that names no folder.
+    """
     override = os.environ.get("HEADWAY_MODELS")
+    if override and not Path(override).is_dir():
+        raise ModelError(f"HEADWAY_MODELS is {override}, which is no folder: correct it, or unset it")
     return Path(override) if override else PACKAGE / "models" / "weights"
 
 
@@ -25,6 +32,17 @@ def data_dir() -> Path | None:
     override = os.environ.get("HEADWAY_DATA")
     candidate = Path(override) if override else PACKAGE.parent.parent / "shared" / "data"
     return candidate if candidate.is_dir() else None
+
+
+def data_folder(name: str) -> Path:
+    """Folder `name` of the evaluation data; raises UsageError that says where it was looked for."""
+    root = data_dir()
+    if root is not None and (root / name).is_dir():
+        return root / name
+    override = os.environ.get("HEADWAY_DATA")
+    place = f"HEADWAY_DATA, which is {override}" if override else "../shared/data beside the checkout"
+    no_folder = " and no folder itself" if override and root is None else ""
+    raise UsageError(f"no folder {name} below {place}{no_folder}: set HEADWAY_DATA to the folder that holds it")
 
 
 def share_dir() -> Path:

@@ -81,6 +81,13 @@ def test_a_model_whose_hash_is_wrong_is_told(monkeypatch: pytest.MonkeyPatch, tm
     assert found["model head-pose"].state == doctor.MISSING
 
 
+def test_a_models_folder_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HEADWAY_MODELS", str(tmp_path / "nowhere"))
+    (finding,) = doctor._models()
+    assert (finding.state, finding.cure) == (doctor.BROKEN, "unset HEADWAY_MODELS")
+    assert "nowhere" in finding.detail
+
+
 def test_little_shared_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "shared_memory_free", lambda: 64 << 20)
     (finding,) = doctor._shared_memory()

@@ -24,6 +24,8 @@ from headway.errors import BagError
 
 REORDER_NS = 1_000_000_000
 """Messages are sorted by log time within this window: recorders write nearly in order, and a bag may not fit memory."""
+_FROM_ROS_1 = "a bag of ROS 1 is converted with rosbags-convert"
+_FROM_IMAGES = "`headway convert video` makes a bag of a video or a folder of images"
 PART_BYTES = 1 << 18  # what is decompressed at a time
 
 
@@ -131,7 +133,7 @@ class BagReader:
             return self._named_in(metadata)
         files = sorted(p for p in self.path.iterdir() if p.suffix in (".mcap", ".db3"))
         if not files:
-            raise BagError(f"{self.path} holds no .mcap and no .db3 file: it is no bag")
+            raise BagError(f"{self.path} holds no .mcap and no .db3 file: it is no bag; {_FROM_IMAGES}")
         return files
 
     def _named_in(self, metadata: Path) -> list[Path]:
@@ -159,7 +161,9 @@ class BagReader:
             elif file.suffix == ".db3":
                 self._sources.append(SqliteSource(file))
             else:
-                raise BagError(f"{file} is neither .mcap nor .db3: a bag of ROS 1 is converted with rosbags-convert")
+                raise BagError(
+                    f"{file} is neither .mcap nor .db3: {_FROM_ROS_1 if file.suffix == '.bag' else _FROM_IMAGES}"
+                )
         except (OSError, BagError) as error:
             text = f"{file} cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
             if not self.path.is_dir():

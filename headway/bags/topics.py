@@ -8,6 +8,7 @@ from headway.bags.reader import BagReader
 from headway.errors import BagError
 
 IMAGE_TYPES = ("sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/Image")
+HEADS_TYPE = "headway_msgs/msg/HeadArray"
 TYPES: dict[str, tuple[str, ...]] = {
     "image": IMAGE_TYPES,
     "camera_info": ("sensor_msgs/msg/CameraInfo",),
@@ -43,6 +44,11 @@ def choose_topics(bag: BagReader, wanted: InputTopics | None = None) -> InputTop
         if name:
             _check(bag, field.name, name)
         chosen[field.name] = name or _found(bag, field.name, chosen.get("image", ""))
+    heads = [name for name in bag.of_type(HEADS_TYPE) if name.startswith("/ground_truth/")]
+    if heads and not chosen["image"]:
+        raise BagError(
+            f"{bag.path} has heads on {heads[0]} and no images: it is for the trajectory node and tools/replay_proof.py"
+        )
     if not chosen["image"]:
         raise BagError(f"{bag.path} has no image topic ({' or '.join(IMAGE_TYPES)}); {_listed(bag)}")
     return InputTopics(**chosen)

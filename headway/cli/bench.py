@@ -25,13 +25,13 @@ def bench(
 ) -> None:
     """Times of networks and of the whole pipeline on this machine, engines interleaved."""
     from rich.console import Console
-    from rich.progress import Progress
 
     from headway.bench import Bench, bench_network
     from headway.bench_crowd import bench_crowd
     from headway.bench_machine import machine, product_rate
     from headway.bench_pipeline import bench_pipeline
     from headway.errors import UsageError
+    from headway.report.progress import bars
     from headway.runtime.engine import ENGINES, installed_models
 
     chosen = tuple(filter(None, engines.split(","))) or ENGINES
@@ -41,14 +41,14 @@ def bench(
     found, before = Bench(), {**machine(threads), "product_gflop_s": product_rate(threads)}
     networks = installed_models() if name == ALL else [] if name == PIPELINE else [name]
     console = Console()
-    with _reporting(console, found, before, json_file), Progress(console=console) as bars:
+    with _reporting(console, found, before, json_file), bars() as shown:
         for network in networks:
             with_reference = reference and (name != ALL or network == "head-pose")
-            bench_network(found, network, chosen, rounds, threads, torch, with_reference, _bar(bars, network))
+            bench_network(found, network, chosen, rounds, threads, torch, with_reference, _bar(shown, network))
         if name in (PIPELINE, ALL):
-            bench_pipeline(found, [e for e in chosen if e != "auto"], rounds, threads, _bar(bars, PIPELINE))
+            bench_pipeline(found, [e for e in chosen if e != "auto"], rounds, threads, _bar(shown, PIPELINE))
             crowded = next((e for e in chosen if e not in found.skipped), "") if engines else ""
-            bench_crowd(found, crowded or "onnxruntime", max(rounds // 2, 20), threads, _bar(bars, "crowd"))
+            bench_crowd(found, crowded or "onnxruntime", max(rounds // 2, 20), threads, _bar(shown, "crowd"))
 
 
 @contextmanager

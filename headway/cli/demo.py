@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
+
+from headway.cli.common import command
 
 
 def demo(
@@ -25,9 +25,8 @@ def demo(
     from headway.report.summary import print_summary, with_loss
     from headway.report.terminal import lines
 
-    command = shlex.join(["headway", *sys.argv[1:]])
     with bar("playing into the graph") as playing, bar("drawing") as drawing:
-        content = run_demo(out, command, bag, composed, playing, drawing)
+        content = run_demo(out, command(), bag, composed, playing, drawing)
     print_summary(content)
     names = "output.mcap, annotated.mp4, report.html, summary.json"
     lines().print(f"{names} are in {out}/")

@@ -7,7 +7,9 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from headway.cli.common import check_targets, command
 from headway.cli.driving_table import print_driving_report
+from headway.report.progress import bars
 
 
 def evaluate(
@@ -31,10 +33,9 @@ def evaluate(
     html: Annotated[Optional[Path], typer.Option(help="Write a report with plots and the worst drives here.")] = None,  # noqa: UP045
 ) -> None:
     """Steering error and confidence on held-out real frames, or whole drives in a closed-loop world."""
-    import sys
-
     from headway.runtime.engine import open_model
 
+    check_targets(json_file, html, record)
     runs_kept: dict[str, Any] = {}
     published = open_model(reference, "driving") if reference else None
     if world == "tub":
@@ -48,7 +49,7 @@ def evaluate(
     else:
         own = open_model(model or "driving-roadworld", "driving")
         report = _closed_loop(own, world, routes, runs, stress, record, published, runs_kept.update, jobs)
-    report["command"] = " ".join(["headway", *sys.argv[1:]])
+    report["command"] = command()
     print_driving_report(report)
     if html is not None:
         from headway.report.driving import write_driving_report
@@ -111,7 +112,7 @@ def train(
 
     shape = NetworkConfig(members=members, teacher=teacher, brake=world != "tub")
     settings = TrainConfig(seed=seed, epochs=epochs, threads=threads)
-    with _bar() as bar:
+    with bars() as bar:
         task = bar.add_task("recording" if world == "roadworld" else "training", total=None)
 
         def show(done: int, total: int, row: dict[str, float]) -> None:
@@ -156,17 +157,17 @@ def _train_reference(
     config = ReferenceConfig(seed=seed, epochs=epochs, minutes=minutes, device=device)
     training = Training(drive, config, out.with_name(out.name + ".work"))
     training.resume()
-    with _bar() as bar:
+    with bars(counted=False) as bar:
         task = bar.add_task("training", total=1.0)
         training.fit(lambda share, step, loss: bar.update(task, completed=share, description=f"{step}: {loss:.3f}"))
-    command = (
+    words = (
         f"headway train driving --network caril --frames {frames.name} --out {out.name} --epochs {epochs}"
         + (f" --minutes {minutes:g}" if minutes else "")
         + f" --seed {seed}"
         + (f" --device {device}" if device != "cpu" else "")
     )
     licence = str(facts.pop("licence", ""))
-    manifest = write_folder(training, out, command, facts, licence)
+    manifest = write_folder(training, out, words, facts, licence)
     typer.echo(f"written: {out}, {manifest.training['epochs']} epochs of {len(drive)} frames")
 
 
@@ -184,7 +185,7 @@ def _closed_loop(
     from headway.evaluate.roads import STRESSES, evaluate_world
 
     disturbances = STRESSES if stress == "all" else tuple(filter(None, stress.split(",")))
-    with _bar() as bar:
+    with bars() as bar:
         task = bar.add_task("driving", total=None)
 
         def show(what: str, done: int, total: int) -> None:
@@ -194,19 +195,11 @@ def _closed_loop(
         return evaluate_world(model, world, chosen, runs, disturbances, show, record, reference, keep, jobs)
 
 
-def _bar() -> Any:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-
-
 def _data_folder(name: str) -> Path:
     from headway.errors import UsageError
-    from headway.paths import data_dir
+    from headway.paths import data_folder
 
-    given, root = Path(name).expanduser(), data_dir()
-    if given.is_dir():
-        return given
-    if root is not None and (root / name).is_dir():
-        return root / name
-    raise UsageError(f"no folder {given} and none below {root or '../shared/data'}: give --data, or set HEADWAY_DATA")
+    given = Path(name).expanduser()
+    if not given.is_dir() and "/" in name:
+        raise UsageError(f"--data {name}: there is no such folder")
+    return given if given.is_dir() else data_folder(name)

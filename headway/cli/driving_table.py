@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from headway.cli.common import number
+
 
 def print_driving_report(report: dict[str, Any]) -> None:
     """Tables of one report, to the terminal."""
@@ -73,15 +75,15 @@ def _confidence_table(report: dict[str, Any]) -> Any:
     table = Table(title="confidence")
     for column in ("what", "value"):
         table.add_column(column)
-    table.add_row(f"coverage of the {confidence['nominal']:.0%} interval", f"{confidence['coverage']:.3f}")
+    table.add_row(f"coverage of the {confidence['nominal']:.0%} interval", number(confidence["coverage"], 3))
     if "coverage_95" in confidence:
         low, high = confidence["coverage_95"]
         table.add_row("95 % of it, over drives", f"{low:.3f} .. {high:.3f}")
     for row in confidence.get("by_offset", ()):
         table.add_row(f"coverage {band_name(row)} off the lane's centre", f"{row['coverage']:.3f} of {row['frames']}")
-    table.add_row("calibration error (ECE)", f"{confidence['ece']:.3f}")
-    table.add_row("AUROC of confidence against error", f"{confidence['auroc']:.3f}")
-    table.add_row(f"share of errors below {confidence['small_error']:.3f}", f"{confidence['share_small']:.3f}")
+    table.add_row("calibration error (ECE)", number(confidence["ece"], 3))
+    table.add_row("AUROC of confidence against error", number(confidence["auroc"], 3))
+    table.add_row(f"share of errors below {confidence['small_error']:.3f}", number(confidence["share_small"], 3))
     for kind, row in report["unfamiliar"].items():
         table.add_row(f"highest confidence on {kind}", f"{row['confidence']:.3f}, ends in {row['state'].upper()}")
     return table

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
-from rich.progress import Progress
 
 from headway.cli.head_pose_table import print_report
 from headway.errors import UsageError
+from headway.report.progress import bars
 from headway.report.terminal import lines
 
 
@@ -99,12 +99,12 @@ def train(
         teacher=teacher,
         device=device,
     )
-    with Progress() as bars:
-        task = bars.add_task("training", total=1.0)
+    with bars(counted=False) as shown:
+        task = shown.add_task("training", total=1.0)
 
         def show(progress: float, terms: Mapping[str, float]) -> None:
             angle = terms.get("frame_angle_deg", terms.get("crop_angle_deg", float("nan")))
-            bars.update(task, completed=progress, description=f"training, {angle:.1f}° off on training pictures")
+            shown.update(task, completed=progress, description=f"training, {angle:.1f}° off on training pictures")
 
         evaluation = produce(_named(order, command), show)
     for report in evaluation.values():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import numpy as np
 import typer
 
+from headway.cli.common import check_targets, command
 from headway.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,16 +36,13 @@ def evaluate(
     ] = 1,
 ) -> None:
     """Detection and pose accuracy of the head stage on labelled images, missed heads counted apart."""
-    command = shlex.join(["headway", *sys.argv[1:]])
     if (data is None) == (labels is None):
         raise UsageError("one of --data FOLDER and --labels FILE is wanted")
     if labels is not None and html is not None:
         raise UsageError("--html goes with --data: ground truth by eye has no rotations to draw")
-    for target in filter(None, (json_file, html)):
-        if not target.resolve().parent.is_dir():
-            raise UsageError(f"{target}: the folder {target.resolve().parent} does not exist")
+    check_targets(json_file, html)
     if labels is not None:
-        _by_eye(labels, model, json_file, command)
+        _by_eye(labels, model, json_file)
         return
     assert data is not None
     from headway.cli.head_pose_table import print_report
@@ -56,7 +52,7 @@ def evaluate(
     if not data.is_dir():
         raise UsageError(f"{data} is no folder")
     evaluation = run(read_labels(data, form), model, _bar, batch)
-    report = {"dataset": data.resolve().name, **evaluation.report(), "command": command}
+    report = {"dataset": data.resolve().name, **evaluation.report(), "command": command()}
     if batch == 1:
         report["ms_per_image"] = float(np.median(evaluation.ms))
     _peers(evaluation, report)
@@ -80,12 +76,12 @@ def _peers(evaluation: Evaluation, report: dict[str, Any]) -> None:
         report["peer"] = peer_report(evaluation.labels, peers)
 
 
-def _by_eye(labels: Path, model: str, json_file: Path | None, command: str) -> None:
+def _by_eye(labels: Path, model: str, json_file: Path | None) -> None:
     from headway.cli.head_pose_table import print_by_eye
     from headway.evaluate.by_eye import BUNDLED, evaluate_by_eye
 
     path = BUNDLED if str(labels) == "bundled" else labels
-    report = {"dataset": path.name, **evaluate_by_eye(path, model), "command": command}
+    report = {"dataset": path.name, **evaluate_by_eye(path, model), "command": command()}
     print_by_eye(report)
     _write(report, json_file)
 
@@ -98,6 +94,7 @@ def _write(report: dict[str, Any], json_file: Path | None) -> None:
 
 
 def _bar(images: Sequence[Any]) -> Iterator[Any]:
-    from rich.progress import track
+    from headway.report.progress import bars
 
-    return iter(track(images, "images", transient=True))
+    with bars() as shown:
+        yield from shown.track(images, description="images")

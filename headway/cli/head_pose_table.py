@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from headway.cli.common import number
 from headway.report.terminal import lines, tables
 
 _ANGLES = ("pitch", "yaw", "roll", "mean")
@@ -117,8 +118,3 @@ def print_by_eye(report: Mapping[str, Any]) -> None:
         )
     for line in report["missing"]:
         lines().print(f"left out: {line}")
-
-
-def number(value: float | None, digits: int) -> str:
-    """Fixed digits, "-" for None."""
-    return "-" if value is None else f"{value:.{digits}f}"

@@ -30,6 +30,7 @@ def models(
     json_file: Annotated[Optional[Path], typer.Option("--json", help="Write the list to this file.")] = None,  # noqa: UP045
 ) -> None:
     """What is installed: task, size, hash, signature, accuracy, licence of the data."""
+    from headway.paths import weights_dir
     from headway.runtime.engine import installed_models
 
     if public_key and not verify:
@@ -50,6 +51,8 @@ def models(
         from headway.json_files import write_json
 
         write_json(json_file, {"models": rows, "problems": problems})
+    if not rows and not problems:
+        problems.append(f"no model in {weights_dir()}")
     if problems:
         raise ModelError("; ".join(problems))
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from headway.report.progress import bars
+
 
 def people(
     out: Annotated[Path, typer.Option(help="Folder for the pictures and annotations.json.")],
@@ -21,13 +23,11 @@ def people(
     streets: Annotated[bool, typer.Option("--streets", help="Streets with trees behind the people.")] = False,
 ) -> None:
     """Render crowds of people with exact head boxes and rotations, COCO style."""
-    from rich.progress import Progress
-
     from headway.models.render.people import Order, ensure_pool, render_people
 
     order = Order(out, images, seed, split, size, jobs, streets)
     path = pool or out.resolve().parent / "bodies.npz"
-    with Progress() as bar:
+    with bars() as bar:
         posing = bar.add_task("bodies", total=None)
         bodies, seconds = ensure_pool(
             path, train_bodies, val_bodies, lambda done, total: bar.update(posing, completed=done, total=total)
@@ -53,11 +53,9 @@ def scene(
     rate: Annotated[float, typer.Option(min=0.1, help="Images per second.")] = 15.0,
 ) -> None:
     """Render a street with walking people into a bag: images, IMU, odometry and ground truth."""
-    from rich.progress import Progress
-
     from headway.models.render.scene import render_scene
 
-    with Progress() as bar:
+    with bars() as bar:
         task = bar.add_task("images", total=None)
         result = render_scene(
             view, out, seed, seconds, rate, lambda done, total: bar.update(task, completed=done, total=total)
@@ -76,15 +74,13 @@ def drives(
     learner: Annotated[str, typer.Option(help="Model folder that steers most of the time (a DAgger round).")] = "",
 ) -> None:
     """Record drives to learn from: frames with the expert's controls, for headway train driving --drives."""
-    from rich.progress import Progress
-
     from headway.models.driving.drives import record_drives, write_drives
     from headway.runtime.engine import open_model
     from headway.worlds import open_world
 
     model = open_model(learner, "driving") if learner else None
     opened = open_world(world)
-    with Progress() as bar:
+    with bars() as bar:
         task = bar.add_task("drives", total=episodes)
         recording = record_drives(
             opened, range(first_seed, first_seed + episodes), lambda done, _: bar.update(task, completed=done), model

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
+
+from headway.cli.common import check_targets, command
 
 if TYPE_CHECKING:
     from headway.bags.topics import InputTopics
@@ -45,19 +45,20 @@ def replay(
     from headway.report.terminal import lines
 
     wanted = InputTopics(image or "", camera_info or "", imu or "", odom or "", depth or "")
-    command = shlex.join(["headway", *sys.argv[1:]])
+    line = command()
+    check_targets(json_file)
     if fault:
         from headway.errors import UsageError
 
         if graph or limit:
             raise UsageError("--fault goes with neither --graph nor --limit")
-        _with_faults(bag, out, fault, params, wanted, command, json_file)
+        _with_faults(bag, out, fault, params, wanted, line, json_file)
         return
     with bar(f"replaying {bag.name}") as progress:
         if graph:
-            content = _through_graph(bag, out, params, wanted, command, limit, video, progress)
+            content = _through_graph(bag, out, params, wanted, line, limit, video, progress)
         else:
-            content = run_replay(bag, out, params, wanted, command, limit, video, progress)
+            content = run_replay(bag, out, params, wanted, line, limit, video, progress)
     if json_file:
         from headway.json_files import write_json
 

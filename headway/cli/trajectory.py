@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
-from rich.progress import Progress
 from rich.table import Table
 
+from headway.cli.common import check_targets, command
 from headway.errors import ModelError, UsageError
+from headway.report.progress import bars
 from headway.report.terminal import lines, tables
 
 _MODEL = "trajectory"
@@ -28,7 +27,7 @@ _KEYS = ("ade", "fde", "min_ade20", "min_fde20")
 
 
 def evaluate(
-    data: Annotated[str, typer.Option(help="Data set; each protocol has its own.")] = "",
+    data: Annotated[str, typer.Option(help="Name of a data set below HEADWAY_DATA; each protocol has its own.")] = "",
     protocol: Annotated[
         str, typer.Option(help=f"One of {', '.join(PROTOCOLS)}; by default the first one on the data.")
     ] = "",
@@ -55,18 +54,24 @@ def evaluate(
     from headway.evaluate.memory_effect import memory_effect
     from headway.evaluate.trajectory import leave_one_out
 
+    check_targets(json_file, html)
+    if "/" in data or data == ".":
+        raise UsageError(
+            f"--data {data}: the name of a data set is wanted ({', '.join(dict.fromkeys(PROTOCOLS.values()))}); "
+            "it is looked for below HEADWAY_DATA, or ../shared/data"
+        )
     protocol = protocol or next((p for p, d in PROTOCOLS.items() if data in ("", d)), protocol)
     if protocol not in PROTOCOLS or data not in ("", PROTOCOLS[protocol]):
         known = ", ".join(f"{name} on {where}" for name, where in PROTOCOLS.items())
         raise UsageError(f"no protocol '{protocol}' on data '{data}'; there are {known}")
     cases: dict[str, Cases] = {}
-    with Progress(transient=True) as bars:
+    with bars() as shown:
         tasks: dict[str, Any] = {}
 
         def show(label: str, done: int, total: int) -> None:
             if label not in tasks:
-                tasks[label] = bars.add_task(label, total=total)
-            bars.update(tasks[label], completed=done)
+                tasks[label] = shown.add_task(label, total=total)
+            shown.update(tasks[label], completed=done)
 
         if protocol == "egocentric":
             report = egocentric(
@@ -88,7 +93,7 @@ def evaluate(
             report = head_direction(_leave_one_out_folders(model), show)
         else:
             report = leave_one_out(_leave_one_out_folders(model), nominal, show, cases)
-    report["command"] = "headway " + shlex.join(sys.argv[1:])
+    report["command"] = command()
     if protocol == "egocentric":
         for noise, level in report["noise"].items():
             _print(level, f"seen by a walker, {level_words(noise)}, 2.8 s ahead, metres")
@@ -133,13 +138,13 @@ def train(
 
     torch.set_num_threads(threads)
     training = TrainingConfig(steps=steps, seed=seed)
-    with Progress() as bars:
+    with bars() as shown:
         tasks: dict[str, Any] = {}
 
         def show(label: str, done: int, total: int) -> None:
             if label not in tasks:
-                tasks[label] = bars.add_task(label, total=total)
-            bars.update(tasks[label], completed=done)
+                tasks[label] = shown.add_task(label, total=total)
+            shown.update(tasks[label], completed=done)
 
         if leave_one_out:
             summary = produce_leave_one_out(out, training, CameraConfig(), show)["mean"]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from headway.errors import UsageError
 from headway.evaluate.pedestrians import Recording, moments, read_split
 from headway.evaluate.trajectory import predict
-from headway.paths import data_dir
+from headway.paths import data_folder
 from headway.runtime.engine import Model, open_model
 
 Array = NDArray[np.floating]
@@ -50,10 +50,7 @@ class Heads:
 
 def head_orientation_dir() -> Path:
     """The `head_orientation` folder of the evaluation data; UsageError where it is missing."""
-    root = data_dir()
-    if root is None or not (root / "head_orientation").is_dir():
-        raise UsageError(f"no folder head_orientation below {root or 'the data folder'}: set HEADWAY_DATA to its place")
-    return root / "head_orientation"
+    return data_folder("head_orientation")
 
 
 def read_heads(path: Path, recording: Recording) -> Heads:

@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headway.errors import UsageError
 from headway.evaluate.alerts import AlertCount, pooled
 from headway.evaluate.cases import Cases
 from headway.evaluate.coverage import coverage
 from headway.evaluate.egocentric import Walk
 from headway.evaluate.kitti_labels import labelled
 from headway.evaluate.walk_run import RULES, Errors, run_walk, table
-from headway.paths import data_dir
+from headway.paths import data_folder
 from headway.runtime.engine import open_model
 from headway.stages.calibration import OWN, RELATIVE, Calibration
 
@@ -36,10 +35,7 @@ _ROLL, _PITCH, _YAW, _FORWARD, _LEFT, _UP = 3, 4, 5, 8, 9, 10
 
 def sequences() -> list[Path]:
     """Label files of `kitti_tracking` in which pedestrians appear."""
-    root = data_dir()
-    folder = (root or Path()) / "kitti_tracking"
-    if root is None or not folder.is_dir():
-        raise UsageError(f"no folder kitti_tracking below {root or 'the data folder'}: set HEADWAY_DATA")
+    folder = data_folder("kitti_tracking")
     return [p for p in sorted((folder / "label").glob("*.txt")) if " Pedestrian " in p.read_text()]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.errors import UsageError
-from headway.paths import data_dir
+from headway.paths import data_folder
 
 SCENES = ("eth", "hotel", "univ", "zara1", "zara2")
 STEP_S = 0.4
@@ -51,12 +51,7 @@ class Moment:
 
 def eth_ucy_dir() -> Path:
     """The `eth_ucy` folder of the evaluation data; UsageError with the place looked at where it is missing."""
-    root = data_dir()
-    if root is None or not (root / "eth_ucy").is_dir():
-        raise UsageError(
-            f"no folder eth_ucy below {root or 'the data folder'}: set HEADWAY_DATA to the folder that holds it"
-        )
-    return root / "eth_ucy"
+    return data_folder("eth_ucy")
 
 
 def read_recording(path: Path) -> Recording:

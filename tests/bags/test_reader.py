@@ -211,6 +211,9 @@ def test_a_missing_bag_and_one_of_another_kind_are_named(tmp_path):
     other.write_bytes(b"#ROSBAG V2.0")
     with pytest.raises(BagError, match="rosbags-convert"):
         BagReader(other)
+    (tmp_path / "street.avi").touch()
+    with pytest.raises(BagError, match="`headway convert video` makes a bag"):
+        BagReader(tmp_path / "street.avi")
     text = tmp_path / "text.mcap"
     text.write_text("hello hello")
     with pytest.raises(BagError, match="no MCAP file"):

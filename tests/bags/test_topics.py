@@ -77,6 +77,12 @@ def test_a_bag_without_an_image_lists_what_it_has(bag):
         choose_topics(reader)
 
 
+def test_a_bag_of_heads_says_what_it_is_for(bag):
+    heads = ("/ground_truth/heads", "headway_msgs/msg/HeadArray")
+    with bag([heads, *BAG[-2:]]) as reader, pytest.raises(BagError, match="it is for the trajectory node"):
+        choose_topics(reader)
+
+
 def test_a_named_topic_that_is_missing_or_of_another_type_is_named(bag):
     with bag(BAG) as reader:
         with pytest.raises(BagError, match=r"no topic /nose; it has /front"):

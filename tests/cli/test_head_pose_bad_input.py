@@ -263,8 +263,8 @@ def test_a_checkpoint_of_another_network_is_refused_by_tensor_and_no_folder_is_m
     assert not (tmp_path / "out").exists()
 
 
-def test_a_target_folder_that_does_not_exist_is_said_before_the_work_starts(run, tmp_path, picture) -> None:
+def test_a_target_that_cannot_be_written_is_said_before_the_work_starts(run, tmp_path, picture) -> None:
     folder = labelled(tmp_path / "a", picture)
-    code, said, _ = run(folder, "--html", str(tmp_path / "nowhere" / "report.html"))
-    assert code == 2
-    assert "nowhere does not exist" in said
+    code, said, written = run(folder, "--html", str(tmp_path / "a" / "0.png" / "report.html"))
+    assert (code, written) == (2, None)
+    assert "report.html cannot be written" in said

@@ -1,7 +1,11 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from headway.errors import UsageError
+from headway.paths import data_folder
 
 
 def headway(*arguments: str) -> subprocess.CompletedProcess:
@@ -62,3 +66,44 @@ def test_models_are_listed_and_verified():
     assert done.returncode == 0, done.stderr
     for name in ("head-pose", "trajectory", "driving"):
         assert name in done.stdout
+
+
+def test_a_models_folder_that_does_not_exist_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("HEADWAY_MODELS", str(tmp_path / "nowhere"))
+    done = headway("models")
+    assert done.returncode == 1
+    assert f"HEADWAY_MODELS is {tmp_path / 'nowhere'}, which is no folder" in done.stderr
+
+
+def test_a_models_folder_without_a_model_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("HEADWAY_MODELS", str(tmp_path))
+    done = headway("models")
+    assert done.returncode == 1
+    assert f"no model in {tmp_path}" in done.stderr
+
+
+@pytest.mark.parametrize(("name", "words"), [("nowhere", "and no folder itself"), (".", "no folder eth_ucy below")])
+def test_a_data_folder_that_does_not_exist_is_named(monkeypatch, tmp_path, name, words):
+    monkeypatch.setenv("HEADWAY_DATA", str(tmp_path / name))
+    with pytest.raises(UsageError, match=words) as caught:
+        data_folder("eth_ucy")
+    assert str(tmp_path / name) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["evaluate", "driving"],
+        ["evaluate", "trajectory"],
+        ["evaluate", "head-pose", "--labels", "bundled"],
+        ["replay", "bag.mcap", "--out", "out"],
+    ],
+)
+def test_a_file_that_cannot_be_written_is_named_before_the_work(tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    (tmp_path / "file").touch()
+    done = headway(*words, "--json", "file/x.json")
+    assert done.returncode == 2, done.stderr
+    assert "file/x.json cannot be written" in done.stderr
+    assert not (tmp_path / "out").exists()

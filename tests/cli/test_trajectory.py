@@ -17,6 +17,12 @@ def test_a_protocol_that_does_not_exist_names_those_that_do(data: str, protocol:
     assert all(name in str(error.value) for name in PROTOCOLS)
 
 
+@pytest.mark.parametrize("data", ["/data/eth_ucy", "./eth_ucy", "."])
+def test_a_path_is_told_that_a_name_is_wanted(data: str) -> None:
+    with pytest.raises(UsageError, match=r"the name of a data set is wanted \(eth_ucy, .*HEADWAY_DATA"):
+        call(data=data)
+
+
 def test_without_the_five_networks_no_scene_is_predicted_by_one_that_saw_it(tmp_path) -> None:
     for name in ("manifest.json", "trajectory.onnx", "calibration.json"):
         (tmp_path / name).write_bytes((weights_dir() / "trajectory" / name).read_bytes())

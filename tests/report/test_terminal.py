@@ -9,7 +9,7 @@ from rich.table import Table
 from headway.bags.topics import InputTopics
 from headway.convert import Converted
 from headway.report import terminal
-from headway.report.progress import bar
+from headway.report.progress import bar, bars
 from headway.report.run import Row, Run
 from headway.report.summary import print_summary, summary
 
@@ -35,6 +35,18 @@ def test_a_table_without_a_terminal_is_as_wide_as_its_columns_need(capsys, monke
 def test_the_title_of_a_bar_is_no_markup():
     with bar(f"replaying {HOSTILE}") as update:
         update(1, 2)
+
+
+def test_bars_leave_the_standard_stream_to_results(capsys):
+    for counted in (True, False):
+        with bars(counted) as shown:
+            shown.update(shown.add_task("work", total=2), completed=1)
+    assert capsys.readouterr().out == ""
+
+
+def test_no_command_draws_a_bar_of_its_own():
+    for file in (Path(terminal.__file__).parents[1] / "cli").glob("*.py"):
+        assert "rich.progress" not in file.read_text(encoding="utf-8"), file
 
 
 def test_the_summary_prints_reasons_notes_and_losses_as_they_are(capsys):
