@@ -89,7 +89,7 @@ class ImageMonitor:
     def reset(self) -> None:
         """As before the first frame."""
         self._stamp_ns: int | None = None
-        self._same_s = 0.0
+        self._same_s, self._repeats = 0.0, 0
         self._swapped = False
         self._usual_flat: float | None = None
         self._tint: Tint | None = None
@@ -109,10 +109,11 @@ class ImageMonitor:
             return Verdict()
         finding = self._finding(frame)
         if finding:
-            self._bad, self._good = self._bad + 1, 0
+            # A picture that comes again and again was a frozen one since it first did, only too short to say so.
+            self._bad, self._good = max(self._bad + 1, self._repeats if finding == FROZEN else 0), 0
             if self._reason or self._bad >= self.config.raise_after:
                 self._reason = f"{INVALID}: {finding}"
-        else:
+        elif not (self._repeats and _moving(frame)):  # a repeated one says nothing new, good or bad
             self._bad, self._good = 0, self._good + 1
             if self._good >= self.config.release_after:
                 self._reason = ""
@@ -136,7 +137,7 @@ class ImageMonitor:
                 self._swapped = not self._swapped
             finding = SWAPPED if self._swapped else ""
         same = elapsed_s > 0.0 and np.array_equal(small[0], before[0]) and np.array_equal(small, before)
-        self._same_s = self._same_s + elapsed_s if same else 0.0
+        self._same_s, self._repeats = (self._same_s + elapsed_s, self._repeats + 1) if same else (0.0, 0)
         return finding or (FROZEN if self._is_frozen(frame) else "")
 
     def _shrink(self, frame: Frame) -> float:
@@ -165,12 +166,9 @@ class ImageMonitor:
         return elapsed_s
 
     def _is_frozen(self, frame: Frame) -> bool:
-        moving = frame.odometry is not None and frame.odometry.speed > MOVING_MPS
-        limit_s = self.config.frozen_moving_s if moving else self.config.frozen_rest_s
-        if self._same_s == 0.0 or (not moving and limit_s == 0.0):
-            return False
-        # The first repeated frames are suspect already while moving: the debounce then ends within three periods.
-        return moving or self._same_s >= limit_s
+        if _moving(frame):
+            return self._repeats > 0 and self._same_s >= self.config.frozen_moving_s
+        return 0.0 < self.config.frozen_rest_s <= self._same_s
 
     def _cover(self, gray: NDArray[np.uint8]) -> str:
         """Something dark and out of focus over a part of the lens, or texture that went away in one moment."""
@@ -184,6 +182,10 @@ class ImageMonitor:
         self._usual_flat = usual + TEXTURE_MEMORY * (flat - usual)
         dark = np.count_nonzero((mean < DARK_BLOCK) & (std < FLAT_BLOCK_STD)) / std.size
         return "covered (a large part of the picture is dark and without texture)" if dark >= COVERED_SHARE else ""
+
+
+def _moving(frame: Frame) -> bool:
+    return frame.odometry is not None and frame.odometry.speed > MOVING_MPS
 
 
 def exposure(gray: NDArray[np.uint8]) -> str:

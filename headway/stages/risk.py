@@ -47,9 +47,9 @@ class RiskConfig(Config):
     alert_s: float = parameter(3.0, "contacts within this time raise an alert, seconds", 0.4, 4.8)
     alert_share: float = parameter(0.25, "share of somebody's paths within reach that raises an alert", 0.01, 1.0)
     notice_share: float = parameter(0.15, "share of somebody's paths within reach that raises a notice", 0.01, 1.0)
-    release: float = parameter(0.1, "an alert falls when the share is below this part of its threshold", 0.0, 1)
+    release: float = parameter(0.1, "an alert falls when the share is below this part of its threshold", 0.01, 1)
     hold_s: float = parameter(2.0, "and this time has passed since the last frame that called for it, seconds", 0, 5.0)
-    min_age_s: float = parameter(0.2, "a track younger than this is unsure, seconds", 0.0, 2.0)
+    min_age_s: float = parameter(0.2, "a track seen for less time than this is unsure, seconds", 0.0, 2.0)
     max_silence_s: float = parameter(
         0.5,
         "a longer time between two forecasts, or without seeing a person, makes the answer unsure, seconds",
@@ -115,10 +115,6 @@ class RiskStage:
         self._seen_ns = dict(zip(ids, seen_ns, strict=True))
         return [(now - ns) * 1e-9 for ns in seen_ns]
 
-    def stale(self, stamp_ns: int, reason: str) -> Risks:
-        """What to say while nothing arrives: unsure, with the reason; levels are kept for when it goes on."""
-        return Risks(stamp_ns, (), reason)
-
     def _risk(self, now: int, person: _Person) -> Risk:
         c, identity, age, time = self.config, person.id, person.age_s, person.time_s
         meets = time <= c.horizon_s and person.reachable
@@ -136,6 +132,13 @@ class RiskStage:
             reason = words(person.share, time, person.existence) if level else ""
             if level != Level.ALERT and person.unseen_s > c.max_silence_s:
                 level, reason = Level.UNSURE, f"not seen for {person.unseen_s:.1f} s"
+            elif level == Level.CLEAR and not person.visible:
+                # No level rises while nobody sees what happens, but that is no reason to call the way clear.
+                seen_s = max(age - person.unseen_s, 0.0)
+                if seen_s < c.min_age_s:
+                    level, reason = Level.UNSURE, f"seen for {seen_s:.2f} s only"
+                elif expected >= c.notice_share:
+                    level, reason = Level.UNSURE, f"not in view, {words(person.share, time, person.existence)}"
         self._held[identity] = held
         return Risk(
             track_id=identity,

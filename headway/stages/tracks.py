@@ -26,7 +26,7 @@ from headway.stages.lift import Sightings, by_size, lift
 from headway.stages.poses import PoseFilter
 from headway.stages.size_range import linear_in_size
 from headway.stages.track_table import TrackTable
-from headway.types import Camera, Heads, Tracks, View
+from headway.types import Camera, Frame, Heads, Tracks, View
 
 Array = NDArray[np.floating]
 
@@ -84,6 +84,8 @@ class TrackStage:
         self._camera_at = np.zeros(2)
         self._ego: Array | None = None
         self._oriented: bool | None = None
+        self._orientation: Array | None = None
+        self._oriented_ns = 0
         self._table = TrackTable.empty()
         self._poses = PoseFilter()
 
@@ -91,16 +93,24 @@ class TrackStage:
         """Tracks at the view's stamp. Raises FrameError where the stamp is not after the one before."""
         c, camera = self.config, usable_camera(view)
         if camera is None:
-            unsure = "no usable camera_info: people cannot be placed in space"
-            return self.follow(dataclasses.replace(view, unsure="; ".join(filter(None, (view.unsure, unsure)))), None)
+            unsure = f"no usable camera_info{_other_size(view)}: people cannot be placed in space"
+            return self.follow(dataclasses.replace(view, unsure=_joined(view.unsure, unsure)), None)
         rotation = camera_axes(view)
         limits = (c.head_size_m, c.head_size_sigma, c.max_head_sigma_deg)
         tracks = self.follow(view, lift(heads, camera, rotation, view.depth, *limits) if len(heads) else None)
         return self._poses(tracks, heads, rotation)
 
     def follow(self, view: View, sightings: Sightings | None) -> Tracks:
-        """The same from people already placed in space, semi-local axes; None: nobody was seen."""
+        """The same from people already placed in space, semi-local axes; None: nobody was seen.
+
+        Where the orientation is missing for up to `max_unseen_s`, nobody can be placed among the tracks: they coast.
+        """
         dt = self._advance(view.stamp_ns)
+        if oriented_view(view):
+            self._orientation, self._oriented_ns = view.orientation, view.stamp_ns
+        elif self._was_oriented(view.stamp_ns):
+            sightings, unsure = None, "no orientation at this frame: people are not placed in space"
+            view = dataclasses.replace(view, orientation=self._orientation, unsure=_joined(view.unsure, unsure))
         reason = self._note_orientation(view)
         ego = _ego_velocity(view)
         self._move(dt, ego)
@@ -117,7 +127,7 @@ class TrackStage:
             table.keep(recent)
         if len(table) > _MOST_TRACKS:
             table.keep(np.argsort(np.linalg.norm(table.state[:, :2] - self._camera_at, axis=1))[:_MOST_TRACKS])
-        return self._report(view, ego, "; ".join(filter(None, (view.unsure, reason))))
+        return self._report(view, ego, _joined(view.unsure, reason))
 
     def _advance(self, stamp_ns: int) -> float:
         """Seconds since the frame before; 0 for the first."""
@@ -134,6 +144,11 @@ class TrackStage:
         if dt > self.config.max_unseen_s:
             self._table = TrackTable.empty()
         return dt
+
+    def _was_oriented(self, stamp_ns: int) -> bool:
+        """Whether the orientation was known so short a time ago that tracks from then are still followed."""
+        since_s = (stamp_ns - self._oriented_ns) * 1e-9
+        return self._orientation is not None and since_s <= self.config.max_unseen_s
 
     def _note_orientation(self, view: View) -> str:
         """Why the axes are not the semi-local ones, "" where they are; where that changes all tracks start anew."""
@@ -227,12 +242,26 @@ class TrackStage:
         )
 
 
+def _joined(*reasons: str) -> str:
+    return "; ".join(filter(None, reasons))
+
+
 def usable_camera(view: View) -> Camera | None:
-    """The view's intrinsics where they are finite and positive."""
+    """The view's intrinsics where they are finite, positive and, of a frame, for an image of that size."""
     c = view.camera
-    if c is None or not all(map(math.isfinite, (c.fx, c.fy, c.cx, c.cy))):
+    if c is None or not all(map(math.isfinite, (c.fx, c.fy, c.cx, c.cy))) or _other_size(view):
         return None
     return c if min(c.fx, c.fy, c.width, c.height) > 0 else None
+
+
+def _other_size(view: View) -> str:
+    """What is wrong with the size that the intrinsics are for, "" where it is the image's."""
+    if not isinstance(view, Frame) or view.camera is None:
+        return ""
+    (height, width), c = view.image.shape[:2], view.camera
+    if (c.width, c.height) == (width, height):
+        return ""
+    return f" (it is for {c.width}x{c.height}, the image has {width}x{height})"
 
 
 def oriented_view(view: View) -> bool:

@@ -1,5 +1,6 @@
 """The image monitor finds what it names, within three images, and leaves every recorded frame alone."""
 
+import math
 from itertools import islice, pairwise
 
 import cv2
@@ -16,7 +17,6 @@ from headway.pipeline import DRIVING, HEAD_POSE, TASKS
 from headway.stages.monitor import FROZEN, INVALID, ImageMonitor, MonitorConfig, Verdict, exposure
 from headway.types import Frame, Level, Odometry
 
-STEP = 66_666_667
 START = 1_700_000_000_000_000_000
 TOPIC = "/camera/image_raw/compressed"
 
@@ -34,8 +34,8 @@ def street(request):
     return [cv2.resize(p, request.param, interpolation=cv2.INTER_CUBIC) for p in pictures]
 
 
-def frame(index, image, speed=None):
-    stamp_ns = START + index * STEP
+def frame(index, image, speed=None, rate=15.0):
+    stamp_ns = START + round(index * 1e9 / rate)
     odometry = None if speed is None else Odometry(stamp_ns, np.array([speed, 0.0, 0.0]), 0.0)
     return Frame(stamp_ns=stamp_ns, image=image, odometry=odometry)
 
@@ -78,9 +78,10 @@ def test_the_sensor_is_invalid_within_three_images_and_valid_again_within_a_seco
     assert not any(v.reason or v.suspect for v in verdicts[16 + 3 :])
 
 
-def test_a_frozen_picture_is_found_within_three_periods_while_moving(street):
+@pytest.mark.parametrize("rate", [15.0, 30.0])
+def test_a_frozen_picture_is_found_within_three_periods_while_moving(street, rate):
     monitor = ImageMonitor()
-    verdicts = [monitor(frame(i, street[min(i, 7)], speed=1.0)) for i in range(12)]
+    verdicts = [monitor(frame(i, street[min(i, 7)], speed=1.0, rate=rate)) for i in range(12)]
     assert not verdicts[7].reason
     assert FROZEN in verdicts[10].reason
 
@@ -89,7 +90,29 @@ def test_a_frozen_picture_is_found_after_a_second_when_nothing_is_known_of_motio
     monitor = ImageMonitor()
     verdicts = [monitor(frame(i, street[min(i, 7)])) for i in range(30)]
     assert not any(v.reason for v in verdicts[: 7 + 15])
-    assert FROZEN in verdicts[7 + 15 + 3].reason
+    assert FROZEN in verdicts[7 + 15].reason or FROZEN in verdicts[7 + 16].reason
+
+
+@pytest.mark.parametrize("limit_s", [0.0, 0.09, 0.3, 10.0])
+def test_while_moving_a_repeated_picture_is_frozen_from_its_limit_on_and_not_before(street, limit_s):
+    monitor = ImageMonitor(MonitorConfig(frozen_moving_s=limit_s))
+    verdicts = [monitor(frame(i, street[min(i, 7)], speed=1.0)) for i in range(20)]
+    first = next((i for i, v in enumerate(verdicts) if v.reason or v.suspect), 20)
+    assert first == min(7 + max(math.ceil(limit_s * 15.0), 1), 20)
+
+
+@pytest.mark.parametrize("rate", [15.0, 30.0])
+def test_a_driver_that_repeats_single_pictures_is_not_suspect(street, rate):
+    monitor = ImageMonitor()
+    verdicts = [monitor(frame(i, street[i // 2], speed=1.0, rate=rate)) for i in range(24)]
+    assert not any(v.reason or v.suspect for v in verdicts)
+
+
+def test_repeated_pictures_do_not_end_the_refusal_of_a_stuttering_camera(street):
+    monitor = ImageMonitor()
+    shown = [street[0]] * 6 + [street[1 + i // 4] for i in range(24)]
+    verdicts = [monitor(frame(i, image, speed=1.0, rate=30.0)) for i, image in enumerate(shown)]
+    assert all(v.reason for v in verdicts[4:])
 
 
 def test_a_single_bad_image_is_suspect_and_no_more(street):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from straight_engine import straight_model
 from walking_people import heads, stamp, view
 
+from headway.errors import ConfigError
 from headway.stages.contact_belief import CONTACT
 from headway.stages.contacts import Contacts, meet
 from headway.stages.forecast import ForecastStage
@@ -127,6 +128,16 @@ def test_a_level_does_not_flicker_and_falls_in_the_end() -> None:
     assert np.count_nonzero(np.diff(levels)) <= 2
 
 
+def test_there_is_no_setting_at_which_an_alert_never_falls() -> None:
+    with pytest.raises(ConfigError, match="release"):
+        RiskConfig(release=0.0)
+    stage = RiskStage(RiskConfig(release=0.01))
+    stage(forecast_of([4.0, 0.0], [-1.5, 0.0]))
+    for i in range(1, 40):
+        risk = stage(forecast_of([4.0, 3.0], [0.0, 1.0], seconds=i / RATE)).items[0]
+    assert risk.level == Level.CLEAR
+
+
 def test_a_young_track_is_unsure_and_says_so() -> None:
     risk = RiskStage()(forecast_of([4.0, 0.0], [-1.5, 0.0], age_s=0.1)).items[0]
     assert risk.level == Level.UNSURE
@@ -151,7 +162,6 @@ def test_degraded_input_and_silence_are_unsure() -> None:
     late = stage(forecast_of([9, 9], [0, 0], seconds=2.0))
     assert "1.9 s" in late.unsure
     assert late.level == Level.UNSURE
-    assert stage.stale(stamp(3), "the camera is silent").level == Level.UNSURE
 
 
 def test_a_head_on_walker_raises_an_alert_in_time(tmp_path) -> None:
@@ -179,11 +189,37 @@ def test_somebody_out_of_view_is_said_to_be_less_and_less_likely_to_come_while_t
     stage, said = RiskStage(), []
     for i in range(12):
         forecast = forecast_of([2.0, 0.0], [-1.0, 0.0], seconds=i / RATE)
-        index = np.array([0 if i == 0 else -1])
-        said.append(stage(replace(forecast, tracks=replace(forecast.tracks, head_index=index))).items[0])
+        said.append(stage(hidden(forecast) if i else forecast).items[0])
     assert {r.level for r in said} == {Level.ALERT}
     assert all(b.probability < a.probability for a, b in pairwise(said))
     assert {r.reason for r in said} == {said[0].reason}  # what the paths do is told as it is
+
+
+def hidden(forecast: Forecast) -> Forecast:
+    """The same with nobody in view."""
+    return replace(forecast, tracks=replace(forecast.tracks, head_index=np.array([-1])))
+
+
+def test_somebody_seen_once_stays_unsure_however_long_ago_that_was() -> None:
+    stage = RiskStage()
+    stage(forecast_of([9.0, 3.0], [0.0, 0.0], age_s=0.0))
+    for i in range(1, 8):
+        risk = stage(hidden(forecast_of([9.0, 3.0], [0.0, 0.0], age_s=i / RATE, seconds=i / RATE))).items[0]
+        assert risk.level == Level.UNSURE
+    assert risk.reason == "seen for 0.00 s only"
+
+
+@pytest.mark.parametrize("speed", [-1.5, -0.8], ids=["alert", "notice"])
+def test_a_level_that_does_not_rise_because_nobody_sees_is_unsure_and_not_clear(speed) -> None:
+    stage = RiskStage()
+    assert stage(forecast_of([4.0, 0.0], [1.0, 0.0])).items[0].level == Level.CLEAR
+    coming = forecast_of([4.0, 0.0], [speed, 0.0], seconds=1 / RATE)
+    risk = stage(hidden(coming)).items[0]
+    assert risk.level == Level.UNSURE
+    assert risk.reason.startswith("not in view, ")
+    assert stage(hidden(forecast_of([4.0, 0.0], [1.0, 0.0], seconds=2 / RATE))).items[0].level == Level.CLEAR
+    seen = forecast_of([4.0, 0.0], [speed, 0.0], seconds=3 / RATE)
+    assert stage(seen).items[0].level in (Level.ALERT, Level.NOTICE), "seen again it rises at once"
 
 
 def test_people_who_share_an_identity_by_mistake_are_answered_each() -> None:
