@@ -13,8 +13,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from headway.export.graph import PASS_THROUGH
+from headway.export.half import MOVES
 
-EXACT = PASS_THROUGH | {"Relu", "MaxPool", "Concat", "Split"}
+EXACT = MOVES | PASS_THROUGH | {"Relu", "MaxPool", "Split"}
 """Operators that give halves for halves without rounding."""
 
 
