@@ -31,13 +31,14 @@ def bench(
     from headway.bench_crowd import bench_crowd
     from headway.bench_machine import machine, product_rate
     from headway.bench_pipeline import bench_pipeline
-    from headway.errors import UsageError
+    from headway.errors import EngineError, UsageError
     from headway.runtime.engine import ENGINES, installed_models
 
-    chosen = tuple(filter(None, engines.split(","))) or ENGINES
-    unknown = [engine for engine in chosen if engine not in ENGINES]
+    known = [engine for engine in ENGINES if engine != "auto"]
+    chosen = list(filter(None, engines.split(","))) or known
+    unknown = [engine for engine in chosen if engine not in known]
     if unknown:
-        raise UsageError(f"--engines: '{unknown[0]}' is none of {', '.join(ENGINES)}")
+        raise UsageError(f"--engines: '{unknown[0]}' is none of {', '.join(known)}")
     found, before = Bench(), {**machine(threads), "product_gflop_s": product_rate(threads)}
     networks = installed_models() if name == ALL else [] if name == PIPELINE else [name]
     console = Console()
@@ -46,9 +47,13 @@ def bench(
             with_reference = reference and (name != ALL or network == "head-pose")
             bench_network(found, network, chosen, rounds, threads, torch, with_reference, _bar(bars, network))
         if name in (PIPELINE, ALL):
-            bench_pipeline(found, [e for e in chosen if e != "auto"], rounds, threads, _bar(bars, PIPELINE))
-            crowded = next((e for e in chosen if e not in found.skipped), "") if engines else ""
-            bench_crowd(found, crowded or "onnxruntime", max(rounds // 2, 20), threads, _bar(bars, "crowd"))
+            bench_pipeline(found, chosen, rounds, threads, _bar(bars, PIPELINE))
+            ran = [row["engine"] for row in found.rows if row["name"] == PIPELINE]
+            if ran:
+                bench_crowd(found, ran[0], max(rounds // 2, 20), threads, _bar(bars, "crowd"))
+        if not found.rows:
+            reasons = "; ".join(f"{what}: {reason}" for what, reason in found.skipped.items())
+            raise EngineError(f"nothing was measured: {reasons}")
 
 
 @contextmanager
