@@ -15,7 +15,7 @@ from headway.errors import ModelError, UsageError
 from headway.export.operators import check_graph
 from headway.export.parity import worst_difference
 from headway.export.rounded import rounded
-from headway.runtime.engine import open_model
+from headway.runtime.engine import open_own
 from headway.runtime.manifest import Manifest, file_entries, write_manifest
 from headway.runtime.onnx import OnnxEngine
 
@@ -32,7 +32,7 @@ def torch_parity(folder: Path, manifest: Manifest, names: Mapping[str, str]) -> 
     from headway.bench_torch import eager
 
     only(folder, manifest, names, "onnx")
-    model = open_model(str(folder.resolve()), manifest.task)
+    model = open_own(folder, manifest.task)
     try:
         feeds, source = real_feeds(model, FRAMES)
         network = eager(str(folder.resolve()), 1)
@@ -69,7 +69,7 @@ def parity(folder: Path, manifest: Manifest, names: Mapping[str, str], key: str)
     Raises ModelError where an answer is no number: no accuracy could be allowed to be lost like that.
     """
     only(folder, manifest, names, "onnx")
-    reference = open_model(str(folder.resolve()), manifest.task)
+    reference = open_own(folder, manifest.task)
     feeds, source = real_feeds(reference, FRAMES)
     candidate = OnnxEngine(folder / names[key])
     worst: dict[str, float] = {}

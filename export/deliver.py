@@ -21,8 +21,9 @@ from headway.export.operators import check_graph
 from headway.export.opset import lower
 from headway.export.quantise import Int8Report, to_int8
 from headway.runtime.cache import pack
-from headway.runtime.engine import graph_key, model_folder, open_model
+from headway.runtime.engine import graph_key, model_folder, open_own
 from headway.runtime.manifest import Manifest, file_entries, read_manifest, verified_path, write_manifest
+from headway.runtime.signature import VARIABLE, trusted_key
 
 TARGETS = ("onnx", "tensorrt")
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -62,20 +63,23 @@ def deliver(
     `engines`: engines of this machine that have to pass the accuracy gate as well, for example openvino-bf16.
     `opset`: an older ONNX operator set to write the graphs in (see headway.export.opset).
 
-    Raises ModelError (not installed, wrong hash, an operator off the list, answers that are no numbers),
-    AccuracyLossError, UsageError, MissingDependencyError (no TensorRT), EngineError (TensorRT refuses).
+    Raises ModelError (not installed, not signed by the trusted key, wrong hash, an operator off the list, answers that
+    are no numbers), AccuracyLossError, UsageError, MissingDependencyError (no TensorRT) and EngineError (TensorRT
+    refuses).
     """
     if target not in TARGETS or precision not in PRECISIONS:
         raise UsageError(f"--to is one of {', '.join(TARGETS)}, --precision one of {', '.join(PRECISIONS)}")
     if opset and precision == "int8":
         raise UsageError("--opset: nvidia-modelopt writes INT8 graphs in an operator set of its own (19)")
     source = model_folder(name)
-    manifest = read_manifest(source)
+    manifest = read_manifest(source, trusted_key())
     if out.resolve() == source.resolve():
         raise UsageError(f"--out {out} is the folder of the model itself: give another one")
     if out.exists() and any(out.iterdir()):
         raise UsageError(f"--out {out} is not empty")
     delivery = Delivery(out)
+    if trusted_key():
+        delivery.notes.append(f"{VARIABLE} is set, and what was made is not signed yet: `headway models --sign KEY`")
     out.parent.mkdir(parents=True, exist_ok=True)
     # Made beside `out` and renamed at the end: a folder that looks finished is finished.
     with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as temporary:
@@ -165,7 +169,7 @@ def _halve(full: Path, half: Path) -> HalfReport:
 def _quantise(folder: Path, manifest: Manifest, names: Mapping[str, str]) -> tuple[Int8Report, dict[str, Any]]:
     """Writes the INT8 graph; returns which layers it holds, and what the manifest says of the calibration."""
     only(folder, manifest, names, "onnx")
-    model = open_model(str(folder.resolve()), manifest.task)
+    model = open_own(folder, manifest.task)
     feeds, source = real_feeds(model, CALIBRATION_FRAMES, apart=True)
     model.close()
     report = to_int8(folder / names["onnx"], folder / names["onnx_int8"], feeds)
