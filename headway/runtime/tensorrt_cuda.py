@@ -36,8 +36,8 @@ FUNCTIONS = (
 )
 """Everything that is called here and in tensorrt.py: a test looks that the installed cuda-python has it."""
 HINTS = {
-    "cudaErrorInsufficientDriver": " (no driver, or one older than the CUDA of cuda-python: for a driver of CUDA 12, as "
-    "in JetPack 6, install 'cuda-python<13', which `headway[jetson]` does)"
+    "cudaErrorInsufficientDriver": " (no driver, or one older than the CUDA of cuda-python: for a driver of CUDA 12, "
+    "as in JetPack 6, install 'cuda-python<13', which `headway[jetson]` does)"
 }
 """What to do about an error, where its name does not say."""
 
