@@ -13,24 +13,21 @@ import onnx
 
 from headway.bench_frames import real_feeds
 from headway.errors import ModelError, UsageError
+from headway.export.compare import judged, only, parity, torch_parity
 from headway.export.gate import Row, run_gate, unmeasured, verdict
 from headway.export.graph import cast_first, without_traces
 from headway.export.half import HalfReport, to_half
 from headway.export.operators import check_graph
 from headway.export.opset import lower
-from headway.export.parity import worst_difference
 from headway.export.quantise import Int8Report, to_int8
 from headway.runtime.cache import pack
-from headway.runtime.engine import graph_key, model_folder, open_model
+from headway.runtime.engine import graph_key, model_folder, open_own
 from headway.runtime.manifest import Manifest, file_entries, read_manifest, verified_path, write_manifest
-from headway.runtime.onnx import OnnxEngine
+from headway.runtime.signature import VARIABLE, trusted_key
 
 TARGETS = ("onnx", "tensorrt")
 PRECISIONS = ("fp32", "fp16", "int8")
-PARITY_FRAMES = 8
 CALIBRATION_FRAMES = 64
-TIES = {"onnx_fp16": 5e-3, "onnx_int8": 5e-2}
-"""Rows whose scores lie closer may change places: a half has a step of 0.0005 near 1, INT8 layers err by some steps."""
 
 
 @dataclass
@@ -66,20 +63,23 @@ def deliver(
     `engines`: engines of this machine that have to pass the accuracy gate as well, for example openvino-bf16.
     `opset`: an older ONNX operator set to write the graphs in (see headway.export.opset).
 
-    Raises ModelError (not installed, wrong hash, an operator off the list), AccuracyLossError, UsageError,
-    MissingDependencyError (no TensorRT), EngineError (TensorRT refuses).
+    Raises ModelError (not installed, not signed by the trusted key, wrong hash, an operator off the list, answers that
+    are no numbers), AccuracyLossError, UsageError, MissingDependencyError (no TensorRT) and EngineError (TensorRT
+    refuses).
     """
     if target not in TARGETS or precision not in PRECISIONS:
         raise UsageError(f"--to is one of {', '.join(TARGETS)}, --precision one of {', '.join(PRECISIONS)}")
     if opset and precision == "int8":
         raise UsageError("--opset: nvidia-modelopt writes INT8 graphs in an operator set of its own (19)")
     source = model_folder(name)
-    manifest = read_manifest(source)
+    manifest = read_manifest(source, trusted_key())
     if out.resolve() == source.resolve():
         raise UsageError(f"--out {out} is the folder of the model itself: give another one")
     if out.exists() and any(out.iterdir()):
         raise UsageError(f"--out {out} is not empty")
     delivery = Delivery(out)
+    if trusted_key():
+        delivery.notes.append(f"{VARIABLE} is set, and what was made is not signed yet: `headway models --sign KEY`")
     out.parent.mkdir(parents=True, exist_ok=True)
     # Made beside `out` and renamed at the end: a folder that looks finished is finished.
     with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as temporary:
@@ -99,11 +99,12 @@ def deliver(
             else:
                 say("quantising on real input")
                 delivery.int8, evaluation["calibration_int8"] = _quantise(folder, manifest, names)
-            say("comparing on real input")
-            delivery.parity, delivery.parity_source = _parity(folder, manifest, names, key)
-            say("measuring accuracy")
-            gate = _Gate(folder, manifest, names, data, allow_loss, delivery)
-            evaluation[f"gate_{precision}"] = gate.run(precision, key, "onnxruntime")
+            with judged(folder, names, key) as graphs:
+                say("comparing on real input")
+                delivery.parity, delivery.parity_source = parity(folder, manifest, graphs, key)
+                say("measuring accuracy")
+                gate = _Gate(folder, manifest, graphs, data, allow_loss, delivery)
+                evaluation[f"gate_{precision}"] = gate.run(precision, key, "onnxruntime")
             evaluation[f"parity_{precision}"] = {"source": delivery.parity_source, "worst": delivery.parity}
         for engine in engines:
             say(f"measuring accuracy on {engine}")
@@ -148,29 +149,14 @@ def _copy(source: Path, manifest: Manifest, folder: Path, opset: int | None) -> 
 
 
 def _torch_parity(folder: Path, manifest: Manifest, names: Mapping[str, str], delivery: Delivery) -> dict[str, Any]:
-    """Worst difference of the exported graph to its own network in torch, for the manifest; a note where the weights
-    are of another version of the network."""
-    from headway.bench_torch import eager
-
-    _single(folder, manifest, names, "onnx")
-    model = open_model(str(folder.resolve()), manifest.task)
-    feeds, source = real_feeds(model, PARITY_FRAMES)
+    """What the manifest says of it; a note where the weights are of another version of the network."""
     try:
-        network = eager(str(folder.resolve()), 1)
+        worst, source = torch_parity(folder, manifest, names)
     except ModelError as error:
         delivery.notes.append(f"not compared with torch: {error}")
         return {}
-    finally:
-        model.close()
-    engine = OnnxEngine(folder / names["onnx"])
-    for feed in feeds:
-        found = engine.infer(feed)
-        expected = dict(zip(found, network(feed), strict=True))  # the graph keeps the order of the network's outputs
-        for name, value in worst_difference(expected, found, manifest.outputs).items():
-            delivery.torch_parity[name] = max(value, delivery.torch_parity.get(name, 0.0))
-    engine.close()
-    delivery.parity_source = source
-    return {"parity_torch_onnxruntime": dict(delivery.torch_parity), "parity_torch_onnxruntime_on": source}
+    delivery.torch_parity, delivery.parity_source = worst, source
+    return {"parity_torch_onnxruntime": worst, "parity_torch_onnxruntime_on": source}
 
 
 def _halve(full: Path, half: Path) -> HalfReport:
@@ -182,40 +168,14 @@ def _halve(full: Path, half: Path) -> HalfReport:
 
 def _quantise(folder: Path, manifest: Manifest, names: Mapping[str, str]) -> tuple[Int8Report, dict[str, Any]]:
     """Writes the INT8 graph; returns which layers it holds, and what the manifest says of the calibration."""
-    _single(folder, manifest, names, "onnx")
-    model = open_model(str(folder.resolve()), manifest.task)
+    only(folder, manifest, names, "onnx")
+    model = open_own(folder, manifest.task)
     feeds, source = real_feeds(model, CALIBRATION_FRAMES, apart=True)
     model.close()
     report = to_int8(folder / names["onnx"], folder / names["onnx_int8"], feeds)
     cleaned = without_traces(check_graph(folder / names["onnx_int8"]))
     onnx.save(cleaned, str(folder / names["onnx_int8"]))
     return report, {"source": source, "inputs": len(feeds), "tool": report.tool, "kept_in_fp32": list(report.full)}
-
-
-def _parity(folder: Path, manifest: Manifest, names: Mapping[str, str], key: str) -> tuple[dict[str, float], str]:
-    """Worst difference of the graph under `key` to the full one on real input, both by ONNX Runtime."""
-    _single(folder, manifest, names, "onnx")
-    reference = open_model(str(folder.resolve()), manifest.task)
-    feeds, source = real_feeds(reference, PARITY_FRAMES)
-    candidate = OnnxEngine(folder / names[key])
-    worst: dict[str, float] = {}
-    for feed in feeds:
-        expected = {k: v.copy() for k, v in reference.infer(feed).items()}
-        found = worst_difference(expected, candidate.infer(feed), manifest.outputs, tie=TIES[key])
-        worst = {k: max(v, worst.get(k, 0.0)) for k, v in found.items()}
-    reference.close()
-    candidate.close()
-    return worst, source
-
-
-def _single(folder: Path, manifest: Manifest, names: Mapping[str, str], graph: str) -> None:
-    """A manifest in `folder` whose network is the file under key `graph`."""
-    if graph not in names:
-        precision = graph.rpartition("_")[2]
-        raise UsageError(f"the engine wants an {precision} graph: add --precision {precision}")
-    kept = {k: v for k, v in names.items() if not k.startswith(("onnx", "tensorrt"))}
-    files = {**kept, graph: names[graph], "onnx": names[graph]}
-    write_manifest(folder, replace(manifest, files=file_entries(folder, files)))
 
 
 @dataclass
@@ -234,8 +194,8 @@ class _Gate:
         with tempfile.TemporaryDirectory(dir=self.folder.parent) as beside:
             other = Path(beside) / self.manifest.name
             shutil.copytree(self.folder, other)
-            _single(self.folder, self.manifest, self.names, "onnx")
-            _single(other, self.manifest, self.names, graph)
+            only(self.folder, self.manifest, self.names, "onnx")
+            only(other, self.manifest, self.names, graph)
             try:
                 rows, used = run_gate(self.manifest.task, self.folder, other, self.data, engine)
             except UsageError as error:

@@ -14,7 +14,7 @@ import numpy as np
 
 from headway.errors import HeadwayError, UsageError
 from headway.paths import data_dir
-from headway.runtime.engine import open_model
+from headway.runtime.engine import open_own
 
 MAP_POINTS = 0.5
 GEODESIC_DEG = 0.2
@@ -56,9 +56,14 @@ def run_gate(
     """Rows of the comparison of two model folders, and the data they were measured on.
 
     `engine` runs the candidate; the reference runs on ONNX Runtime. `data`: folder of labelled heads, or a tub; by
-    default the project's evaluation data. Raises UsageError without any.
+    default the project's evaluation data. Both folders are this process's own: no signature is asked for. Raises
+    UsageError without any data, and for data that a task has no use for.
     """
     measure, folder = MEASURES[task]
+    if data is not None and task == "trajectory":
+        raise UsageError(
+            f"--data: forecasts are measured on the scenes {' and '.join(SCENES)} of {folder}, nothing else"
+        )
     data = data or _default(folder)
     a, b = measure(reference, data, "onnxruntime"), measure(candidate, data, engine)
     return [_row(name, a[name], b[name]) for name in a], data.name
@@ -90,7 +95,7 @@ def _heads(model: Path, data: Path, engine: str) -> dict[str, float]:
     from headway.stages.heads import HeadConfig, HeadStage, model_threshold
 
     labels = read_labels(data)
-    opened = open_model(str(model.resolve()), "head-pose", engine)
+    opened = open_own(model, "head-pose", engine)
     stage = HeadStage(opened, HeadConfig(score_threshold=AP_SCORE))
     report = report_of(labels, predict(stage, labels.images), model_threshold(opened))
     opened.close()
@@ -105,7 +110,7 @@ def _heads(model: Path, data: Path, engine: str) -> dict[str, float]:
 def _walks(model: Path, data: Path, engine: str) -> dict[str, float]:
     from headway.evaluate.trajectory import metrics, run_network
 
-    opened = open_model(str(model.resolve()), "trajectory", engine)
+    opened = open_own(model, "trajectory", engine)
     windows = [run_network(opened, scene) for scene in SCENES]
     opened.close()
     errors = np.concatenate([w.errors for w in windows])
@@ -116,7 +121,7 @@ def _walks(model: Path, data: Path, engine: str) -> dict[str, float]:
 def _drive(model: Path, data: Path, engine: str) -> dict[str, float]:
     from headway.evaluate.driving import evaluate
 
-    opened = open_model(str(model.resolve()), "driving", engine)
+    opened = open_own(model, "driving", engine)
     report = evaluate(opened, data)
     opened.close()
     return {"steering error|%": report["steering_mae"]["headway"]}

@@ -17,6 +17,8 @@ from onnx import TensorProto, helper, numpy_helper
 from headway.errors import ModelError
 from headway.export.trunk import ISLANDS, find_trunk, is_island, key
 
+MOVES = frozenset(["Reshape", "Transpose", "Unsqueeze", "Squeeze", "Flatten", "Concat", "Gather", "GatherElements"])
+"""Operators that only move numbers: behind the trunk they stay in half, so that what is cast is what is picked out."""
 FLOAT_ONLY_INPUTS = {"Resize": (1, 2)}
 """Inputs of a half node that stay FP32: ROI and scales of Resize."""
 
@@ -42,6 +44,7 @@ def to_half(model: onnx.ModelProto, islands: Sequence[str] = ISLANDS) -> tuple[o
     chosen = find_trunk(graph, named)
     if not chosen:
         raise ModelError("no layer of this network can run in half precision")
+    chosen |= _carried(graph, kinds, chosen, named)
     report = HalfReport(
         half=tuple(n.name or n.output[0] for n in graph.node if key(n) in chosen),
         full=tuple(n.name or n.output[0] for n in graph.node if key(n) not in chosen and _computes(n, kinds)),
@@ -51,6 +54,18 @@ def to_half(model: onnx.ModelProto, islands: Sequence[str] = ISLANDS) -> tuple[o
     del graph.value_info[:]  # the noted types of the trunk are no longer true
     onnx.checker.check_model(model, full_check=True)
     return model, report
+
+
+def _carried(graph: onnx.GraphProto, kinds: dict[str, int], chosen: set[str], named: set[str]) -> set[str]:
+    """Keys of the nodes that carry halves on from the trunk, and nothing but halves."""
+    halves = {name for n in graph.node if key(n) in chosen for name in n.output}
+    carried = set()
+    for node in graph.node:
+        floats = {name for name in node.input if kinds.get(name) == TensorProto.FLOAT}
+        if node.op_type in MOVES and key(node) not in chosen | named and floats and floats <= halves:
+            carried.add(key(node))
+            halves.update(node.output)
+    return carried
 
 
 def _types(graph: onnx.GraphProto) -> dict[str, int]:

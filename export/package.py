@@ -60,6 +60,11 @@ def export_onnx(
     return worst_difference(dict(zip(specs, (t.numpy() for t in expected), strict=True)), found, specs)
 
 
+def exporter() -> str:
+    """What makes the graphs here, for the manifest."""
+    return f"torch {torch.__version__}, onnx {onnx.__version__}, opset {OPSET}"
+
+
 def package_model(
     folder: Path,
     name: str,
@@ -94,7 +99,7 @@ def package_model(
         config=config,
         training=training,
         evaluation={**evaluation, "parity_torch_onnxruntime": parity},
-        exporter=f"torch {torch.__version__}, onnx {onnx.__version__}, opset {OPSET}",
+        exporter=exporter(),
         data_licence=data_licence,
     )
     write_manifest(folder, manifest)

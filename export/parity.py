@@ -95,6 +95,8 @@ def _ranked(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(K, C) against (K, C): (N, C) differences of rows to their counterparts, and their (N,) scores; the list's tied
     end is left out, and so is what lies below `floor` in both."""
+    if not np.isfinite(a).all() or not np.isfinite(b).all():
+        return _apart(a, b), a[:, columns].prod(axis=1)  # what has no score has no counterpart
     score_a, score_b = a[:, columns].prod(axis=1), b[:, columns].prod(axis=1)
     last = max(score_a[-1], score_b[-1])
     rows = np.flatnonzero(score_a > max(last + tie, floor))

@@ -12,7 +12,7 @@ _MAPS = "Concat Resize MaxPool AveragePool GlobalAveragePool Reshape Transpose S
 _VALUES = "Relu LeakyRelu PRelu Sigmoid HardSigmoid HardSwish Tanh Gelu Erf Add Mul BatchNormalization Identity"
 BETWEEN = frozenset(f"{_MAPS} {_VALUES}".split())
 """Part of the trunk where they stand between two layers."""
-ISLANDS = ("whitening", "basis", "signature", "centres", "strides")
+ISLANDS = ("whitening", "basis", "signature", "places")
 """Nodes and weights with one of these words in their name keep FP32: the whitening of the driving network's novelty
 (entries in the hundreds), the time functions of the forecast (metres at the end of the horizon), the decode grid."""
 

@@ -7,24 +7,21 @@ it tells how much of that was work when other programs share the cores.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from headway.bench_frames import Feeds, real_feeds
 from headway.bench_parity import TIES, compare
-from headway.bench_process import OwnProcesses, Times, timed
+from headway.bench_process import OwnProcesses
+from headway.bench_turns import Call, Contestant, elsewhere, take_turns
 from headway.errors import EngineError, MissingDependencyError, ModelError, UsageError
 from headway.runtime.engine import ENGINES, Engine, Model, graph_key, model_folder, open_model
 from headway.runtime.few import FEW, Few
 from headway.runtime.manifest import read_manifest, verified_path
 
-WARM_UP = 5
 PRECISION = {
     "onnxruntime-cuda-fp16": "fp16",
     "openvino-bf16": "bf16",
@@ -50,78 +47,10 @@ REFERENCE = "directmhp-s-1280"
 REFERENCE_EVERY = 10
 """The reference takes longer than everything else together: it has one turn in this many."""
 
-Call = Callable[[Feeds], Any]
+CANNOT = (EngineError, MissingDependencyError, ModelError)
+"""What an engine raises that cannot run a network here."""
+
 Make = Callable[[], Call]
-
-
-@dataclass
-class Contestant:
-    """One row in the making. `every`: takes a turn in one round of so many; gflop: work of one call, 10^9 operations,
-    None where nobody counted; clock: how its turns are timed."""
-
-    name: str
-    engine: str
-    precision: str
-    call: Call
-    feeds: Sequence[Feeds]
-    every: int = 1
-    note: str = ""
-    gflop: float | None = None
-    clock: Callable[[Call, Feeds], Times] = timed
-    wall_ms: list[float] = field(default_factory=list)
-    cpu_ms: list[float] = field(default_factory=list)
-
-    def row(self) -> dict[str, Any]:
-        """The row as it goes into the file."""
-        return {
-            "name": self.name,
-            "engine": self.engine,
-            "precision": self.precision,
-            **quantiles(self.wall_ms),
-            "cpu_p50_ms": float(np.median(self.cpu_ms)),
-            "calls": len(self.wall_ms),
-            **({"gflop_s": 1e3 * self.gflop / float(np.median(self.wall_ms))} if self.gflop else {}),
-            **({"note": self.note} if self.note else {}),
-        }
-
-
-def quantiles(values: Sequence[float]) -> dict[str, float]:
-    """p50, p95 and p99 in milliseconds."""
-    return {f"p{q}_ms": float(np.percentile(values, q)) for q in (50, 95, 99)}
-
-
-def take_turns(
-    contestants: Sequence[Contestant], rounds: int, progress: Callable[[int, int], None] = lambda done, total: None
-) -> None:
-    """Fills the times of all: warm-up, then `rounds` rounds in which each has its turn, the order turning too."""
-    for c in contestants:
-        for i in range(WARM_UP if c.every == 1 else 1):
-            c.clock(c.call, c.feeds[i % len(c.feeds)])
-    gc.collect()
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        for i in range(rounds):
-            first = i % len(contestants)
-            for c in (*contestants[first:], *contestants[:first]):
-                if i % c.every == 0:
-                    _turn(c, i)
-            progress(i + 1, rounds)
-    finally:
-        if enabled:
-            gc.enable()
-
-
-def _turn(c: Contestant, i: int) -> None:
-    times = c.clock(c.call, c.feeds[i % len(c.feeds)])
-    c.wall_ms.append(times.wall_ms)
-    c.cpu_ms.append(times.cpu_ms)
-
-
-def elsewhere(call: Call, feeds: Feeds) -> Times:
-    """The clock of a call that runs in another process and says itself how long it took (see `OwnProcesses`)."""
-    times: Times = call(feeds)
-    return times
 
 
 @dataclass
@@ -134,6 +63,11 @@ class Bench:
     inputs: dict[str, str] = field(default_factory=dict)
     parity: dict[str, dict[str, Any]] = field(default_factory=dict)
     pipeline: dict[str, Any] = field(default_factory=dict)
+
+    def skip(self, what: str, engine: str, error: Exception) -> None:
+        """Notes why `engine` does not run `what`, under its own name where that is so for everything here."""
+        missing = isinstance(error, MissingDependencyError)
+        self.skipped[engine if missing else f"{what}: {engine}"] = str(error)
 
 
 def bench_network(
@@ -160,13 +94,16 @@ def bench_network(
             continue  # it is one of the others
         try:
             model = open_model(name, task, engine, threads) if engine != "onnxruntime" else first
-        except (EngineError, MissingDependencyError, ModelError) as error:
-            bench.skipped[engine] = str(error)
+        except CANNOT as error:
+            bench.skip(label, engine, error)
             continue
         opened.append(model.engine)
         contestants.append(Contestant(label, engine, PRECISION.get(engine, "fp32"), model.infer, feeds))
         if engine in WITHOUT_GRAPH:
-            opened.append(_without_graph(name, engine, contestants, feeds))
+            try:
+                opened.append(_without_graph(name, engine, contestants, feeds))
+            except CANNOT as error:
+                bench.skip(label, engine + NO_GRAPH, error)
     _parities(bench, first, contestants)
     apart = _torch_rows(bench, name, feeds, threads, contestants, reference) if torch_rows else []
     if FEW in manifest.files and "onnxruntime" in engines:
@@ -174,7 +111,8 @@ def bench_network(
         few_feeds, bench.inputs[f"{label}-{slots}"] = real_feeds(first, 16, people=slots)
         contestants.append(Contestant(f"{label}-{slots}", "onnxruntime", "fp32", first.infer, few_feeds))
     take_turns(contestants, rounds, progress)
-    bench.rows += [c.row() for c in contestants]
+    bench.rows += [c.row() for c in contestants if not c.failed]
+    bench.skipped |= {f"{c.name}: {c.engine}": c.failed for c in contestants if c.failed}
     bench.ratios |= network_ratios(label, bench.rows)
     for engine_opened in {id(e): e for e in opened}.values():
         engine_opened.close()
@@ -183,10 +121,17 @@ def bench_network(
 
 
 def _parities(bench: Bench, first: Model, contestants: Sequence[Contestant]) -> None:
-    """Compares the engines with `first`, where their precision has a tolerance; no torch row is among them yet."""
+    """Compares the engines with `first`, where their precision has a tolerance; no torch row is among them yet.
+
+    One that gives no numbers, or others than the network has, takes no part in what follows.
+    """
     for c in contestants:
         if c.engine != "onnxruntime" and c.precision in TIES:
-            found = compare(first.infer, c.call, c.feeds, first.manifest, c.precision)
+            try:
+                found = compare(first.infer, c.call, c.feeds, first.manifest, c.precision)
+            except EngineError as error:
+                c.failed = str(error)
+                continue
             bench.parity.setdefault(c.name, {})[c.engine] = found
 
 
@@ -246,7 +191,7 @@ def _torch_rows(
             row = Contestant(label, f"{TORCH}-{device}", "fp32", eager(name, threads, device), feeds)
             contestants.append(row)
     except (ModelError, UsageError) as error:
-        bench.skipped[TORCH] = str(error)
+        bench.skip(label, TORCH, error)
     if reference:
         note = "random weights: for its time alone"
         add(REFERENCE, partial(reference_network, threads), [reference_feed()], REFERENCE_EVERY, note)

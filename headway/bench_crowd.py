@@ -64,8 +64,8 @@ def bench_crowd(
                 host.frame(clips[count][turning(WARM_UP + i, CLIP)])
             progress(i + 1, rounds)
     few, many = hosts[FEW].report(), hosts[MANY].report()
-    bench.pipeline["crowd"] = {"pasted": [FEW, MANY], "few": few, "many": many}
-    label = f"pipeline: {many['heads_mean']:.1f} heads in view against {few['heads_mean']:.1f}"
+    bench.pipeline["crowd"] = {"engine": engine, "pasted": [FEW, MANY], "few": few, "many": many}
+    label = f"pipeline: {many['heads_mean']:.1f} heads in view against {few['heads_mean']:.1f}, {engine}"
     bench.ratios[label] = many["p50_ms"] / few["p50_ms"]
     bench.ratios[f"{label}, cpu time"] = many["cpu_p50_ms"] / few["cpu_p50_ms"]
     for host in hosts.values():

@@ -15,10 +15,10 @@ import numpy as np
 
 from headway import messages
 from headway.bags.types import build, typestore
-from headway.bench import PRECISION, Bench, quantiles
+from headway.bench import CANNOT, PRECISION, Bench
 from headway.bench_frames import PERIOD_NS, START_NS, Image, pictures
 from headway.bench_machine import gpu_used_mib, rss_mib
-from headway.errors import EngineError, MissingDependencyError, ModelError
+from headway.bench_turns import quantiles
 from headway.images import decode_image
 from headway.node_config import HeadwayNodeConfig, open_pipeline
 from headway.pipeline import Answer, Pipeline
@@ -146,16 +146,18 @@ def bench_pipeline(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Adds the rows "pipeline" and "pipeline-raw" for each engine, and their stages under `bench.pipeline`."""
-    images, bench.inputs["pipeline"] = pictures(min(rounds, 150))
-    bench.inputs["pipeline-raw"] = bench.inputs["pipeline"]
+    images, source = pictures(min(rounds, 150))
     material = {"pipeline": [jpeg(image) for image in images], "pipeline-raw": [raw(image) for image in images]}
     cv2.setNumThreads(threads)  # its own pool would take cores that the engines were not given
     hosts: dict[tuple[str, str], Host] = {}
     for engine in engines:
         try:
             hosts |= {(name, engine): Host(engine, threads) for name in ROWS}
-        except (EngineError, MissingDependencyError, ModelError) as error:
-            bench.skipped[engine] = str(error)
+        except CANNOT as error:
+            bench.skip("pipeline", engine, error)
+    if not hosts:
+        return
+    bench.inputs |= dict.fromkeys(ROWS, source)
     for (name, _), host in hosts.items():
         for message in material[name][:5]:
             host.frame(message, keep=False)

@@ -30,6 +30,7 @@ EXTRAS = {
     "export": ("export to ONNX and TensorRT", ("torch", "onnx", "onnxscript")),
     "eval": ("evaluation against public tools", ("faster_coco_eval", "matplotlib")),
 }
+CUDA_MODULES = ("cuda.bindings.runtime", "cuda.cudart")  # those of runtime/tensorrt_cuda.py, which needs numpy
 
 
 @dataclass(frozen=True)
@@ -187,11 +188,17 @@ def _gpu() -> Iterator[Finding]:
     else:
         yield Finding("GPU", OPTIONAL, "no NVIDIA GPU: the models run on the CPU")
         return
+    extra = "pip install '.[jetson]'" if tegra.is_file() else "pip install '.[gpu]'"
     if _found("tensorrt"):
         yield Finding("TensorRT", OK, _installed("tensorrt") or "of the system")
     else:
-        jetson = "sudo apt-get install nvidia-tensorrt" if tegra.is_file() else "pip install '.[gpu]'"
-        yield Finding("TensorRT", OPTIONAL, "not installed: the GPU is not used", jetson)
+        jetpack = "sudo apt-get install nvidia-jetpack; python3 -m venv --system-site-packages"
+        cure = jetpack if tegra.is_file() else extra
+        yield Finding("TensorRT", OPTIONAL, "not installed: the GPU is not used", cure)
+    if any(_found(module) for module in CUDA_MODULES):
+        yield Finding("cuda-python", OK, _installed("cuda-bindings") or _installed("cuda-python") or "found")
+    else:
+        yield Finding("cuda-python", OPTIONAL, "not installed: TensorRT cannot run", extra)
 
 
 def _nvidia_smi() -> str:

@@ -101,3 +101,17 @@ def test_the_command_ends_with_1_where_the_demo_cannot_run(monkeypatch: pytest.M
     assert result.exit_code == 1
     assert "not ready" in result.output
     assert "model head-pose" in result.output
+
+
+def test_tensorrt_without_cuda_python_is_told_since_it_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    from headway.runtime.tensorrt_cuda import MODULES
+
+    assert doctor.CUDA_MODULES == MODULES
+    monkeypatch.setattr(doctor, "_nvidia_smi", lambda: "NVIDIA H100")
+    monkeypatch.setattr(doctor, "_found", lambda module: module == "tensorrt")
+    found = {f.what: f for f in doctor._gpu()}
+    assert found["TensorRT"].state == doctor.OK
+    assert found["cuda-python"].state == doctor.OPTIONAL
+    assert found["cuda-python"].cure == "pip install '.[gpu]'"
+    monkeypatch.setattr(doctor, "_found", lambda module: module in ("tensorrt", "cuda.cudart"))
+    assert {f.what: f.state for f in doctor._gpu()}["cuda-python"] == doctor.OK

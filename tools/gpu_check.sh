@@ -50,6 +50,7 @@ echo "== tests that need a GPU ($SECONDS s)"
 limit "${TEST_LIMIT:-1200}" "$python" -m pytest -m gpu -p no:cacheprovider -rf --durations 5 \
     tests/runtime/test_tensorrt.py tests/runtime/test_onnx_cuda.py tests/runtime/test_engine.py \
     tests/runtime/test_bad_models.py 2>&1 | tee "$out/tests.txt" || failed=1
+grep -qE '(^|[ ,])[0-9]+ passed' "$out/tests.txt" || { echo "no test ran on a GPU"; failed=1; }
 
 echo "== bench ($SECONDS s)"
 engines=${ENGINES:-onnxruntime-cuda,onnxruntime-cuda-fp16,tensorrt,tensorrt-fp16}

@@ -124,7 +124,8 @@ def _raw(found: dict[str, Any]) -> Iterator[str]:
 def _crowd(found: dict[str, Any] | None) -> Iterator[str]:
     if found:
         few, many = found["few"], found["many"]
-        yield "A crowd of 32 walking heads against one, 1280x720 JPEG, the two clips in turns:"
+        engine = f", {found['engine']}" if "engine" in found else ""  # older files do not say
+        yield f"A crowd of 32 walking heads against one, 1280x720 JPEG{engine}, the two clips in turns:"
         yield ""
         yield from _head("p50 ms", f"{few['heads_mean']:.1f} heads found", f"{many['heads_mean']:.1f} heads found")
         yield _line("frame", f"{few['p50_ms']:.2f}", f"{many['p50_ms']:.2f}")

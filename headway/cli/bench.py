@@ -24,31 +24,35 @@ def bench(
     json_file: Annotated[Optional[Path], typer.Option("--json", help="Write the numbers to this file.")] = None,  # noqa: UP045
 ) -> None:
     """Times of networks and of the whole pipeline on this machine, engines interleaved."""
-    from rich.console import Console
-
     from headway.bench import Bench, bench_network
     from headway.bench_crowd import bench_crowd
     from headway.bench_machine import machine, product_rate
     from headway.bench_pipeline import bench_pipeline
-    from headway.errors import UsageError
+    from headway.errors import EngineError, UsageError
     from headway.report.progress import bars
+    from headway.report.terminal import tables
     from headway.runtime.engine import ENGINES, installed_models
 
-    chosen = tuple(filter(None, engines.split(","))) or ENGINES
-    unknown = [engine for engine in chosen if engine not in ENGINES]
+    known = [engine for engine in ENGINES if engine != "auto"]
+    chosen = list(filter(None, engines.split(","))) or known
+    unknown = [engine for engine in chosen if engine not in known]
     if unknown:
-        raise UsageError(f"--engines: '{unknown[0]}' is none of {', '.join(ENGINES)}")
+        raise UsageError(f"--engines: '{unknown[0]}' is none of {', '.join(known)}")
     found, before = Bench(), {**machine(threads), "product_gflop_s": product_rate(threads)}
     networks = installed_models() if name == ALL else [] if name == PIPELINE else [name]
-    console = Console()
+    console = tables()
     with _reporting(console, found, before, json_file), bars() as shown:
         for network in networks:
             with_reference = reference and (name != ALL or network == "head-pose")
             bench_network(found, network, chosen, rounds, threads, torch, with_reference, _bar(shown, network))
         if name in (PIPELINE, ALL):
-            bench_pipeline(found, [e for e in chosen if e != "auto"], rounds, threads, _bar(shown, PIPELINE))
-            crowded = next((e for e in chosen if e not in found.skipped), "") if engines else ""
-            bench_crowd(found, crowded or "onnxruntime", max(rounds // 2, 20), threads, _bar(shown, "crowd"))
+            bench_pipeline(found, chosen, rounds, threads, _bar(shown, PIPELINE))
+            ran = [row["engine"] for row in found.rows if row["name"] == PIPELINE]
+            if ran:
+                bench_crowd(found, ran[0], max(rounds // 2, 20), threads, _bar(shown, "crowd"))
+        if not found.rows:
+            reasons = "; ".join(f"{what}: {reason}" for what, reason in found.skipped.items())
+            raise EngineError(f"nothing was measured: {reasons}")
 
 
 @contextmanager
@@ -68,9 +72,8 @@ def _reporting(console: Any, found: Any, before: Mapping[str, Any], json_file: P
 
 def _report(console: Any, found: Any, before: Mapping[str, Any], json_file: Path | None) -> None:
     import os
-    import shlex
-    import sys
 
+    from headway.cli.common import command
     from headway.json_files import write_json
 
     content: dict[str, Any] = {
@@ -81,7 +84,7 @@ def _report(console: Any, found: Any, before: Mapping[str, Any], json_file: Path
         **({"parity": found.parity} if found.parity else {}),
         "skipped": found.skipped,
         "machine": {**before, "load_1min_after": os.getloadavg()[0]},
-        "command": "headway " + shlex.join(sys.argv[1:]),
+        "command": command(),
     }
     _print(console, content)
     if json_file:
@@ -107,10 +110,10 @@ def _parity(parity: Any) -> Any:
 
 
 def _print(console: Any, content: dict[str, Any]) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     from headway.bench_parity import outside
+    from headway.report.terminal import lines, marked
 
     machine = content["machine"]
     title = (
@@ -146,12 +149,11 @@ def _print(console: Any, content: dict[str, Any]) -> None:
             ratios.add_row(label, f"{value:.2f}")
         console.print(ratios)
     for line in outside(content.get("parity", {})):
-        console.print(f"[bold red]outside its tolerance:[/] {escape(line)}", soft_wrap=True, highlight=False)
+        lines().print(marked("outside its tolerance:", "bold red", line))
     for engine, reason in content["skipped"].items():
-        console.print(f"not run: {escape(engine)}: {escape(reason)}", soft_wrap=True, highlight=False)
+        lines().print(f"not run: {engine}: {reason}")
     if machine["load_1min"] > 0.5 * machine["cores"]:
-        console.print(
+        lines().print(
             f"other programs share the cores (load {machine['load_1min']:.1f} on {machine['cores']}): "
-            "wall times are too long; ratios of CPU time hold",
-            soft_wrap=True,
+            "wall times are too long; ratios of CPU time hold"
         )

@@ -78,7 +78,7 @@ def _tables(delivery: Any) -> list[Any]:
         table.add_row("FP32", str(len(delivery.int8.full)))
         tables.append(table)
     if delivery.layers:
-        table = Table("precision", "layers", title="layers in the TensorRT engine")
+        table = Table("precision", "layers", title="layers of the network as TensorRT reads it, before they are fused")
         for name, count in delivery.layers.items():
             table.add_row(name, str(count))
         tables.append(table)

@@ -102,12 +102,26 @@ def open_model(name: str, task: str, engine: str = "onnxruntime", threads: int =
 
     The engine can be restarted (headway.runtime.restart). Raises ModelError (folder, hash, task), EngineError (the
     engine refuses the file or finds no device), UsageError (unknown engine, a trusted key that is none),
-    MissingDependencyError (the engine's library is not installed). Only "auto" falls back.
+    MissingDependencyError (the engine's library is not installed). Only "auto" falls back: `Model.engine.name` is the
+    engine that answers.
     """
+    _check_engine(engine)
+    return _open(model_folder(name), name, task, engine, threads, trusted_key())
+
+
+def open_own(folder: Path, task: str, engine: str = "onnxruntime", threads: int = 1) -> Model:
+    """The same for a folder that this process has made itself: no signature is asked for."""
+    _check_engine(engine)
+    return _open(folder, str(folder), task, engine, threads, None)
+
+
+def _check_engine(engine: str) -> None:
     if engine not in ENGINES:
         raise UsageError(f"engine '{engine}' is none of {', '.join(ENGINES)}")
-    folder = model_folder(name)
-    manifest = read_manifest(folder, trusted_key())
+
+
+def _open(folder: Path, name: str, task: str, engine: str, threads: int, public_key: Path | None) -> Model:
+    manifest = read_manifest(folder, public_key)
     if manifest.task != task:
         raise ModelError(f"model '{name}' is for task '{manifest.task}', not '{task}'")
     from headway.runtime import providers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,8 @@ def provider_options(name: str) -> tuple[str, dict[str, str]]:
     """ONNX Runtime's name and the options of `name`; raises EngineError where this build has none."""
     provider, options = PROVIDERS[name]
     if provider not in ort.get_available_providers():
-        raise EngineError(
-            f"this ONNX Runtime ({ort.__version__}) has no {provider}: "
-            "`pip uninstall onnxruntime`, then install `headway[gpu]`"
-        )
+        cure = "`pip uninstall onnxruntime`, then install `headway[gpu]`"
+        if platform.machine() == "aarch64":  # PyPI has no onnxruntime-gpu for it
+            cure = "on a Jetson take engine tensorrt, or NVIDIA's own onnxruntime-gpu for your JetPack"
+        raise EngineError(f"this ONNX Runtime ({ort.__version__}) has no {provider}: {cure}")
     return provider, options

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ class OnnxCudaEngine:
                 self._options.add_run_config_entry("disable_synchronize_execution_providers", "1")
             self._run()  # the first run is also recorded
         except EngineError:
-            self.close()
+            with suppress(EngineError):  # after one error CUDA often gives it for everything: the first is the cause
+                self.close()
             raise
 
     def _open(self, path: Path, threads: int, graph: bool) -> tuple[Any, bool]:

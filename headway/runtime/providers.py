@@ -26,7 +26,8 @@ def open_first(folder: Path, manifest: Manifest, threads: int, warm: Callable[[E
     """Engine "auto": the fastest that opens and answers here, ONNX Runtime on the CPU last. Says which, and why."""
     reasons = []
     for name in AUTO:
-        if graph_key(name) not in manifest.files:
+        if (key := graph_key(name)) not in manifest.files:
+            reasons.append(f"{name}: the model has no {key.removeprefix('onnx_')} graph")
             continue
         try:
             engine = open_engine(name, folder, manifest, threads)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,8 @@ class TensorRTEngine:
             if graph:
                 self._capture()
         except EngineError:
-            self.close()
+            with suppress(EngineError):  # after one error CUDA often gives it for everything: the first is the cause
+                self.close()
             raise
 
     def _load(self, engine: bytes) -> Any:
@@ -86,7 +88,8 @@ class TensorRTEngine:
             buffer = self._cuda.buffer(name, tuple(self._engine.get_tensor_shape(name)), dtype)
             is_input = self._engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
             (self._inputs if is_input else self._outputs).append(buffer)
-            self._context.set_tensor_address(name, buffer.device_address)
+            if not self._context.set_tensor_address(name, buffer.device_address):
+                raise EngineError(f"TensorRT takes no memory for '{name}'")
 
     def _queue(self) -> None:
         """Everything of one frame, in order, on the one stream."""

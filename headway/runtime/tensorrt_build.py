@@ -24,7 +24,10 @@ log = logging.getLogger("headway.tensorrt")
 LIBRARIES = ("tensorrt", "tensorrt_rtx")
 OLD_OPSET = 17
 """The newest that TensorRT 8.6 reads."""
-INSTALL = "install `headway[gpu]` (on a Jetson TensorRT comes with JetPack), or `headway[rtx]` to build without a GPU"
+INSTALL = (
+    "install `headway[gpu]`, or `headway[rtx]` to build without a GPU; on a Jetson it comes with JetPack "
+    "(`sudo apt-get install nvidia-jetpack`, and a venv made with --system-site-packages), beside `headway[jetson]`"
+)
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,11 @@ FUNCTIONS = (
     "cudaStreamSynchronize",
 )
 """Everything that is called here and in tensorrt.py: a test looks that the installed cuda-python has it."""
+HINTS = {
+    "cudaErrorInsufficientDriver": " (no driver, or one older than the CUDA of cuda-python: for a driver of CUDA 12, "
+    "as in JetPack 6, install 'cuda-python<13', which `headway[jetson]` does)"
+}
+"""What to do about an error, where its name does not say."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,8 @@ class Cuda:
             raise EngineError("no NVIDIA GPU in this machine")
         found = self.call("cudaGetDeviceProperties", 0)
         name = found.name.decode() if isinstance(found.name, bytes) else str(found.name)
-        self.gpu = f"{name} sm{found.major}{found.minor}"
+        # Modules of one family (Orin) may share name and capability and differ in size: kernels are chosen by it.
+        self.gpu = f"{name} sm{found.major}{found.minor} x{found.multiProcessorCount}"
         self.driver = str(self.call("cudaDriverGetVersion"))
 
     def call(self, function: str, *args: Any) -> Any:
@@ -82,7 +88,7 @@ class Cuda:
         if code != self.api.cudaError_t.cudaSuccess:
             if code == self.api.cudaError_t.cudaErrorMemoryAllocation:
                 raise EngineError(f"GPU out of memory in {function}: close other programs or take a smaller model")
-            raise EngineError(f"{function} failed: {code.name}")
+            raise EngineError(f"{function} failed: {code.name}{HINTS.get(code.name, '')}")
         return values[0] if len(values) == 1 else tuple(values)
 
     def buffer(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> Buffer:
@@ -128,4 +134,6 @@ def find_cuda() -> Any:
             return importlib.import_module(name)
         except (ImportError, OSError) as error:
             reasons.append(str(error))
-    raise MissingDependencyError(f"cuda-python is not installed ({reasons[0]}): install `headway[gpu]`")
+    raise MissingDependencyError(
+        f"cuda-python is not installed ({reasons[0]}): install `headway[gpu]`, on a Jetson `headway[jetson]`"
+    )

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from headway.models.head_pose.config import CANDIDATES, STRIDES
-from headway.models.head_pose.network import RAW_BOX, RAW_SCORE, RAW_SIGMA, RAW_SIX
+from headway.models.head_pose.network import RAW_SCORE, HeadPoseNet, unit
 
 LOG_SIZE_LIMIT = 6.0
 """exp(6) = 403 strides: no head is wider, and a wild weight gives no infinity."""
@@ -34,53 +34,63 @@ def flatten_maps(maps: list[Tensor]) -> Tensor:
     return torch.cat([m.flatten(2).transpose(1, 2) for m in maps], 1)
 
 
-def decode_boxes(raw: Tensor, centres: Tensor, strides: Tensor) -> Tensor:
-    """(..., C) raw rows, cell centres (..., 2), strides (...) -> boxes (..., 4) xyxy, input pixels."""
-    box = raw[..., RAW_BOX]
-    centre = centres + box[..., :2] * strides[..., None]
-    half = 0.5 * strides[..., None] * torch.exp(box[..., 2:].clamp(max=LOG_SIZE_LIMIT))
-    return torch.cat([centre - half, centre + half], -1)
+def grid_places(height: int, width: int, device: torch.device | None = None) -> Tensor:
+    """The same as one table (A, 5): x, y, stride, minus half a stride, plus half a stride."""
+    centres, strides = grid_centres(height, width, device)
+    return torch.cat([centres, strides[:, None] * strides.new_tensor([1.0, -0.5, 0.5])], 1)
 
 
-def gram_schmidt(six: Tensor) -> Tensor:
-    """(..., 6) -> rotations (..., 3, 3) whose first two columns span the two given vectors."""
-    a, b = six[..., :3], six[..., 3:]
-    x = _unit(a)
-    y = _unit(b - (x * b).sum(-1, keepdim=True) * x)
-    return torch.stack([x, y, _cross(x, y)], -1)
+def decode_boxes(raw: Tensor, places: Tensor, axis: int = -1) -> Tensor:
+    """Raw channels and rows of `grid_places`, both along `axis` -> boxes along it: xyxy, input pixels."""
+    axis %= raw.dim()
+    offset, size, _ = raw.split([2, 2, raw.shape[axis] - 4], axis)
+    xy, stride, edges = places.split([2, 1, 2], axis)
+    centre, scale = xy + offset * stride, torch.exp(size.clamp(max=LOG_SIZE_LIMIT))
+    corners = centre.unsqueeze(axis) + edges.unsqueeze(axis + 1) * scale.unsqueeze(axis)  # which corner, then x and y
+    return corners.flatten(axis, axis + 1)
 
 
-def _unit(v: Tensor) -> Tensor:
-    return v / torch.sqrt((v * v).sum(-1, keepdim=True) + 1e-12)
+def gram_schmidt(six: Tensor, axis: int = -1) -> Tensor:
+    """6D rotations along `axis` -> 3 x 3 in its place, whose first two columns span the two given vectors."""
+    axis %= six.dim()
+    a, b = six.unsqueeze(axis + 1).split(3, axis)
+    x = unit(a, axis)
+    y = unit(b - (x * b).sum(axis, keepdim=True) * x, axis)
+    return torch.cat([x, y, _cross(x, y, axis)], axis + 1)
 
 
-def _cross(a: Tensor, b: Tensor) -> Tensor:
+def _cross(a: Tensor, b: Tensor, axis: int) -> Tensor:
     # Written out: the export of torch.linalg.cross is not available in every opset.
-    x = a[..., 1] * b[..., 2] - a[..., 2] * b[..., 1]
-    y = a[..., 2] * b[..., 0] - a[..., 0] * b[..., 2]
-    z = a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
-    return torch.stack([x, y, z], -1)
+    left, right = (torch.tensor(order, device=a.device) for order in ((1, 2, 0, 2, 0, 1), (2, 0, 1, 1, 2, 0)))
+    plus, minus = (a.index_select(axis, left) * b.index_select(axis, right)).split(3, axis)
+    return plus - minus
 
 
 class Exported(nn.Module):
-    """What the device runs: uint8 image in, the best CANDIDATES rows out, sorted by score."""
+    """What the device runs: uint8 image in, the best CANDIDATES rows out, sorted by score.
 
-    def __init__(self, network: nn.Module, height: int, width: int):
+    Channels stay in front of cells to the end: whatever turns or copies the maps of all cells costs a kernel on a GPU.
+    """
+
+    def __init__(self, network: HeadPoseNet, height: int, width: int):
         super().__init__()
         self.network = network
-        centres, strides = grid_centres(height, width)
-        self.centres: Tensor
-        self.strides: Tensor
-        self.register_buffer("centres", centres)
-        self.register_buffer("strides", strides)
-        self.rows = min(CANDIDATES, len(strides))
+        self.places: Tensor
+        self.register_buffer("places", grid_places(height, width).T[None].contiguous())  # (1, 5, A)
+        self.rows = min(CANDIDATES, self.places.shape[-1])
 
     def forward(self, image: Tensor) -> Tensor:
         """(1, H, W, 3) uint8 BGR -> (1, CANDIDATES, 15), columns as in config.COLUMNS."""
-        raw = flatten_maps(self.network(image.permute(0, 3, 1, 2).float()))
-        score, index = torch.topk(raw[..., RAW_SCORE][..., 0], self.rows, dim=1, sorted=True)
-        best = torch.gather(raw, 1, index[..., None].expand(-1, -1, raw.shape[-1]))
-        boxes = decode_boxes(best, self.centres[index], self.strides[index])
-        rotation = gram_schmidt(best[..., RAW_SIX]).flatten(-2)
-        log_sigma = best[..., RAW_SIGMA].clamp(*LOG_SIGMA_RANGE)
-        return torch.cat([boxes, torch.sigmoid(score)[..., None], rotation, log_sigma], -1)
+        levels = self.network.branches(image.permute(0, 3, 1, 2).float())
+        detected, posed = (torch.cat([m.flatten(2) for m in maps], 2) for maps in zip(*levels, strict=True))
+        score, index = torch.topk(detected[:, RAW_SCORE.start], self.rows, dim=1, sorted=True)
+        index = index.flatten()
+        best, pose, places = (t.index_select(2, index) for t in (detected, posed, self.places))  # (1, C, CANDIDATES)
+        six, log_sigma = pose.split([6, 1], 1)
+        parts = [
+            decode_boxes(best, places, 1),
+            torch.sigmoid(score)[:, None],
+            gram_schmidt(six, 1).flatten(1, 2),
+            log_sigma.clamp(*LOG_SIGMA_RANGE),
+        ]
+        return torch.cat(parts, 1).transpose(1, 2)

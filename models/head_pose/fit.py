@@ -230,7 +230,8 @@ class Run:
         """
         c = self.config
         if self.lessons and progress >= c.teach_from and self.step % c.teach_each == 0:
-            batch = self.lessons.batch(self.step, self.average.network)
+            # An average is of any module.
+            batch = self.lessons.batch(self.step, self.average.network)  # type: ignore[arg-type]
             if batch:
                 return "photo", self.lessons.size, batch
         if progress < c.crop_share or (progress < c.mixed_share and self.step % 2 == 0):

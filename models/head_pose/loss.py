@@ -10,7 +10,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from headway.models.head_pose.config import STRIDES, LossConfig
-from headway.models.head_pose.decode import LOG_SIGMA_RANGE, decode_boxes, flatten_maps, gram_schmidt, grid_centres
+from headway.models.head_pose.decode import (
+    LOG_SIGMA_RANGE,
+    decode_boxes,
+    flatten_maps,
+    gram_schmidt,
+    grid_centres,
+    grid_places,
+)
 from headway.models.head_pose.network import RAW_CHANNELS, RAW_SCORE, RAW_SIGMA, RAW_SIX, TAUGHT_CHANNELS
 from headway.models.head_pose.rotations import nearness, spread_rotations
 
@@ -107,6 +114,7 @@ class HeadPoseLoss:
     ):
         self.config, self.taught = config or LossConfig(), taught
         self.centres, self.strides = grid_centres(height, width, device)
+        self.places = grid_places(height, width, device)
         self._spread: Tensor | None = None
 
     def __call__(
@@ -120,7 +128,7 @@ class HeadPoseLoss:
         c, raw = self.config, flatten_maps(maps)
         a = assign(targets, len(raw), self.centres, self.strides, c)
         rows, count = raw[a.image, a.cell], max(len(a.head), 1)
-        boxes = decode_boxes(rows, self.centres[a.cell], self.strides[a.cell])
+        boxes = decode_boxes(rows, self.places[a.cell])
         iou, giou = generalised_iou(boxes, targets.boxes[a.head])
 
         quality = torch.zeros(raw.shape[:2], device=raw.device)

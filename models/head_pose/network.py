@@ -13,8 +13,9 @@ from torch.nn import functional as F
 
 from headway.models.head_pose.config import STRIDES, NetworkConfig
 
-RAW_BOX, RAW_SCORE, RAW_SIX, RAW_SIGMA = slice(0, 4), slice(4, 5), slice(5, 11), slice(11, 12)
-"""Channels of the raw maps: centre offset and log size in strides, score logit, 6D rotation, log sigma (radians)."""
+RAW_SCORE, RAW_SIX, RAW_SIGMA = slice(4, 5), slice(5, 11), slice(11, 12)
+"""Channels of the raw maps: after centre offset and log size in strides score logit, 6D rotation, log sigma (radians).
+"""
 
 RAW_CHANNELS = 12
 
@@ -133,10 +134,14 @@ class HeadPoseNet(nn.Module):
 
         In training the second rotation and the logits of the spread rotations follow, where the network has them.
         """
+        return [torch.cat(parts, 1) for parts in self.branches(image)]
+
+    def branches(self, image: Tensor) -> list[list[Tensor]]:
+        """The same before the channels are put together: per level box and score, pose, and what is for training."""
         tops = [lateral(x) for lateral, x in zip(self.lateral, self.trunk(image), strict=True)]
         for level in (1, 0):
             tops[level] = tops[level] + F.interpolate(tops[level + 1], scale_factor=2.0, mode="nearest")
-        maps = []
+        levels = []
         for level, (smooth, x) in enumerate(zip(self.smooth, tops, strict=True)):
             x = smooth(F.relu(x))
             turned = self.pose_tower(x, level)
@@ -146,8 +151,8 @@ class HeadPoseNet(nn.Module):
                 parts += [p for p in (second, self.nearest_out and self.nearest_out(turned)) if p is not None]
             elif second is not None:
                 parts[1] = torch.cat([mixed(parts[1][:, :6], second, self.mix), parts[1][:, 6:]], 1)
-            maps.append(torch.cat(parts, 1))
-        return maps
+            levels.append(parts)
+        return levels
 
 
 def mixed(own: Tensor, taught: Tensor, share: Tensor | float) -> Tensor:
@@ -157,7 +162,13 @@ def mixed(own: Tensor, taught: Tensor, share: Tensor | float) -> Tensor:
 
 def _even(six: Tensor) -> Tensor:
     a, b = six[:, :3], six[:, 3:]
-    return torch.cat([v / torch.sqrt((v * v).sum(1, keepdim=True) + 1e-12) for v in (a, b)], 1)
+    return torch.cat([unit(v, 1) for v in (a, b)], 1)
+
+
+def unit(v: Tensor, axis: int) -> Tensor:
+    """Vectors along `axis` at length 1; zero stays zero."""
+    # A clamp, not `+ 1e-12`: torch's exporter takes so small a number for zero and leaves the addition out.
+    return v / torch.sqrt((v * v).sum(axis, keepdim=True).clamp(min=1e-12))
 
 
 def parameter_count(network: nn.Module) -> int:

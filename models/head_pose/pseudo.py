@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from headway.evaluate.head_labels import HeadLabels
 from headway.models.head_pose.config import BOX, LOG_SIGMA, ROTATION, SCORE, TrainConfig
@@ -22,6 +22,7 @@ from headway.models.head_pose.data import Image, Sample
 from headway.models.head_pose.decode import Exported
 from headway.models.head_pose.feed import Feed
 from headway.models.head_pose.loss import Targets
+from headway.models.head_pose.network import HeadPoseNet
 from headway.stages.letterbox import Letterbox
 
 VIEW = 256
@@ -32,7 +33,7 @@ COVER_SHARE = (0.15, 0.5)
 
 
 @torch.no_grad()
-def teach(teacher: nn.Module, photos: Sequence[Image], kept: float, least_score: float) -> HeadLabels:
+def teach(teacher: HeadPoseNet, photos: Sequence[Image], kept: float, least_score: float) -> HeadLabels:
     """The teacher's best head in each picture, in that picture's pixels; visibility 1 where it is sure, 0 elsewhere.
 
     kept: share of the found heads that count, those of least entropy (log sigma, for a Laplace distribution). A picture
@@ -108,7 +109,7 @@ class Lessons:
         """Pictures with a label, as of the last lesson."""
         return 0 if self._labels is None else int(self._labels.visibility.sum())
 
-    def batch(self, step: int, teacher: nn.Module) -> tuple[Tensor, Targets] | None:
+    def batch(self, step: int, teacher: HeadPoseNet) -> tuple[Tensor, Targets] | None:
         """The next batch of `teach_batch` pictures; None where the teacher is not sure of any."""
         c = self._config
         if step - self._taught >= c.teach_every:

@@ -12,7 +12,9 @@ from safetensors.torch import load_file
 from headway import __version__
 from headway.errors import ModelError
 from headway.evaluate.pedestrians import SCENES
+from headway.export import renew
 from headway.export.package import export_onnx, package_model
+from headway.export.renew import SAME
 from headway.models.trajectory.config import CameraConfig, TrainingConfig, TrajectoryConfig
 from headway.models.trajectory.data import Batch, SceneSampler, training_recordings
 from headway.models.trajectory.network import TrajectoryNetwork
@@ -32,8 +34,6 @@ NAME = "trajectory"
 CALIBRATION = "calibration.json"
 FEW_SLOTS = 16
 """People in the smaller of the two graphs: half of all slots, half to two thirds of the time."""
-SAME = 1e-3
-"""Metres, or units of log probability: a graph that differs by less says the same."""
 LICENCE = (
     "ETH (Pellegrini 2009, BIWI): no licence stated upstream, research data; UCY (Lerner 2007): free for use with "
     "credit. Splits as in Trajectron++ (github.com/StanfordASL/Trajectron-plus-plus, commit 1031c7b)"
@@ -94,32 +94,10 @@ def export(
 
 
 def renew_graph(folder: Path) -> dict[str, float]:
-    """Exports the finished weights in `folder` anew, after a change of the network's code that leaves its answers as
-    they are. Returns the worst difference from the old graph by output; raises ModelError, and changes nothing, where
-    one is above SAME."""
-    manifest = read_manifest(folder)
+    """See export.renew; the graph for few people follows."""
     network = load(folder, None)
-    feeds = real_feeds(network, None)
-    old = OnnxEngine(verified_path(folder, manifest, "onnx"))
-    expected = {name: np.array(value) for name, value in old.infer(feeds).items()}
-    old.close()
-    path = folder / manifest.files["onnx"].path
-    fresh = path.with_suffix(".part")
-    try:
-        parity = export_onnx(network, feeds, ("modes", "log_probability"), fresh)
-        engine = OnnxEngine(fresh)
-        found = engine.infer(feeds)
-        differences = {name: float(np.abs(found[name] - value).max()) for name, value in expected.items()}
-        engine.close()
-        if max(differences.values()) > SAME:
-            raise ModelError(f"{folder}: the graph of today's code says something else: {differences}")
-        fresh.rename(path)
-    finally:
-        fresh.unlink(missing_ok=True)
-    names = {key: entry.path for key, entry in manifest.files.items()}
-    evaluation = {**manifest.evaluation, "parity_torch_onnxruntime": parity}
-    write_manifest(folder, replace(manifest, files=file_entries(folder, names), evaluation=evaluation))
-    if FEW in manifest.files:
+    differences = renew.renew_graph(folder, network, [real_feeds(network, None)])
+    if FEW in read_manifest(folder).files:
         add_few(folder)
     return differences
 

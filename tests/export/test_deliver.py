@@ -13,7 +13,7 @@ from headway.export.deliver import deliver  # noqa: E402
 from headway.export.gate import AccuracyLossError, Row, run_gate, verdict  # noqa: E402
 from headway.paths import weights_dir  # noqa: E402
 from headway.runtime.engine import open_model  # noqa: E402
-from headway.runtime.manifest import file_entries, read_manifest, verified_path, write_manifest  # noqa: E402
+from headway.runtime.manifest import file_entries, read_manifest, sign_manifest, verified_path, write_manifest  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +109,28 @@ def test_a_model_with_a_wrong_hash_is_not_exported(tmp_path):
     with pytest.raises(ModelError, match="is not the file"):
         deliver(str(folder), "onnx", "fp32", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_under_a_trusted_key_what_its_maker_signed_is_exported_and_nothing_else(tmp_path, monkeypatch, shared_data):
+    serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    shared_data("donkeycar_tub")
+    key, s = Ed25519PrivateKey.generate(), serialization
+    private, public = tmp_path / "maker.pem", tmp_path / "maker.pub"
+    private.write_bytes(key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption()))
+    public.write_bytes(key.public_key().public_bytes(s.Encoding.PEM, s.PublicFormat.SubjectPublicKeyInfo))
+    shutil.copytree(weights_dir() / "driving", tmp_path / "driving")
+    monkeypatch.setenv("HEADWAY_TRUSTED_KEY", str(public))
+    with pytest.raises(ModelError, match="must have signed this model"):
+        deliver(str(tmp_path / "driving"), "onnx", "fp16", tmp_path / "out")
+    sign_manifest(tmp_path / "driving", private)
+    delivery = deliver(str(tmp_path / "driving"), "onnx", "fp16", tmp_path / "out")
+    assert any("--sign" in note for note in delivery.notes)
+    with pytest.raises(ModelError, match="must have signed this model"):
+        open_model(str(tmp_path / "out"), "driving")
+    sign_manifest(tmp_path / "out", private)
+    open_model(str(tmp_path / "out"), "driving").close()
 
 
 def test_an_engine_that_is_named_has_to_pass_the_gate_too(tmp_path, shared_data):

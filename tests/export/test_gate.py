@@ -15,6 +15,7 @@ from typer.testing import CliRunner  # noqa: E402
 
 from headway.bench_frames import WHOLE, frames, pictures  # noqa: E402
 from headway.cli.main import build  # noqa: E402
+from headway.errors import UsageError  # noqa: E402
 from headway.export import gate  # noqa: E402
 from headway.export.gate import AccuracyLossError, run_gate, verdict  # noqa: E402
 from headway.paths import sample_dir, weights_dir  # noqa: E402
@@ -93,10 +94,16 @@ def test_the_forecast_is_held_to_ade(shared_data, tmp_path):
 
 @pytest.mark.parametrize("name", ["head-pose", "trajectory"])
 def test_a_copy_of_the_reference_loses_nothing(name, request, shared_data, tmp_path):
-    data = request.getfixturevalue("labelled") if name == "head-pose" else shared_data("eth_ucy")
+    data = request.getfixturevalue("labelled") if name == "head-pose" else None
+    shared_data("eth_ucy")
     rows, _ = run_gate(name, weights_dir() / name, weights_dir() / name, data)
     assert [r.loss for r in rows] == [0.0] * len(rows)
     assert verdict("same", rows, "data", allow_loss=False)["passed"] is True
+
+
+def test_data_that_forecasts_are_not_measured_on_are_refused_and_not_recorded(tmp_path):
+    with pytest.raises(UsageError, match=r"--data: .* hotel and zara1 of eth_ucy"):
+        run_gate("trajectory", weights_dir() / "trajectory", weights_dir() / "trajectory", tmp_path)
 
 
 def test_the_command_prints_the_table_of_a_refusal_and_writes_nothing(shared_data, tmp_path, monkeypatch):

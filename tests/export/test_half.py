@@ -104,3 +104,27 @@ def test_installed_networks_convert_with_softmax_and_decode_in_full(name):
     for node in half.graph.node:
         if node.op_type in full_only:
             assert types[node.name] != TensorProto.FLOAT16, node.name
+
+
+def test_what_is_picked_out_behind_the_last_layer_is_cast_and_not_the_whole_map():
+    nodes = [
+        helper.make_node("Conv", ["image", "w1"], ["map"], "conv"),
+        helper.make_node("Reshape", ["map", "flat"], ["cells"], "flatten"),
+        helper.make_node("Gather", ["cells", "best"], ["row"], "pick", axis=1),
+        helper.make_node("Exp", ["row"], ["y"], "decode"),
+    ]
+    weights = [
+        weight("w1", 4, 3, 3, 3),
+        numpy_helper.from_array(np.array([4, 16]), "flat"),
+        numpy_helper.from_array(np.array([3]), "best"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 6, 6])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [4, 1])],
+        weights,
+    )
+    half, report = to_half(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10))
+    assert [n.input[0] for n in half.graph.node if n.op_type == "Cast"] == ["image", "row"]
+    assert report.half == ("conv", "flatten", "pick")

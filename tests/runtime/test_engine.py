@@ -7,6 +7,7 @@ import pytest
 
 from headway.errors import EngineError, MissingDependencyError, ModelError, UsageError
 from headway.paths import weights_dir
+from headway.runtime import providers
 from headway.runtime.engine import ENGINES, Model, graph_key, installed_models, model_folder, open_model
 from headway.runtime.manifest import (
     FileEntry,
@@ -100,11 +101,11 @@ def with_graph(name, key, folder):
 
 
 def opened_or_skipped(name, engine, in_precision):
-    """The model on that engine, or a skip with the engine's own reason."""
+    """The model on that engine, or a skip with the engine's own reason; an engine that is full is no absent one."""
     try:
         return open_model(in_precision(name, engine), TASK[name], engine)
     except (EngineError, MissingDependencyError) as error:
-        if engine == "onnxruntime":
+        if engine == "onnxruntime" or "out of memory" in str(error):
             raise
         pytest.skip(f"{engine}: {error}")
 
@@ -152,6 +153,20 @@ def test_auto_says_what_it_passed_over_and_why(caplog):
     if opened.engine.name != "tensorrt":
         assert "model 'driving' runs on" in caplog.text
         assert "tensorrt:" in caplog.text
+
+
+def test_auto_on_a_gpu_says_aloud_that_it_runs_in_full_for_want_of_a_half_graph(monkeypatch, caplog):
+    whole = providers.OPENERS["onnxruntime"]
+
+    def tensorrt(folder, manifest, threads):
+        engine = whole(folder, manifest, threads)
+        engine.name = "tensorrt"
+        return engine
+
+    monkeypatch.setitem(providers.OPENERS, "tensorrt", tensorrt)
+    opened = open_model("driving", "driving", "auto")
+    assert opened.engine.name == "tensorrt"
+    assert "model 'driving' runs on tensorrt (tensorrt-fp16: the model has no fp16 graph)" in caplog.text
 
 
 def test_an_engine_named_outright_never_becomes_another_in_silence():

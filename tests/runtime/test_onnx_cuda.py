@@ -101,6 +101,21 @@ def test_only_where_a_graph_is_recorded_does_onnx_runtime_not_wait_itself(on_hos
         OnnxCudaEngine(graph("driving"), say=[].append)._options.get_run_config_entry(key)
 
 
+def test_the_first_error_is_told_and_not_what_giving_back_then_says(on_host, monkeypatch):
+    """After an illegal address CUDA answers every call with it."""
+
+    def fails(self, *args):
+        raise EngineError("cudaFree failed: cudaErrorIllegalAddress")
+
+    def broken(self, buffer, stream):
+        raise EngineError("cudaMemcpyAsync failed: the cause")
+
+    monkeypatch.setattr(HostMemory, "upload", broken)
+    monkeypatch.setattr(HostMemory, "free", fails)
+    with pytest.raises(EngineError, match="the cause"):
+        OnnxCudaEngine(graph("driving"))
+
+
 def test_a_missing_input_is_named(on_host):
     with pytest.raises(EngineError, match="image"):
         OnnxCudaEngine(graph("driving")).infer({})
@@ -108,16 +123,14 @@ def test_a_missing_input_is_named(on_host):
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", installed_models())
-def test_on_a_gpu_the_answers_to_real_frames_are_those_of_the_cpu_with_and_without_graph(name):
+def test_on_a_gpu_the_answers_to_real_frames_are_those_of_the_cpu_with_and_without_graph(name, skip_if_absent):
     manifest = read_manifest(model_folder(name))
     reference, said = open_model(name, manifest.task), []
     for with_graph in (True, False):
         try:
             engine = OnnxCudaEngine(graph(name), graph=with_graph, say=said.append)
         except HeadwayError as error:
-            if "no CUDAExecutionProvider" in str(error) or "GPU" in str(error) or "cuda-python" in str(error):
-                pytest.skip(f"no ONNX Runtime on a GPU: {error}")
-            raise
+            skip_if_absent(error)
         found = compare(reference.infer, engine.infer, real_feeds(reference, 4)[0], manifest, "fp32")
         assert outside({name: {engine.name: found}}) == []
         engine.close()
@@ -126,13 +139,11 @@ def test_on_a_gpu_the_answers_to_real_frames_are_those_of_the_cpu_with_and_witho
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("with_graph", [True, False])
-def test_on_a_gpu_a_session_that_ran_often_is_closed_without_ending_the_process(with_graph):
+def test_on_a_gpu_a_session_that_ran_often_is_closed_without_ending_the_process(with_graph, skip_if_absent):
     try:
         engine = OnnxCudaEngine(graph("trajectory"), graph=with_graph)
     except HeadwayError as error:
-        if "no CUDAExecutionProvider" in str(error) or "GPU" in str(error) or "cuda-python" in str(error):
-            pytest.skip(f"no ONNX Runtime on a GPU: {error}")
-        raise
+        skip_if_absent(error)
     manifest = read_manifest(model_folder("trajectory"))
     feeds = {name: np.full(spec.shape, 0.5, spec.dtype) for name, spec in manifest.inputs.items()}
     for _ in range(200):

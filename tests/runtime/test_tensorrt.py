@@ -89,7 +89,7 @@ def test_a_real_engine_goes_through_the_cache_and_comes_back_whole(library, tmp_
 
 
 def test_a_missing_library_names_the_extra_that_brings_it():
-    with pytest.raises(MissingDependencyError, match=r"headway\[gpu\].*headway\[rtx\]"):
+    with pytest.raises(MissingDependencyError, match=r"headway\[gpu\].*headway\[rtx\].*headway\[jetson\]"):
         find_library(("no_such_tensorrt",))
 
 
@@ -113,16 +113,69 @@ def test_without_a_gpu_the_reason_is_one_line_and_not_a_crash():
     assert len(reason.splitlines()) == 1
 
 
+def test_a_gpu_without_memory_is_no_missing_gpu(skip_if_absent):
+    with pytest.raises(EngineError, match="out of memory"):
+        skip_if_absent(EngineError("GPU out of memory in cudaMalloc: close other programs or take a smaller model"))
+    for error in (MissingDependencyError("cuda-python is not installed"), EngineError("no NVIDIA GPU in this machine")):
+        with pytest.raises(pytest.skip.Exception):
+            skip_if_absent(error)
+
+
+class Runtime:
+    """As much of cuda-python as opening a device takes; `fails`: function -> name of the error that it ends in."""
+
+    cudaError_t = SimpleNamespace(cudaSuccess="ok", cudaErrorMemoryAllocation="memory")
+
+    def __init__(self, processors=16, fails=()):
+        self.processors, self.fails = processors, dict(fails)
+
+    def __getattr__(self, function):
+        properties = SimpleNamespace(name=b"Orin", major=8, minor=7, multiProcessorCount=self.processors)
+        answers = {"cudaGetDeviceCount": 1, "cudaGetDeviceProperties": properties, "cudaDriverGetVersion": 12060}
+        code = SimpleNamespace(name=self.fails[function]) if function in self.fails else "ok"
+        return lambda *args: (code, answers[function])
+
+
+def test_two_gpus_of_one_name_and_another_size_have_engines_of_their_own(monkeypatch):
+    made = []
+    for processors in (8, 16):
+        monkeypatch.setattr("headway.runtime.tensorrt_cuda.find_cuda", lambda n=processors: Runtime(n))
+        made.append(Cuda().gpu)
+    assert made == ["Orin sm87 x8", "Orin sm87 x16"]
+
+
+def test_a_driver_that_is_too_old_is_told_with_what_to_install(monkeypatch):
+    old = Runtime(fails={"cudaGetDeviceCount": "cudaErrorInsufficientDriver"})
+    monkeypatch.setattr("headway.runtime.tensorrt_cuda.find_cuda", lambda: old)
+    with pytest.raises(EngineError, match=r"cudaErrorInsufficientDriver .*'cuda-python<13'.*headway\[jetson\]"):
+        Cuda()
+
+
+def test_an_address_that_tensorrt_refuses_is_an_error_and_not_a_silent_wrong_answer():
+    engine = TensorRTEngine.__new__(TensorRTEngine)
+    tensors = SimpleNamespace(
+        num_io_tensors=1,
+        get_tensor_name=lambda i: "image",
+        get_tensor_dtype=lambda name: "FLOAT",
+        get_tensor_shape=lambda name: (1, 3),
+        get_tensor_mode=lambda name: "IN",
+    )
+    engine._engine, engine._inputs, engine._outputs = tensors, [], []
+    engine._context = SimpleNamespace(set_tensor_address=lambda name, address: False)
+    engine._cuda = SimpleNamespace(buffer=lambda name, shape, dtype: SimpleNamespace(device_address=0))
+    trt = SimpleNamespace(nptype=lambda kind: "float32", TensorIOMode=SimpleNamespace(INPUT="IN"))
+    with pytest.raises(EngineError, match="'image'"):
+        engine._allocate(Library(trt, "tensorrt"))
+
+
 @pytest.fixture(scope="module")
-def gpu():
+def gpu(skip_if_absent):
     """Skips where there is none, or one that this TensorRT was not made for. Engines come from the user's own cache:
     one takes a minute to build."""
     try:
         TensorRTEngine(graph("driving")).close()
     except HeadwayError as error:
-        if "GPU" not in str(error) and "compute capability" not in str(error) and "had" not in str(error):
-            raise
-        pytest.skip(f"no TensorRT on a GPU: {error}")
+        skip_if_absent(error)
 
 
 @pytest.mark.gpu

@@ -10,7 +10,7 @@ from hypothesis import strategies as st  # noqa: E402
 
 from headway.geometry import geodesic_deg, rotation_from_6d  # noqa: E402
 from headway.models.head_pose.config import BOX, CANDIDATES, LOG_SIGMA, ROTATION, SCORE, SIZES, STRIDES  # noqa: E402
-from headway.models.head_pose.decode import Exported, decode_boxes, flatten_maps, gram_schmidt, grid_centres  # noqa: E402
+from headway.models.head_pose.decode import Exported, decode_boxes, flatten_maps, gram_schmidt, grid_places  # noqa: E402
 from headway.models.head_pose.network import RAW_CHANNELS, HeadPoseNet, parameter_count  # noqa: E402
 
 pytestmark = pytest.mark.train
@@ -62,9 +62,8 @@ def test_candidates_are_the_best_cells_decoded_in_place():
     with torch.no_grad():
         rows = Exported(network, 96, 96)(image)[0]
         raw = flatten_maps(network(image.permute(0, 3, 1, 2).float()))[0]
-    centres, strides = grid_centres(96, 96)
     best = int(raw[:, 4].argmax())
-    torch.testing.assert_close(rows[0, BOX], decode_boxes(raw[best], centres[best], strides[best]))
+    torch.testing.assert_close(rows[0, BOX], decode_boxes(raw[best], grid_places(96, 96)[best]))
 
 
 @given(st.lists(st.floats(-5, 5), min_size=6, max_size=6))
@@ -74,6 +73,41 @@ def test_gram_schmidt_in_the_graph_is_that_of_the_core(six):
         return  # nearly parallel: the two fall back to different, equally valid axes
     found = gram_schmidt(torch.tensor(six, dtype=torch.float64)).numpy()
     assert geodesic_deg(found, rotation_from_6d(np.array(six))) < 1e-3
+
+
+def test_vectors_of_length_zero_give_numbers_in_the_exported_graph_too(tmp_path):
+    """`+ 1e-12` did not get into the graph: torch's exporter takes it for zero."""
+    onnx = pytest.importorskip("onnx")
+    from headway.export.package import export_onnx
+    from headway.runtime.onnx import OnnxEngine
+
+    class Decoded(torch.nn.Module):
+        def forward(self, six):
+            return gram_schmidt(six)
+
+    six = np.zeros((1, 3, 6), np.float32)
+    six[0, 1, 0], six[0, 1, 3] = 1.0, 2.0  # the second vector is parallel to the first: nothing of it is left
+    six[0, 2] = 0.1, 0.2, 0.3, -0.3, 0.2, 0.1
+    export_onnx(Decoded(), {"six": six}, ("rotation",), tmp_path / "g.onnx")
+    engine = OnnxEngine(tmp_path / "g.onnx")
+    rotation = engine.infer({"six": six})["rotation"][0].copy()
+    engine.close()
+    assert np.isfinite(rotation).all(), onnx.load(str(tmp_path / "g.onnx")).graph.node
+    assert (rotation[0] == 0).all()
+    np.testing.assert_allclose(rotation[1, :, 0], [1, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(rotation[2], rotation_from_6d(six[0, 2].astype(float)), atol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [-1, 1])
+def test_boxes_and_rotations_are_the_same_whichever_axis_holds_the_channels(axis):
+    raw, places = torch.randn(2, 7, 12, generator=torch.Generator().manual_seed(0)), grid_places(64, 96)[-14:]
+    places = places.reshape(2, 7, 5)
+    boxes = decode_boxes(raw.movedim(-1, axis), places.movedim(-1, axis), axis).movedim(axis, -1)
+    half = 0.5 * places[..., 2:3] * raw[..., 2:4].exp()
+    centre = places[..., :2] + raw[..., :2] * places[..., 2:3]
+    torch.testing.assert_close(boxes, torch.cat([centre - half, centre + half], -1))
+    turned = gram_schmidt(raw[..., 5:11].movedim(-1, axis), axis).movedim((axis % 3, axis % 3 + 1), (-2, -1))
+    assert torch.equal(turned, gram_schmidt(raw[..., 5:11]))
 
 
 def test_wild_weights_give_finite_candidates():
