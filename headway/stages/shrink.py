@@ -50,15 +50,14 @@ class Halves:
 
 
 class Shrinker:
-    """Halves images as often as their target allows. Buffers are made once for each pair of sizes.
+    """Halves images as often as their target allows. Buffers are made once for each size of image.
 
     halves: those of an image at which other stages look too, where there are any.
     """
 
     def __init__(self) -> None:
         self.halves = Halves()
-        self._pair = ((0, 0), (0, 0))
-        self._buffers: list[Image] = []
+        self._own = Halves()
 
     def halve(self, image: Image, height: int, width: int) -> Image:
         """(h, w, 3) uint8 -> the same picture halved while both sides are even and at least twice the target's.
@@ -67,15 +66,11 @@ class Shrinker:
         """
         if image is self.halves.image:
             return self.halves.down_to(image, height, width)
-        pair = (image.shape[:2], (height, width))
-        if pair != self._pair:
-            times = _halvings(image.shape[0], image.shape[1], height, width)
-            sizes = [(image.shape[0] >> i, image.shape[1] >> i, 3) for i in range(1, times + 1)]
-            self._pair, self._buffers = pair, [np.zeros(size, np.uint8) for size in sizes]
-        for half in self._buffers:
-            _halve(image, half)
-            image = half
-        return image
+        self._own.of(image)
+        try:
+            return self._own.down_to(image, height, width)
+        finally:
+            self._own.of(None)  # the image is not held any longer than it is looked at
 
     def average(self, image: Image, target: Image) -> None:
         """Fills `target` (H, W, 3) with the whole of `image` (h, w, 3), averaged; aspect ratios may differ."""

@@ -40,7 +40,8 @@ def write_card(folder: Path, manifest: Manifest) -> Path:
         f"# {manifest.name}",
         "",
         "Forecasts the next 4.8 s (12 steps of 0.4 s) of up to 32 pedestrians at once from the last 3.2 s: 20 paths"
-        " each, with probabilities, on the ground, in metres. The answer turns and shifts with the scene.",
+        " each, with probabilities, on the ground, in metres. The answer turns and shifts with the scene; for people"
+        " who stand (less than 0.05 m a step) it shifts only.",
         "",
         f"- Network: {manifest.parameters:,} parameters; per-person MLP, dense masked attention over the neighbours,"
         " smooth offsets from constant velocity, attention of each mode over its last three forecasts (a ring buffer"

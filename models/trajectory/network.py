@@ -1,9 +1,10 @@
 """The predictor: all people of one moment in one call, each in their own frame, each looking at the others.
 
 Every person's last position is their origin and their walking direction their x axis, so the answer turns and shifts
-with the scene. A person's features are an MLP over the history; dense masked attention over the neighbours adds what
-the others do; twenty paths come out as smooth offsets from constant velocity, with a log probability each. Last, every
-mode looks at what it said a moment ago (`memory.py`).
+with the scene; who stands (`_STANDING_M`) and whose head direction is not told has the scene's x axis, and answers that
+depend on them shift with the scene but do not turn with it. A person's features are an MLP over the history; dense
+masked attention over the neighbours adds what the others do; twenty paths come out as smooth offsets from constant
+velocity, with a log probability each. Last, every mode looks at what it said a moment ago (`memory.py`).
 B scenes, N people, P = 8 past steps, T = 12 future steps, K = 20 modes, R = 4 remembered forecasts.
 """
 
