@@ -148,7 +148,7 @@ class StageNode(Stamps, Reports, LifecycleNode):
             self.load()
         self.tell_models()
         models = ", ".join(f"{k} {v[:12]}" for k, v in self.models.items()) or "no model"
-        self.get_logger().info(f"configured in {time.monotonic() - start:.2f} s: {models}, {self.config.engine}")
+        self.get_logger().info(f"configured in {time.monotonic() - start:.2f} s: {models}, {self.engines}")
         self._state = "inactive"
 
     def _diagnose_regularly(self) -> None:

@@ -67,11 +67,16 @@ class Reports:
         """Name -> SHA-256 of what is loaded."""
         return {model.name: model.manifest.hash for model in self.opened}
 
+    @property
+    def engines(self) -> str:
+        """Those that answer: what the configuration calls "auto" has a name once it is open."""
+        return ", ".join(sorted({model.engine.name for model in self.opened})) or str(self.config.engine)
+
     def tell_models(self) -> None:
         """Latched, so that whoever comes later still learns which weights speak."""
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._model_info = self.create_publisher(String, "~/model_info", latched)
-        about = {"engine": self.config.engine, "models": self.models}
+        about = {"engine": self.engines, "models": self.models}
         self._model_info.publish(String(data=json.dumps(about)))
 
     def forget_models(self) -> None:
@@ -104,7 +109,7 @@ class Reports:
             extra["engine_restarts"] = str(self.watchdog.restarts)
         extra |= self.extra_diagnostics()
         status = diagnostics.status(
-            self.get_name(), self.ledger, self.models, self.config.engine, self._state, self.watchdog.trouble, extra
+            self.get_name(), self.ledger, self.models, self.engines, self._state, self.watchdog.trouble, extra
         )
         statuses = [status, *self.more_statuses()]
         self._diagnostics.publish(diagnostics.diagnostic_array(self.get_clock().now().to_msg(), statuses))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from ros_bench import Bench, wait
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import String
 from task_messages import HEIGHT, TASK_NODE, WIDTH, jpeg, matched, started
 
 from headway.errors import EngineError
@@ -75,3 +78,16 @@ def test_a_network_that_fails_is_answered_with_its_words_and_the_next_frame_is_f
     wait(lambda: len(heard) == 2, "not answered after the failure")
     assert (heard[0].valid, heard[0].reason) == (False, "ONNX Runtime failed: out of memory")
     assert heard[1].valid
+
+
+def test_what_auto_has_become_is_told_by_its_name(bench: Bench) -> None:
+    from headway.nodes.head_pose import HeadPoseNode
+
+    node = started(bench, HeadPoseNode, engine="auto")
+    running = node.opened[0].engine.name
+    assert running != "auto"
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    heard: list[String] = []
+    bench.tester.create_subscription(String, "/head_pose/model_info", heard.append, latched)
+    wait(lambda: bool(heard), "no model_info")
+    assert json.loads(heard[0].data) == {"engine": running, "models": node.models}
