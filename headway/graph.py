@@ -147,6 +147,8 @@ def node_arguments(node: str, topics: InputTopics, kinds: Mapping[str, str], fil
         arguments += ["-r", f"{name}:={topic}"]
     for name, topic in BETWEEN.get(node, {}).items():
         arguments += ["-r", f"{name}:={topic}"]
+    if "risk" in BETWEEN.get(node, {}):
+        arguments += ["-p", "risk_expected:=true"]  # the trajectory node is part of every such graph
     return arguments
 
 
