@@ -84,8 +84,8 @@ def calibrate(
     speed: Array | None = None,
     full_speed_mps: float = 0.0,
 ) -> DriveCalibration:
-    """controls (N, 2), logits (N, 11) of frames not trained on, novelty (N,) of the same; steering (N,) of the human there.
-    speed (N,) m/s where it is known, with that of throttle 1."""
+    """controls (N, 2), logits (N, 11), novelty (N,) of frames that the controls and logits are not trained on; steering
+    (N,) of the human there. speed (N,) m/s where it is known, with that of throttle 1."""
     temperature = temperature_of(logits, steering)
     regression = np.clip(controls[:, 0], -1, 1)
     sigma = float(np.sqrt(((regression - steering) ** 2).mean()))
