@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -133,9 +133,10 @@ def judge(distance: Array, seen: Mask, raised: Mask, rate: float) -> tuple[list[
     """One model's alerts on one walk. distance, seen and raised are (F, P).
 
     A conflict counts where the person was seen for 1.5 s during the last 3 s before contact. It is warned of where an
-    alert stands at some moment of those 3 s; the lead is counted from the first alert of that unbroken warning. An
-    alert is true where the person comes within reach before it ends or within 3 s after. Alerts that begin within reach
-    and those whose person leaves before the truth is known are not judged.
+    alert that began before contact stands at some moment of those 3 s; the lead is counted from the first alert of that
+    unbroken warning, of two warnings from the last one's. An alert is true where the person comes within reach before
+    it ends or within 3 s after. Alerts that begin within reach and those whose person leaves before the truth is known
+    are not judged.
     """
     horizon, same = round(HORIZON_S * rate), round(_SAME_ALERT_S * rate)
     frames, people = distance.shape
@@ -151,7 +152,7 @@ def judge(distance: Array, seen: Mask, raised: Mask, rate: float) -> tuple[list[
             if looked.sum() < WANTED_LEAD_S * rate:
                 continue
             sight = (contact - first - int(np.argmax(looked))) / rate
-            before = [w for w in warnings if w[0] <= contact and w[1] >= contact - horizon]
+            before = [w for w in warnings if w[0] < contact and w[1] >= contact - horizon]
             lead = (contact - before[-1][0]) / rate if before else None
             conflicts.append(Conflict(person, contact, before[-1] if before else None, lead, sight))
         for first, last in warnings:
@@ -161,13 +162,6 @@ def judge(distance: Array, seen: Mask, raised: Mask, rate: float) -> tuple[list[
             if not near[first, person] and (true or known):
                 alarms.append(Alarm(person, first, last, true, float(np.nanmin(distance[first:until, person]))))
     return conflicts, alarms
-
-
-def count(distance: Array, seen: Mask, alerts: Mapping[str, Mask], rate: float, counts: dict[str, AlertCount]) -> None:
-    """Adds one walk, judged as in `judge`; each of `alerts` is (F, P)."""
-    for name, entry in counts.items():
-        entry.add(len(distance) / rate, *judge(distance, seen, alerts[name], rate))
-        entry.flicker(alerts[name], rate)
 
 
 def closed(raised: Mask, gap: int) -> list[tuple[int, int]]:

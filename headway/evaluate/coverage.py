@@ -118,8 +118,12 @@ def hits(
 def coverage(
     scores: Mapping[str, Scores], calibrations: Mapping[str, Calibration], nominal: float, condition: str = RECORDED
 ) -> dict[str, Any]:
-    """Scene -> scores and calibration from other scenes: share of people whose whole path stays inside the radius,
-    and share of moments at which that holds for everybody in view, pooled and for each scene."""
+    """Scene -> scores and calibration from other scenes, pooled and for each scene.
+
+    "measured": share of people whose whole path stays inside the radius of one person by themselves; "people": how many
+    those are, where a camera saw them pairs of a camera and a person. "together": share of moments at which everybody
+    scored stays inside the radius for as many people. The stage draws it for everybody it follows: no narrower.
+    """
     found = {s: hits(v, calibrations[s], nominal, condition) for s, v in scores.items() if len(v)}
     weight = sum(w.sum() for _, w, _ in found.values())
     together = np.concatenate([t for _, _, t in found.values()])

@@ -20,7 +20,7 @@ from headway.evaluate.contact_calibration import ContactOutcomes
 from headway.evaluate.coverage import coverage
 from headway.evaluate.egocentric import HEAD_SIZE, Wearing, at_level, dense, level_words, walk, wearers
 from headway.evaluate.pedestrians import SCENES, read_split
-from headway.evaluate.walk_run import RULES, Errors, run_walk, table
+from headway.evaluate.walk_run import RULES, Errors, drawn, run_walk, table
 from headway.runtime.engine import open_model
 from headway.stages.calibration import BY_SIZE, RELATIVE, Calibration
 
@@ -168,7 +168,8 @@ def _summary(found: Mapping[str, Walked], models: Mapping[str, str], nominal: fl
             {s: _calibration(models[s]) for s in found},
             nominal,
             condition,
-        ),
+        )
+        | {"drawn": drawn(w.errors for w in found.values())},
         "alerts": _alerts({m: pooled(w.counts[m] for w in found.values()) for m in RULES}),
         "contacts": ContactOutcomes([row for w in found.values() for row in w.errors.contacts.rows]).summary(),
         "flicker_m": flicker,

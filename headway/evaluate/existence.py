@@ -1,8 +1,9 @@
 """Fits `Belief`: how likely a reported box is a head, from score, sigma and size (see `headway.stages.existence`).
 
-Three kinds of labelled material, of equal weight: images of rendered people, photographs labelled by eye, and rendered
-streets, whose trees are what networks mistake for heads. In a street a track's running mean is looked at, as the
-tracker keeps it; in single images each box by itself. A track is one witness, however long it lasts, as a box is.
+Three kinds of labelled material, of equal weight: images of rendered people, sheets of generated people labelled by
+eye, and rendered streets, whose trees are what networks mistake for heads. In a street a track's running mean is looked
+at, as the tracker keeps it; in single images each box by itself. A track is one witness, however long it lasts, as a
+box is.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from headway.evaluate.cases import Cases
 from headway.evaluate.coverage import coverage
 from headway.evaluate.egocentric import Walk
 from headway.evaluate.kitti_labels import labelled
-from headway.evaluate.walk_run import RULES, Errors, run_walk, table
+from headway.evaluate.walk_run import RULES, Errors, drawn, run_walk, table
 from headway.paths import data_folder
 from headway.runtime.engine import open_model
 from headway.stages.calibration import OWN, RELATIVE, Calibration
@@ -140,7 +140,9 @@ def kitti(
 def covered(errors: Errors, calibration: Calibration, nominal: float, condition: str) -> dict[str, Any] | None:
     """Coverage with radii calibrated on walkers, none of them from KITTI; None where nobody was scored."""
     scores = errors.scores.scores()
-    return coverage({"kitti": scores}, {"kitti": calibration}, nominal, condition) if len(scores) else None
+    if not len(scores):
+        return None
+    return coverage({"kitti": scores}, {"kitti": calibration}, nominal, condition) | {"drawn": drawn([errors])}
 
 
 def merged(one: Errors, no_odometry: Errors) -> dict[str, dict[str, float]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -38,8 +38,8 @@ _HISTORY_S = 3.0
 class Errors:
     """Per model, mean and last distance of each forecast from the truth; flicker_m between successive frames.
 
-    best: the same of the best of all modes, each by itself; inside: whether the whole truth lay within the radius;
-    contacts: the probability that was said of each person, and whether they came.
+    best: the same of the best of all modes, each by itself; inside: whether the whole truth lay within the radius that
+    was drawn; contacts: the probability that was said of each person, and whether they came.
     """
 
     rows: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: {m: [] for m in MODELS})
@@ -239,6 +239,12 @@ def _at(forecast: Forecast, row: int, seconds: float) -> Array:
     path = forecast.modes[row, int(forecast.probability[row].argmax())]
     times = forecast.step_s * np.arange(1, len(path) + 1)
     return np.array([np.interp(seconds, times, path[:, axis]) for axis in (0, 1)])
+
+
+def drawn(parts: Iterable[Errors]) -> dict[str, float]:
+    """Share of all forecasts of which the whole truth, 2.8 s of it, lay within the radius that the stage drew."""
+    inside = [one for errors in parts for one in errors.inside]
+    return {"measured": float(np.mean(inside)), "forecasts": len(inside)}
 
 
 def table(errors: Errors) -> dict[str, dict[str, float]]:

@@ -41,11 +41,11 @@ class Belief:
     The numbers come from `python tools/calibrate_existence.py`.
     """
 
-    bias: float = 1.25
-    score: float = 3.16
-    sigma: float = -1.90
-    size: float = -1.53
-    track: float = 1.35
+    bias: float = 0.70
+    score: float = 2.79
+    sigma: float = -1.05
+    size: float = -1.51
+    track: float = 2.15
     limit: float = 5.0
 
     def log_odds(self, scores: Array, sigma_deg: Array, size: Array) -> Array:

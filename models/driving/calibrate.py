@@ -4,6 +4,11 @@ Each member of the ensemble leaves out one fold of the training blocks; each tra
 that has not seen its block. So all training blocks calibrate, and none calibrates itself. The ensemble that drives is
 a little better than its single members: the interval errs on the wide side. The frames of a block are alike, so the
 numbers rest on a few dozen independent blocks: the evaluation says how well they hold.
+
+Novelty is another matter where the members learned from folds (the tub): there is one measure, fitted on the first
+member's frames and made of what that member sees, and most calibration frames are among these (480 of 600). They look
+more familiar than new ones do (99 % quantile 0.86, of the other 120 1.07, of the test frames 1.05), and the limit is
+mostly set on them (1.11).
 """
 
 from __future__ import annotations
@@ -79,8 +84,8 @@ def calibrate(
     speed: Array | None = None,
     full_speed_mps: float = 0.0,
 ) -> DriveCalibration:
-    """controls (N, 2), logits (N, 11), novelty (N,) of frames not trained on; steering (N,) of the human there. speed
-    (N,) m/s where it is known, with that of throttle 1."""
+    """controls (N, 2), logits (N, 11), novelty (N,) of frames that the controls and logits are not trained on; steering
+    (N,) of the human there. speed (N,) m/s where it is known, with that of throttle 1."""
     temperature = temperature_of(logits, steering)
     regression = np.clip(controls[:, 0], -1, 1)
     sigma = float(np.sqrt(((regression - steering) ** 2).mean()))

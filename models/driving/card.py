@@ -24,6 +24,8 @@ within ten of a test block are thrown away:
 {frames}. Each member leaves out one fold of the training blocks, with the
 same gap; each training frame, as predicted by the member that has not seen its block, sets the numbers in the
 manifest's `config` (temperature, conformal scale, confidence, widths). Nothing was selected on test frames.
+The limit of the novelty is the exception: its measure was fitted on the frames of the first member, and most of the
+frames that set the limit are among them.
 Training labels are smoothed over time inside each run of training frames; calibration and test use what the human did.
 Augmentation: mirror (steering negated, bin k -> 10 - k), light, colour, blur, noise, covered patches, vertical shift.
 

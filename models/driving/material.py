@@ -136,7 +136,9 @@ def with_tub(road: Material, tub: Material) -> Material:
 
 
 def save_frames(material: Material, folder: Path) -> Path:
-    """All frames that any member learned from, for the reference network to learn from the same."""
+    """The frames that the first member learned from and those that it left out, for the reference network to learn.
+    Other members learned from a few others: folds have gaps round them in the tub (750 frames in all, 690 here), and
+    straight frames of episodes are thinned for each member anew."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FRAMES
     e = joined([material.fit[0], material.held[0]])

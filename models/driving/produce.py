@@ -98,7 +98,8 @@ def build(
 
 def calibrated(network: DrivingNetwork, material: Material) -> DriveCalibration:
     """From what the ensemble says of frames that no member has seen; where all have been learned from by some, from
-    what each member says of its own fold, which errs on the wide side."""
+    what each member says of its own fold, which errs on the wide side. Novelty, of which there is one for all members,
+    knows most of those folds: see `models.driving.calibrate`."""
     if (own := material.calibration) is not None:
         return calibrated_on(network, own)
     unseen = [predict(network, held.images, m) for m, held in enumerate(material.held)]

@@ -126,8 +126,7 @@ def _decoded(parent: Path, images: list[Path], folder: Path) -> np.ndarray:
     first = picture_file(images[0])
     if first is None:
         raise UsageError(f"{images[0]} is missing or no image")
-    key = hashlib.sha256("\n".join([str(parent.resolve()), *(p.name for p in images)]).encode()).hexdigest()[:16]
-    path = folder / f"{key}.npy"
+    path = folder / f"{_key(parent, images)}.npy"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
@@ -144,6 +143,15 @@ def _decoded(parent: Path, images: list[Path], folder: Path) -> np.ndarray:
         store.flush()
         part.rename(path)
     return np.load(path, mmap_mode="r")
+
+
+def _key(parent: Path, images: list[Path]) -> str:
+    """Of this state of the files: pictures rendered anew into the same folder have labels of their own."""
+    try:
+        states = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in images]
+    except OSError as error:
+        raise UsageError(f"{error.filename} cannot be read: {error.strerror}") from error
+    return hashlib.sha256(repr((str(parent.resolve()), states)).encode()).hexdigest()[:16]
 
 
 def recoloured(image: Image, rng: np.random.Generator) -> Image:

@@ -89,6 +89,16 @@ def test_the_quantile_leaves_room_for_the_next_one() -> None:
     values = np.arange(1.0, 20.0)
     assert weighted_quantile(values, np.ones(19), 0.9) == 18.0
     assert weighted_quantile(values, np.ones(19), 0.99) == 19.0
+    # Of ten the next one is the tenth: 85 % of ten are nine, of nine they would be eight.
+    assert weighted_quantile(values[:9], np.ones(9), 0.85) == 9.0
+
+
+def test_a_group_is_somebody_and_those_nearest_to_them_and_every_moment_has_one_vote() -> None:
+    place = np.array([[0.0, 0], [1, 0], [10, 0], [5, 5], [0, 0], [0, 1]])
+    moment = np.array([0, 0, 0, 1, 2, 2])
+    values, weights = Scores(np.array([1.0, 2, 3, 9, 4, 5]), np.arange(6), moment, place).grouped(2)
+    assert values.tolist() == [2.0, 2.0, 3.0, 5.0, 5.0]  # whoever is alone at a moment is in no group of two
+    np.testing.assert_allclose(weights, [1 / 3, 1 / 3, 1 / 3, 1 / 2, 1 / 2])
 
 
 def written(folder, **change) -> str:

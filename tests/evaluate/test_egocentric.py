@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headway.evaluate import egocentric_run
-from headway.evaluate.alerts import AlertCount, closed, count, judge, meetings
+from headway.evaluate.alerts import AlertCount, closed, judge, meetings
 from headway.evaluate.cases import Cases
 from headway.evaluate.egocentric import (
     Columns,
@@ -99,9 +99,9 @@ def approach(contact_s: float = 4.0, seconds: float = 8.0, closest: float = 0.3)
 
 
 def counted(distance: np.ndarray, raised: np.ndarray, seen: np.ndarray | None = None) -> AlertCount:
-    counts = {"x": AlertCount()}
-    count(distance, np.ones_like(raised) if seen is None else seen, {"x": raised}, RATE, counts)
-    return counts["x"]
+    entry = AlertCount()
+    entry.add(len(distance) / RATE, *judge(distance, np.ones_like(raised) if seen is None else seen, raised, RATE))
+    return entry
 
 
 def test_a_warning_before_contact_counts_with_its_lead() -> None:
@@ -111,6 +111,45 @@ def test_a_warning_before_contact_counts_with_its_lead() -> None:
     found = counted(distance, raised)
     assert (found.conflicts, found.warned, found.in_time, found.alerts, found.true_alerts) == (1, 1, 1, 1, 1)
     assert found.leads_s[0] == pytest.approx(2.0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("warnings", "lead"),
+    [
+        ([(-10, 3)], 10),
+        ([(-80, -40)], 80),  # it stood during the last 3 s, 45 frames
+        ([(-80, -50)], None),  # over before
+        ([(0, 5)], None),  # begins with the contact: no warning
+        ([(3, 8)], None),
+        ([(-40, -35), (-15, 2)], 15),  # two warnings: the last one counts
+        ([(-20, -16), (0, 5)], 20),
+    ],
+)
+def test_a_warning_begins_before_contact_and_stands_in_the_last_three_seconds(warnings, lead) -> None:
+    distance = approach(contact_s=8.0, seconds=14.0)
+    contact = int(np.argmax(distance[:, 0] < 1.0))
+    raised = np.zeros(distance.shape, bool)
+    for first, last in warnings:
+        raised[contact + first : contact + last + 1] = True
+    (conflict,), _ = judge(distance, np.ones_like(raised), raised, RATE)
+    assert conflict.contact == contact
+    assert conflict.lead_s == (None if lead is None else pytest.approx(lead / RATE))
+
+
+def test_an_alert_that_begins_within_reach_is_not_judged() -> None:
+    distance = approach()
+    contact, raised = int(np.argmax(distance[:, 0] < 1.0)), np.zeros(distance.shape, bool)
+    raised[contact + 2 : contact + 10] = True
+    assert judge(distance, np.ones_like(raised), raised, RATE)[1] == []
+    raised[contact - 1] = raised[contact : contact + 2] = True
+    assert len(judge(distance, np.ones_like(raised), raised, RATE)[1]) == 1
+
+
+@pytest.mark.parametrize(("there", "met"), [(14, 0), (15, 1)])
+def test_whoever_comes_within_reach_in_their_first_second_is_no_meeting(there: int, met: int) -> None:
+    distance = approach()[:, 0]
+    distance[: int(np.argmax(distance < 1.0)) - there] = np.nan
+    assert len(meetings(distance, RATE)) == met
 
 
 def test_silence_misses_and_an_alert_without_conflict_is_false() -> None:

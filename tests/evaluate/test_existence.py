@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from headway.runtime.engine import open_model
 from headway.stages.existence import BELIEF, Belief
 from headway.stages.heads import HeadStage
 
+TOOL = Path(__file__).parents[2] / "tools" / "calibrate_existence.py"
 TRUE = Belief(bias=0.5, score=2.0, sigma=-1.5, size=-1.0, track=1.4)
 
 
@@ -46,6 +49,33 @@ def test_a_belief_that_tells_the_truth_is_reliable_and_one_that_does_not_is_seen
     assert all(abs(b["said"] - b["real"]) < 0.04 for b in good["bands"])
     assert max(b["said"] - b["real"] for b in bad["bands"]) > 0.2
     assert good["brier"] < bad["brier"]
+
+
+@pytest.mark.train
+def test_the_shipped_numbers_are_fitted_on_no_photograph(monkeypatch, tmp_path) -> None:
+    """Photographs of `people/` are for looking at results alone: nothing that is shipped may learn from them."""
+    pytest.importorskip("torch")
+    spec = importlib.util.spec_from_file_location("calibrate_existence", TOOL)
+    assert spec
+    assert spec.loader
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    (tmp_path / "walker-1.mcap").touch()
+    fitted: list[str] = []
+    for name, kind in (("read_people", "photographs"), ("read_sheets", "sheets")):
+        monkeypatch.setattr(tool, name, lambda kind=kind: kind)
+    monkeypatch.setattr(tool, "read_labels", lambda folder: "people")
+    for name in ("open_model", "HeadStage", "show"):
+        monkeypatch.setattr(tool, name, lambda *_: None)
+    for name in ("of_images", "of_pictures"):
+        monkeypatch.setattr(tool.existence, name, lambda stage, kind: kind)
+    monkeypatch.setattr(tool.existence, "of_street", lambda stage, bag: bag.stem)
+    monkeypatch.setattr(tool.existence, "fit", lambda kinds: fitted.extend(k for kind in kinds for k in kind) or BELIEF)
+    for name in ("scored", "summary", "reliability"):
+        monkeypatch.setattr(tool.existence, name, lambda *_: {})
+    monkeypatch.setattr("sys.argv", ["tool", "--people", "labels", "--streets", str(tmp_path), "--models", "head-pose"])
+    tool.main()
+    assert set(fitted) == {"people", "sheets", "walker-1"}
 
 
 def test_a_track_is_one_witness_however_long_it_lasts() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from headway.errors import UsageError
 from headway.evaluate.fsanet import peer_report
-from headway.evaluate.head_ap import RECALL_WEIGHT
+from headway.evaluate.head_ap import RECALL_WEIGHT, precision_curve
 from headway.evaluate.head_labels import HeadLabels, read_labels
 from headway.evaluate.head_pose import (
     average_precision,
@@ -62,6 +62,21 @@ def test_ap_is_that_of_pycocotools(seed: int) -> None:
         oracle.summarize()
     assert 0.05 < oracle.stats[1] < 0.95
     np.testing.assert_allclose(average_precision(labels, predictions), oracle.stats[:2], atol=1e-6)
+
+
+def test_of_the_curve_a_hit_on_a_hidden_head_counts_neither_way() -> None:
+    """Three boxes, best first: on a hidden head, on one that is wanted, on nothing."""
+    boxes = np.array([[0.0, 0, 20, 20], [50, 0, 70, 20], [90, 0, 110, 20]])
+    labels = HeadLabels(
+        (Path("0.jpg"),), np.zeros(2, int), boxes[:2], np.tile(np.eye(3), (2, 1, 1)), np.array([0.1, 1])
+    )
+    scores = np.array([0.9, 0.8, 0.7], np.float32)
+    heads = Heads(
+        boxes.astype(np.float32), scores, np.tile(np.eye(3), (3, 1, 1)), np.full(3, 20.0), scores.astype(float)
+    )
+    score, recall, precision = precision_curve(labels, [heads])
+    np.testing.assert_allclose(score, scores[1:])
+    assert (recall.tolist(), precision.tolist()) == ([1.0, 1.0], [1.0, 0.5])
 
 
 def test_the_best_threshold_has_the_highest_f_beta_of_all() -> None:

@@ -40,6 +40,7 @@ def test_real_people_from_a_moving_car_go_through_the_stages(shared_data) -> Non
     report = kitti("trajectory", labels=[folder / "label" / "0011.txt"])
     assert {"protocol", "scenes", "mean", "coverage", "alerts"} <= set(report)
     assert report["windows"] > 10
+    assert report["coverage"]["drawn"]["forecasts"] == report["windows"]
     ade = {name: values["ade"] for name, values in report["mean"].items()}
     assert ade["headway"] < ade["heads-up"]
     assert ade["headway"] < ade["headway-no-odometry"]

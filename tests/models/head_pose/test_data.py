@@ -1,6 +1,7 @@
 """Training pictures: the labels of a warped picture are what the warped picture shows."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,6 +153,18 @@ def test_the_cache_holds_the_pictures_and_is_made_once(tmp_path):
     assert len(stamps) == 2
     assert {p: p.stat().st_mtime_ns for p in stamps} == stamps
     assert [int(cache[i][0, 0, 0]) for i in range(2)] == [int(again[i][0, 0, 0]) for i in range(2)] == [50, 51]
+
+
+def test_pictures_rendered_anew_into_the_same_folder_are_decoded_anew(tmp_path):
+    picture = tmp_path / "000000.png"
+
+    def shown(grey: int, at_s: int) -> int:
+        cv2.imwrite(str(picture), np.full((8, 8, 3), grey, np.uint8))
+        os.utime(picture, (at_s, at_s))
+        labels = HeadLabels((picture,), np.zeros(0, int), np.zeros((0, 4)), np.zeros((0, 3, 3)), np.zeros(0))
+        return int(ImageCache(labels, tmp_path / "cache")[0][0, 0, 0])
+
+    assert (shown(40, 1), shown(200, 2)) == (40, 200)
 
 
 def test_a_pasted_head_is_labelled_and_what_it_covers_is_ignored():

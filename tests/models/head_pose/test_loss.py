@@ -65,11 +65,18 @@ def test_every_head_has_a_cell_near_its_centre(seed, count):
 
 
 def test_of_two_heads_that_want_one_cell_the_smaller_has_it():
-    targets = targets_of([[20, 20, 60, 60], [30, 30, 50, 50]])
-    a = assign(targets, 1, CENTRES, CELL_STRIDES, LossConfig())
-    assert len(set(zip(a.image.tolist(), a.cell.tolist(), strict=True))) == len(a.cell)
-    middle = int(((CENTRES - 40).abs().sum(1) + (CELL_STRIDES != 8) * 1e3).argmin())
-    assert a.head[a.cell == middle].tolist() == [1]
+    larger, smaller = [20, 20, 60, 60], [24, 24, 60, 60]
+
+    def cells(*boxes) -> list[tuple[int, int]]:
+        a = assign(targets_of(boxes), 1, CENTRES, CELL_STRIDES, LossConfig())
+        return list(zip(a.cell.tolist(), a.head.tolist(), strict=True))
+
+    wanted, also_wanted = ({cell for cell, _ in cells(box)} for box in (larger, smaller))
+    assert wanted & also_wanted
+    for boxes, small in (((larger, smaller), 1), ((smaller, larger), 0)):
+        found = cells(*boxes)
+        assert len(found) == len(wanted | also_wanted), "each cell has one head"
+        assert {cell for cell, head in found if head == small} == also_wanted
 
 
 def test_a_large_head_is_learnt_on_a_coarse_level_and_a_small_one_on_the_fine_level():
@@ -91,6 +98,24 @@ def test_the_right_answer_costs_next_to_nothing_and_any_other_costs_more():
         for m in spoiled:
             m[:, channel] += 0.7 if channel != 4 else 25.0
         assert loss(spoiled, targets)[1]["loss"] > terms["loss"] + 0.01, channel
+
+
+def test_the_score_is_taught_how_well_the_box_fits():
+    """Where the score already says the IoU there is nothing left to learn; where it says 1 there is."""
+    targets = targets_of([[16, 16, 56, 56]])
+    maps = maps_for(targets, 1)
+    for m in maps:
+        m[:, 2:4] += float(np.log(0.8))  # both sides of every box 0.8 of the head's: IoU 0.64
+    config = LossConfig(score=1.0, box=0.0, pose=0.0, sigma=0.0)
+
+    def pull(score: float) -> float:
+        again = [m.clone() for m in maps]
+        for m in again:
+            m[:, 4] = torch.where(m[:, 4] > 0, float(np.log(score / (1 - score))), m[:, 4])
+        return float(HeadPoseLoss(SIZE, SIZE, config)(again, targets)[0])
+
+    assert pull(0.64) < 1e-4
+    assert pull(0.999) > 0.05
 
 
 def test_an_ignored_head_has_no_cell_and_a_hit_on_it_is_no_error():
@@ -124,14 +149,16 @@ def test_uncertainty_does_not_pull_on_the_rotation_and_settles_at_the_error():
     total, terms = HeadPoseLoss(SIZE, SIZE, config)(maps, targets)
     total.backward()
     assert all((m.grad[:, 5:11] == 0).all() for m in maps)
-    with torch.no_grad():
-        for m in maps:
-            m[:, 11] = np.log(np.radians(float(terms["angle_deg"])))
-    total, _ = HeadPoseLoss(SIZE, SIZE, config)(maps, targets)
-    for m in maps:
-        m.grad = None
-    total.backward()
-    assert max(float(m.grad[:, 11].abs().max()) for m in maps) < 0.35
+    error = np.radians(float(terms["angle_deg"]))
+    for said, pull in ((error, 0.0), (2.0 * error, 0.5), (0.5 * error, -1.0)):  # 1 - error / said, over all cells
+        with torch.no_grad():
+            for m in maps:
+                m[:, 11] = np.log(said)
+                m.grad = None
+        total, _ = HeadPoseLoss(SIZE, SIZE, config)(maps, targets)
+        total.backward()
+        assert float(total.detach()) == pytest.approx(np.log(said) + error / said, abs=1e-4)
+        assert sum(float(m.grad[:, 11].sum()) for m in maps) == pytest.approx(pull, abs=1e-4)
 
 
 def test_telling_the_nearest_rotation_apart_costs_least_for_the_right_one():

@@ -148,6 +148,24 @@ def test_relative_scenes_leave_the_wearer_out_and_take_their_motion_off() -> Non
     assert abs(speeds[0] - speeds[1]) > 0.02
 
 
+@pytest.mark.parametrize("relative", [0.0, 1.0])
+def test_what_is_asked_begins_a_step_after_what_was_seen_and_in_the_same_axes(relative: float) -> None:
+    """Two people, straight on and seen exactly: one's way from now to the first point asked is as long as from there to
+    the next, by themselves as relative to the other."""
+    x = np.array([0.0, 3.0]) + np.arange(40)[:, None] * [0.5, 0.3]
+    recording = Recording("straight", np.arange(2), np.stack([x, 0 * x + [0.0, 1.0]], axis=-1))
+    camera = CameraConfig(people=20, noise_m=(0.0,), relative_share=relative, still_share=0.0, scale=(1.0, 1.0))
+    (batch,), _ = next(CameraSampler([recording], TrajectoryConfig(), camera, 0).sequences(1))
+    rows = batch.teaches > 0
+    assert rows.sum() > 5
+    now, ahead = batch.positions[rows][:, -1], batch.future[rows]
+    pace = ahead[:, 1] - ahead[:, 0]
+    np.testing.assert_allclose(ahead[:, 0] - now, pace, atol=0.05)
+    length = pace.norm(dim=-1).numpy()
+    wanted = np.array([0.2]) if relative else np.array([0.3, 0.5])
+    assert np.abs(length[:, None] - wanted).min(axis=1).max() < 1e-3
+
+
 def test_the_memory_learns_to_make_successive_forecasts_agree(sampler) -> None:
     torch.manual_seed(1)
     network = TrajectoryNetwork().eval()

@@ -131,6 +131,11 @@ def test_the_card_says_what_was_measured_and_on_what() -> None:
     for value in mean.values():
         assert f"{value:.3f}" in card
     assert "has seen all scenes" in card
+    e = model.manifest.evaluation
+    for cover in [*(level["coverage"] for level in e["egocentric"]["noise"].values()), e["kitti"]["coverage"]]:
+        used = cover["together"]
+        assert f"in use at {100 * used['measured']:.1f} % of {used['moments']} moments" in card
+        assert f"{100 * cover['measured']:.1f} % of {cover['people']} pairs of a camera and a person" in card
     assert model.manifest.training["held_out"] == ""
 
 

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
 from headway.bench_frames import Tap  # noqa: E402
-from headway.evaluate.egocentric import Wearing, dense, walk, wearers  # noqa: E402
+from headway.evaluate.egocentric import Columns, Wearing, dense, walk, wearers  # noqa: E402
 from headway.evaluate.pedestrians import STEP_S, Recording  # noqa: E402
 from headway.models.trajectory.camera import CameraSampler  # noqa: E402
 from headway.models.trajectory.config import CameraConfig, TrajectoryConfig  # noqa: E402
@@ -47,15 +47,20 @@ def test_the_network_learns_on_exactly_what_a_device_would_feed_it() -> None:
     positions = dense(recording, CAMERA.rate)
     person = wearers(recording, 1)[0]
     seen = walk(recording, positions, person, how, random)
-    first, tracks = int(random.integers(STRIDE)), TrackStage()
+    first, tracks, columns = int(random.integers(STRIDE)), TrackStage(), Columns()
+    goes: list[np.ndarray] = []  # where everybody truly is one step later
+    later = np.vstack([seen.relative[STRIDE:], np.full_like(seen.relative[:STRIDE], np.nan)])
     for frame in range(len(seen.seen)):
         now = tracks.follow(seen.view(frame), seen.sightings(frame))
+        people = np.array(columns(now), int)
         if frame % STRIDE == first and len(now):
             stage(now, None)
+            goes.append(np.where(people[:, None] >= 0, later[frame, people], np.nan))
     opened.close()
     assert len(learned) == len(tap.fed) > 20
-    for (past, _, sigma, relative), fed in zip(learned, tap.fed, strict=True):
+    for (past, future, sigma, relative), fed, wanted in zip(learned, tap.fed, goes, strict=True):
         n = past.shape[1]
+        np.testing.assert_array_equal(future[0, :, 0], wanted)
         np.testing.assert_array_equal(np.nan_to_num(past[0]).astype(np.float32), fed["positions"][0, :n])
         np.testing.assert_array_equal(np.isfinite(past[0, ..., 0]), fed["valid"][0, :n] > 0)
         np.testing.assert_allclose(sigma[0], fed["noise"][0, :n], rtol=1e-6)
