@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-BOX, OBJECTNESS, CLASS, POSE = slice(0, 4), 4, 5, slice(6, 9)
-"""Columns of one candidate: x, y, w, h, objectness, class, then pitch, yaw, roll."""
 VALUES = 9
+"""Of one candidate: x, y, w, h, objectness, class, then pitch, yaw, roll."""
 ANCHORS_PER_LEVEL = 3
 STRIDES = (8, 16, 32, 64)
 ANCHORS = (

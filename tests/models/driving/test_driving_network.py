@@ -92,6 +92,13 @@ def test_the_conformal_quantile_covers_exchangeable_scores():
     assert np.mean(covered) == pytest.approx(0.9, abs=0.015)
 
 
+def test_the_conformal_quantile_leaves_room_for_the_next_one():
+    scores = np.arange(9.0, 0.0, -1.0)
+    assert c.conformal_quantile(scores, 0.5) == 5.0
+    assert c.conformal_quantile(scores, 0.85) == 9.0  # ten times 0.85, rounded up; of nine it would be the eighth
+    assert c.conformal_quantile(scores, 0.99) == 9.0
+
+
 def test_temperature_recovers_an_overconfident_classifier():
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (6000, 11))
@@ -134,8 +141,14 @@ def test_slow_frames_are_covered_as_often_as_fast_ones():
     half = found.conformal_scale * belief.spread * found.slow_factor(belief.steering, throttle, speed)
     covered = np.abs(belief.steering - said - error) <= half
     assert found.slow_doubt > 2.0 * found.bend_doubt
+    assert found.regression_sigma == pytest.approx(np.sqrt(np.mean(error**2)))
+    assert found.handover_width == pytest.approx(c.HANDOVER_MARGIN * found.conformal_scale * belief.spread.max())
+    spread = half / found.conformal_scale
+    confidence = 1 / (1 + np.exp(found.confidence_slope * np.log(spread) - found.confidence_intercept))
+    small = np.abs(belief.steering - said - error) <= c.SMALL_ERROR
     for frames in (speed < 2, speed > 6):
         assert covered[frames].mean() == pytest.approx(0.9, abs=0.03)
+        assert confidence[frames].mean() == pytest.approx(small[frames].mean(), abs=0.03)
 
 
 def test_logistic_recovers_its_own_parameters():
