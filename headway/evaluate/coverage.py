@@ -122,7 +122,7 @@ def coverage(
 
     "measured": share of people whose whole path stays inside the radius of one person by themselves; "people": how many
     those are, where a camera saw them pairs of a camera and a person. "together": share of moments at which everybody
-    scored stays inside the radius for as many people. The stage draws it for everybody it follows: no narrower.
+    scored stays inside the radius for as many people. The stage draws it for everybody it follows, which is wider.
     """
     found = {s: hits(v, calibrations[s], nominal, condition) for s, v in scores.items() if len(v)}
     weight = sum(w.sum() for _, w, _ in found.values())

@@ -27,9 +27,13 @@ FEWEST_STEPS = 7
 
 @dataclass
 class WalkScores:
-    """Collects scores over walks; people and moments of different walks are different."""
+    """Collects scores over walks; people and moments of different walks are different.
+
+    held: moment -> whether everybody scored then stayed inside the radius that was drawn.
+    """
 
     rows: list[tuple[float, str, str, Array]] = field(default_factory=list)
+    held: dict[str, bool] = field(default_factory=dict)
 
     def add(self, walk: Walk, frame: int, forecast: Forecast, rows: Mapping[int, int], quantiles: Array) -> None:
         """Scores of everybody seen in `frame`. rows: column of a person in the walk -> row in the forecast; quantiles
@@ -50,8 +54,9 @@ class WalkScores:
             best = forecast.modes[row, int(forecast.probability[row].argmax()), :known]
             error = np.linalg.norm(best - truth[:known], axis=1)
             score = float((quantiles[row] * error / forecast.radius[row, :known]).max())
-            place = forecast.tracks.position[row, :2]
-            self.rows.append((score, f"{walk.name} {walk.ids[person]}", f"{walk.name} {frame}", place))
+            place, moment = forecast.tracks.position[row, :2], f"{walk.name} {frame}"
+            self.rows.append((score, f"{walk.name} {walk.ids[person]}", moment, place))
+            self.held[moment] = self.held.get(moment, True) and score <= quantiles[row, 0]
 
     def scores(self) -> Scores:
         """Everything collected."""

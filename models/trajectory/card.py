@@ -108,8 +108,8 @@ def _coverage(e: dict[str, Any]) -> list[str]:
     lines = [
         f"Coverage of the radius at {nominal:.0f} %, calibrated on the other four scenes: share of people (where a"
         " camera tracks them, of pairs of a camera and a person) whose whole path stays inside the radius of one person"
-        " by themselves, and share of moments at which everybody scored is inside the radius for as many, which is the"
-        " one in use (`forecast.together`):",
+        " by themselves, and share of moments at which everybody scored is inside the radius for as many (drawn,"
+        " by `forecast.together`, is that for as many as are followed, which is no narrower):",
         "",
         "| positions | each | all in view | each, by scene | all in view, by scene |",
         "|---|---|---|---|---|",
@@ -197,15 +197,20 @@ def _said(found: dict[str, Any]) -> str:
 
 
 def _inside(cover: dict[str, Any]) -> str:
-    """What the radius holds: the one in use, which is for everybody in view, first."""
-    together, drawn, nominal = cover["together"], cover.get("drawn"), 100 * cover["nominal"]
-    each = "" if drawn is None else f" ({100 * drawn['measured']:.1f} % of {drawn['forecasts']} forecasts are)"
-    return (
-        f"Everybody is inside the {nominal:.0f} % radius in use at {100 * together['measured']:.1f} % of"
-        f" {together['moments']} moments{each}; inside the radius of one person by themselves"
-        f" (`forecast.together: false`) is the whole path of {100 * cover['measured']:.1f} % of {cover['people']} pairs"
-        " of a camera and a person."
+    """What the radius holds. The one drawn is for as many people as are followed, of whom some are out of sight, too
+    new or gone too soon to be scored: it is wider than that for as many as are scored."""
+    together, nominal = cover["together"], 100 * cover["nominal"]
+    words = (
+        f"At {100 * together['measured']:.1f} % of {together['moments']} moments everybody scored is inside the"
+        f" {nominal:.0f} % radius for as many, and the whole path of {100 * cover['measured']:.1f} % of"
+        f" {cover['people']} pairs of a camera and a person inside that for one person (`forecast.together: false`)."
     )
+    if drawn := cover.get("drawn"):
+        words += (
+            f" The radius drawn is for all who are followed: at {100 * drawn['measured']:.1f} % of {drawn['moments']}"
+            f" moments everybody scored is inside, and {100 * drawn['single']:.1f} % of single forecasts over 2.8 s."
+        )
+    return words
 
 
 def _row(name: str, values: dict[str, float]) -> str:

@@ -1,5 +1,7 @@
 """Every score of a forecast is taken at the moment that the forecast is about."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -33,8 +35,9 @@ def test_somebody_who_walks_straight_and_is_seen_exactly_is_forecast_where_they_
     assert worst["headway"] < 0.2
     assert max(errors.flicker_m["headway"]) < 0.06
     assert max(errors.flicker_m["constant-velocity"]) < 0.02
-    missed = Errors(inside=[False] * len(errors.inside))
-    assert drawn([errors, missed]) == {"measured": 0.5, "forecasts": 2 * len(errors.inside)}
+    n, m = len(errors.inside), len(errors.scores.held)
+    missed = Errors(inside=[False] * n, scores=WalkScores(held={f"other {i}": False for i in range(3 * m)}))
+    assert drawn([errors, missed]) == {"measured": 0.25, "single": 0.5, "moments": 4 * m, "forecasts": 2 * n}
 
 
 def test_the_score_of_a_forecast_is_its_largest_error_in_units_of_the_scale_that_the_radius_was_made_with() -> None:
@@ -60,3 +63,6 @@ def test_the_score_of_a_forecast_is_its_largest_error_in_units_of_the_scale_that
     scores = found.scores()
     np.testing.assert_allclose(scores.score, [0.3 / 0.5, 0.1 / 1.0])
     assert (len(np.unique(scores.track)), len(np.unique(scores.moment))) == (2, 1)
+    assert found.held == {"made 6": True}
+    found.add(made, frame, replace(forecast, radius=forecast.radius / 4), {0: 0, 1: 1}, quantiles / 4)
+    assert found.held == {"made 6": False}, "0.3 m away is outside a radius of 0.25 m"

@@ -134,7 +134,7 @@ def test_the_card_says_what_was_measured_and_on_what() -> None:
     e = model.manifest.evaluation
     for cover in [*(level["coverage"] for level in e["egocentric"]["noise"].values()), e["kitti"]["coverage"]]:
         used = cover["together"]
-        assert f"in use at {100 * used['measured']:.1f} % of {used['moments']} moments" in card
+        assert f"At {100 * used['measured']:.1f} % of {used['moments']} moments everybody scored is inside" in card
         assert f"{100 * cover['measured']:.1f} % of {cover['people']} pairs of a camera and a person" in card
     assert model.manifest.training["held_out"] == ""
 
