@@ -109,7 +109,7 @@ class Trajectory:
                 forecast, risks = self._reference(tracks, self._measured(view, heads))
             return Motion(tracks, forecast, risks, self.announcer(risks))
         with trace.timed("forecast"):
-            forecast = self._forecast(tracks, view.odometry)
+            forecast = self._forecast(tracks)
         with trace.timed("risk"):
             risks = self._risk(forecast)
             announcements = self.announcer(risks)

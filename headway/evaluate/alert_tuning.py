@@ -91,7 +91,7 @@ def follow(walk: Walk, model: Model, risk: RiskConfig | None = None) -> Run:
     columns = Columns()
     rows: list[tuple[Any, ...]] = []
     for frame in range(len(walk.seen)):
-        found = forecast(tracks.follow(walk.view(frame), walk.sightings(frame)), None)
+        found = forecast(tracks.follow(walk.view(frame), walk.sightings(frame)))
         of_people = np.array(columns(found.tracks), int)
         if len(found):
             parts = (np.full(len(found), frame), of_people, *_kept(found, risk))

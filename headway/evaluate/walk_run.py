@@ -76,7 +76,7 @@ class Stages:
     def step(self, walk: Walk, frame: int) -> Said:
         """Everything that is said of one frame."""
         tracks = self.tracks.follow(walk.view(frame), walk.sightings(frame))
-        forecast = self.forecast(tracks, None)
+        forecast = self.forecast(tracks)
         risks = self.risk(forecast)
         told = {a.track_id for a in self.announcer(risks)}
         columns = self._columns(tracks)

@@ -74,7 +74,7 @@ def run(walk: Walk, model: Model, found: WalkScores) -> None:
     every = round(EVERY_S * walk.rate)
     for frame in range(len(walk.seen)):
         seen = tracks.follow(walk.view(frame), walk.sightings(frame))
-        forecast = forecasts(seen, None)
+        forecast = forecasts(seen)
         rows = rows_of(columns(seen))
         if frame % every == 0 and len(seen):
             found.add(walk, frame, forecast, rows, forecasts.quantiles(seen))

@@ -18,7 +18,7 @@ from headway.config import Config, parameter
 from headway.runtime.engine import Model
 from headway.stages.calibration import BY_SIZE, OWN, RELATIVE, Calibration
 from headway.stages.memory import ForecastRing
-from headway.types import Forecast, Odometry, Tracks
+from headway.types import Forecast, Tracks
 
 Array = NDArray[np.floating]
 
@@ -68,11 +68,8 @@ class ForecastStage:
         """Forgets earlier forecasts."""
         self._memory.reset()
 
-    def __call__(self, tracks: Tracks, odometry: Odometry | None) -> Forecast:
-        """Forecast of everybody in `tracks`. `odometry` is not needed beyond `tracks.ego_velocity`, which came from it.
-
-        Raises EngineError where the network fails.
-        """
+    def __call__(self, tracks: Tracks) -> Forecast:
+        """Forecast of everybody in `tracks`. Raises EngineError where the network fails."""
         n = min(len(tracks), self.slots)
         if n == 0:
             return self._forecast(tracks, np.zeros((0, self.modes, self.future, 2)), np.zeros((0, self.modes)))

@@ -50,7 +50,7 @@ def test_a_rule_is_tried_by_what_the_device_would_say(run, config: RiskConfig) -
     said = np.zeros(run.walk.seen.shape, bool)
     column: dict[int, int] = {}
     for frame in range(len(said)):
-        found = forecast(tracks.follow(run.walk.view(frame), run.walk.sightings(frame)), None)
+        found = forecast(tracks.follow(run.walk.view(frame), run.walk.sightings(frame)))
         for identity, index in zip(found.tracks.ids.tolist(), found.tracks.head_index.tolist(), strict=True):
             column[identity] = index if index >= 0 else column[identity]
         for r in risk(found).items:

@@ -28,7 +28,7 @@ def followed(velocity, seconds: float, rate: float = 15.0, ego=None, start=(4.0,
 
 
 def test_a_walker_goes_on_and_the_radius_grows_with_time(tmp_path) -> None:
-    forecast = ForecastStage(straight_model(tmp_path))(followed([0.5, 0.0], 4.0), None)
+    forecast = ForecastStage(straight_model(tmp_path))(followed([0.5, 0.0], 4.0))
     best = forecast.modes[0, forecast.probability[0].argmax()]
     now = forecast.tracks.position[0, :2]
     np.testing.assert_allclose(best[-1], [now[0] + 0.5 * 4.8, now[1]], atol=0.1)
@@ -40,7 +40,7 @@ def test_a_walker_goes_on_and_the_radius_grows_with_time(tmp_path) -> None:
 @pytest.mark.parametrize("ego", [None, [1.5, 0.0], [0.8, -0.4]])
 def test_paths_are_relative_to_the_camera_whether_its_motion_is_known_or_not(tmp_path, ego) -> None:
     tracks = followed([0.2, 0.3], 3.0, ego=ego, start=(7.0, -0.5, 0.0))
-    forecast = ForecastStage(straight_model(tmp_path))(tracks, None)
+    forecast = ForecastStage(straight_model(tmp_path))(tracks)
     relative = np.array([0.2, 0.3]) - (0 if ego is None else np.array(ego))
     best = forecast.modes[0, forecast.probability[0].argmax()]
     np.testing.assert_allclose(best[6] - tracks.position[0, :2], 7 * STEP_S * relative, atol=0.15)
@@ -48,7 +48,7 @@ def test_paths_are_relative_to_the_camera_whether_its_motion_is_known_or_not(tmp
 
 def test_with_odometry_the_network_sees_peoples_own_motion(tmp_path) -> None:
     model = straight_model(tmp_path)
-    ForecastStage(model)(followed([0.0, 0.0], 3.0, ego=[1.5, 0.0], start=(8.0, 0, 0)), None)
+    ForecastStage(model)(followed([0.0, 0.0], 3.0, ego=[1.5, 0.0], start=(8.0, 0, 0)))
     fed = model.engine.fed
     assert fed["valid"][0, 0].all()
     assert np.abs(np.diff(fed["positions"][0, 0], axis=0)).max() < 0.05
@@ -69,7 +69,7 @@ def test_history_lies_on_the_networks_grid_at_any_camera_rate(rate: float, secon
 def test_somebody_just_seen_gets_a_wider_radius(tmp_path) -> None:
     stage = ForecastStage(straight_model(tmp_path))
     there = (followed([0.5, 0.0], s, start=(6.0 - 0.5 * s, 0.5, 0.0)) for s in (0.2, 4.0))  # both 6 m away in the end
-    new, known = (stage(tracks, None).radius[0] for tracks in there)
+    new, known = (stage(tracks).radius[0] for tracks in there)
     assert (new > known).all()
     assert new[-1] > 1.5 * known[-1]
 
@@ -88,7 +88,7 @@ def test_a_path_before_a_long_gap_is_not_used() -> None:
 def test_the_nominal_level_sets_the_radius(tmp_path) -> None:
     tracks = followed([0.5, 0.0], 4.0)
     radii = [
-        ForecastStage(straight_model(tmp_path), ForecastConfig(nominal=level))(tracks, None).radius[0, -1]
+        ForecastStage(straight_model(tmp_path), ForecastConfig(nominal=level))(tracks).radius[0, -1]
         for level in (0.5, 0.7, 0.9)
     ]
     assert radii == sorted(radii)
@@ -102,13 +102,13 @@ def test_who_is_placed_by_the_size_of_their_head_gets_the_radius_calibrated_for_
     tracks = followed([0.5, 0.0], 4.0, ego=ego, people=2)
     assert tracks.by_size is not None
     assert tracks.by_size.all()
-    sized, measured = (stages[0](replace(tracks, by_size=s), None).radius for s in (tracks.by_size, None))
+    sized, measured = (stages[0](replace(tracks, by_size=s)).radius for s in (tracks.by_size, None))
     floor, place = stages[0].calibration.floor_m, (tracks.covariance[:, 0, 0] + tracks.covariance[:, 1, 1])[:, None] / 2
     spread = np.sqrt(measured**2 - place) - floor
     wanted = np.sqrt((floor + SPREAD_BY_SIZE * spread) ** 2 + place)
     np.testing.assert_allclose(sized, wanted)
     for by_size in (tracks.by_size, np.array([True, False]), np.zeros(2, bool), None):
-        plain, wide = (stage(replace(tracks, by_size=by_size), None).radius for stage in stages)
+        plain, wide = (stage(replace(tracks, by_size=by_size)).radius for stage in stages)
         sized_rows = np.zeros(2, bool) if by_size is None else by_size
         np.testing.assert_allclose(wide / plain, np.where(sized_rows, 3.0, 1.0)[:, None] * np.ones(12))
 
@@ -118,13 +118,13 @@ def test_the_network_is_told_how_exact_positions_are_but_no_more_than_it_learned
     stage, tracks = ForecastStage(model), followed([0.0, 0.0], 3.0, people=3)
     tracks.covariance[:, :2, :2] = np.eye(2) * np.array([0.05, 0.15, 0.7])[:, None, None] ** 2
     for by_size, told in ((np.array([True] * 3), [0.05, 0.15, 0.5]), (None, [0.05, 0.15, 0.2])):
-        stage(replace(tracks, by_size=by_size), None)
+        stage(replace(tracks, by_size=by_size))
         np.testing.assert_allclose(model.engine.fed["noise"][0, :4], [*told, 0.0], rtol=1e-6)
 
 
 def test_nobody_gives_an_empty_forecast_without_running_the_network(tmp_path) -> None:
     model = straight_model(tmp_path)
-    forecast = ForecastStage(model)(TrackStage()(view(0), Heads.empty()), None)
+    forecast = ForecastStage(model)(TrackStage()(view(0), Heads.empty()))
     assert len(forecast) == 0
     assert forecast.modes.shape == (0, 20, 12, 2)
     assert model.engine.fed == {}
@@ -141,5 +141,5 @@ def test_head_directions_reach_the_network_unless_switched_off(tmp_path) -> None
     tracks = followed([0.5, 0.0], 1.0)
     for use in (True, False):
         model = straight_model(tmp_path)
-        ForecastStage(model, ForecastConfig(use_head_direction=use))(tracks, None)
+        ForecastStage(model, ForecastConfig(use_head_direction=use))(tracks)
         assert np.linalg.norm(model.engine.fed["head_direction"][0, 0]) == pytest.approx(1.0 if use else 0.0)

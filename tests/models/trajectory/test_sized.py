@@ -54,7 +54,7 @@ def test_the_network_learns_on_exactly_what_a_device_would_feed_it() -> None:
         now = tracks.follow(seen.view(frame), seen.sightings(frame))
         people = np.array(columns(now), int)
         if frame % STRIDE == first and len(now):
-            stage(now, None)
+            stage(now)
             goes.append(np.where(people[:, None] >= 0, later[frame, people], np.nan))
     opened.close()
     assert len(learned) == len(tap.fed) > 20
