@@ -73,7 +73,7 @@ def follow(bag: Path, heads: HeadStage, certain: bool) -> dict[int, Followed]:
         if certain:
             tracks = replace(tracks, existence=np.ones(len(tracks)))
         real, near = of_somebody(seen, frame, truth, people)
-        risks = stages[2](stages[1](tracks, frame.odometry)).items
+        risks = stages[2](stages[1](tracks)).items
         assert tracks.existence is not None
         for i, (identity, row, risk) in enumerate(zip(tracks.ids.tolist(), tracks.head_index, risks, strict=True)):
             track = found[identity]
