@@ -7,6 +7,7 @@ it tells how much of that was work when other programs share the cores.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -68,6 +69,23 @@ class Bench:
         """Notes why `engine` does not run `what`, under its own name where that is so for everything here."""
         missing = isinstance(error, MissingDependencyError)
         self.skipped[engine if missing else f"{what}: {engine}"] = str(error)
+
+
+def not_run(skipped: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for each engine and reason: what an engine lacks for all networks is told once."""
+    ran = {row["engine"] for row in rows}
+    told: dict[tuple[str, str], list[str]] = {}
+    for key, reason in skipped.items():
+        what, _, engine = key.rpartition(": ")
+        first = reason.partition("\n")[0]
+        alike = re.sub(
+            r"headway export \S+", "headway export MODEL", re.sub(r"model '[^']*' has", "the model has", first)
+        )
+        told.setdefault((engine, alike), []).append(what)
+    return [
+        f"{engine} for {', '.join(whats)}: {reason}" if engine in ran and any(whats) else f"{engine}: {reason}"
+        for (engine, reason), whats in told.items()
+    ]
 
 
 def bench_network(

@@ -24,7 +24,7 @@ def bench(
     json_file: Annotated[Optional[Path], typer.Option("--json", help="Write the numbers to this file.")] = None,  # noqa: UP045
 ) -> None:
     """Times of networks and of the whole pipeline on this machine, engines interleaved."""
-    from headway.bench import Bench, bench_network
+    from headway.bench import Bench, bench_network, not_run
     from headway.bench_crowd import bench_crowd
     from headway.bench_machine import machine, product_rate
     from headway.bench_pipeline import bench_pipeline
@@ -51,8 +51,7 @@ def bench(
             if ran:
                 bench_crowd(found, ran[0], max(rounds // 2, 20), threads, _bar(shown, "crowd"))
         if not found.rows:
-            reasons = "; ".join(f"{what}: {reason}" for what, reason in found.skipped.items())
-            raise EngineError(f"nothing was measured: {reasons}")
+            raise EngineError(f"nothing was measured: {'; '.join(not_run(found.skipped, found.rows))}")
 
 
 @contextmanager
@@ -112,6 +111,7 @@ def _parity(parity: Any) -> Any:
 def _print(console: Any, content: dict[str, Any]) -> None:
     from rich.table import Table
 
+    from headway.bench import not_run
     from headway.bench_parity import outside
     from headway.report.terminal import lines, marked
 
@@ -150,8 +150,8 @@ def _print(console: Any, content: dict[str, Any]) -> None:
         console.print(ratios)
     for line in outside(content.get("parity", {})):
         lines().print(marked("outside its tolerance:", "bold red", line))
-    for engine, reason in content["skipped"].items():
-        lines().print(f"not run: {engine}: {reason}")
+    for line in not_run(content["skipped"], content["rows"]):
+        lines().print(f"not run: {line}")
     if machine["load_1min"] > 0.5 * machine["cores"]:
         lines().print(
             f"other programs share the cores (load {machine['load_1min']:.1f} on {machine['cores']}): "
