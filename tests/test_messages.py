@@ -15,7 +15,7 @@ from headway.bags import build, typestore
 from headway.fields import Fields
 from headway.geometry import OPTICAL_TO_BODY, from_semi_local
 from headway.markers import MARKERS, MODES_SHOWN, marker_array
-from headway.stages.gate import LATERAL_ACCELERATION, GateConfig, steering_limit
+from headway.stages.gate import GateConfig
 from headway.types import (
     Camera,
     DriveCommand,
@@ -146,29 +146,6 @@ def test_risks_come_back_as_they_were():
     )
     risks = Risks(VIEW.stamp_ns, items, unsure="no odometry")
     assert messages.risks_from_message(through(messages.RISK, messages.risk_array(risks, VIEW, TRACE))) == risks
-
-
-def test_a_command_keeps_its_sign_and_the_twist_turns_left_for_it():
-    command = DriveCommand(0.5, 0.3, 0.0, (0.25, 0.75), 0.875, DriveState.SLOW, 2.0, "wide")
-    found = through(messages.COMMAND, messages.drive_command(command, VIEW, TRACE))
-    assert (found.steering, found.steering_low, found.steering_high) == (0.5, 0.25, 0.75)
-    assert (found.state, found.reason, found.valid) == (1, "wide", True)
-    vehicle = GateConfig(wheelbase_m=0.5, max_steering_deg=60.0)
-    twist = through(messages.TWIST, messages.twist_stamped(command, VIEW, vehicle))
-    assert twist.twist.linear.x == 2.0
-    # A bicycle at half of 60 degrees: speed times tan(30 degrees) over the wheelbase.
-    assert twist.twist.angular.z == pytest.approx(2.0 * math.tan(math.radians(30.0)) / 0.5)
-    assert twist.header.frame_id == "base_link"
-
-
-def test_the_twist_turns_no_harder_than_the_gate_allows_at_any_speed():
-    for degrees in (10.0, 25.0, 60.0):
-        vehicle = GateConfig(max_speed_mps=10.0, max_steering_deg=degrees)
-        for speed in np.linspace(0.5, 10.0, 20):
-            limit = steering_limit(speed, vehicle)
-            command = DriveCommand(limit, 0.3, 0.0, (-1.0, 1.0), 0.9, DriveState.DRIVE, speed)
-            turn = messages.twist_stamped(command, VIEW, vehicle)["twist"]["angular"]["z"]
-            assert turn * speed <= LATERAL_ACCELERATION + 1e-9
 
 
 def test_heads_without_intrinsics_say_that_their_rotations_are_relative_to_the_ray():

@@ -76,41 +76,6 @@ def test_a_directory_without_metadata_is_read_as_a_recorder_that_died_leaves_it(
         assert indices(bag) == list(range(40))
 
 
-def test_sqlite_is_read(tmp_path):
-    with BagReader(write_sqlite(tmp_path / "bag.db3")) as bag:
-        assert indices(bag) == list(range(40))
-        assert bag.loss == ""
-
-
-@pytest.mark.parametrize("change", ["data = NULL", "data = 12", "timestamp = NULL", "timestamp = 'now'"])
-def test_a_row_without_its_message_is_damage_and_what_lies_before_is_given(tmp_path, change):
-    path = write_sqlite(tmp_path / "bag.db3")
-    with sqlite3.connect(path) as db:
-        db.execute(f"UPDATE messages SET {change} WHERE id = (SELECT id FROM messages ORDER BY id LIMIT 1 OFFSET 3)")
-    with BagReader(path) as bag:
-        assert len(list(bag.messages())) == 3
-        assert "damaged after 3 messages" in bag.loss
-
-
-def test_a_topic_without_a_name_is_named(tmp_path):
-    path = write_sqlite(tmp_path / "bag.db3")
-    with sqlite3.connect(path) as db:
-        db.execute("UPDATE topics SET name = NULL")
-    with pytest.raises(BagError, match="table topics, id 1: name, type and serialization_format must be text"):
-        BagReader(path)
-
-
-def test_a_damaged_sqlite_gives_what_lies_before_the_damage(tmp_path):
-    path = write_sqlite(tmp_path / "bag.db3")
-    data = path.read_bytes()
-    path.write_bytes(data[: len(data) // 2])
-    with BagReader(path) as bag:
-        found = indices(bag)
-        assert "damaged" in bag.loss
-    assert found == list(range(len(found)))
-    assert 0 < len(found) < 40
-
-
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
 def test_a_truncated_mcap_gives_what_lies_before_the_end(tmp_path, whole, share):
     data = whole.read_bytes()
@@ -239,12 +204,6 @@ def test_a_part_of_a_split_bag_that_is_missing_is_a_loss_and_the_rest_is_read(tm
         missing, folder = bag.losses
     assert missing == f"file {tmp_path}/a_1{kind} cannot be read: No such file or directory"
     assert folder == f"file {tmp_path}/a_2{kind} cannot be read: Is a directory"
-
-
-def test_a_sqlite_bag_whose_only_part_is_missing_is_refused_in_one_line(tmp_path):
-    (tmp_path / "metadata.yaml").write_text("rosbag2_bagfile_information: {relative_file_paths: [gone.db3]}\n")
-    with pytest.raises(BagError, match=r"gone\.db3 cannot be read: No such file"):
-        BagReader(tmp_path)
 
 
 def test_metadata_that_is_no_yaml_is_refused_in_one_line(tmp_path):

@@ -270,37 +270,3 @@ def test_reset_forgets_everything():
     drive(gate, 4.0, steady(steering=0.5), START, Level.ALERT)
     gate.reset()
     assert gate(START, steady(), None, None) == first
-
-
-@pytest.mark.parametrize("brake", [0.3, 1.0])
-def test_a_network_that_brakes_slows_the_vehicle_as_hard_as_it_says_and_no_harder(brake):
-    gate = Gate(GateConfig(max_speed_mps=8.0))
-    drive(gate, 20.0, steady(), START)
-    braking = replace(steady(), brake=brake)
-    lowest = []
-    for i in range(60):  # three seconds: the jerk is limited
-        stamp = START + int((20.0 + 0.05 * (i + 1)) * 1e9)
-        gate(stamp, braking, odometry_at(stamp, 8.0), None)
-        lowest.append(gate.acceleration)
-    assert min(lowest) == pytest.approx(-brake * g.EMERGENCY_DECELERATION, rel=0.05)
-
-
-def test_a_brake_that_hardly_speaks_changes_nothing():
-    a, b = Gate(GateConfig()), Gate(GateConfig())
-    quiet = replace(steady(), brake=0.9 * g.LIGHTEST_BRAKE)
-    assert [c.speed_mps for c in drive(a, 5.0, steady(), START)] == [c.speed_mps for c in drive(b, 5.0, quiet, START)]
-
-
-def test_the_last_command_before_silence_halts_and_the_gate_begins_anew():
-    gate = Gate()
-    moving = drive(gate, 4.0, steady(steering=0.3), START)[-1]
-    assert moving.speed_mps > 1.0
-    last = gate.halt("the node was deactivated")
-    check_range(last)
-    assert (last.valid, last.state, last.speed_mps, last.throttle) == (False, DriveState.STOP, 0.0, 0.0)
-    assert last.steering == moving.steering, "in a bend it stays in the lane"
-    assert last.brake == pytest.approx(g.COMFORT_DECELERATION / g.EMERGENCY_DECELERATION)
-    assert last.reason == "the node was deactivated"
-    assert gate.halt("again").brake == 1.0, "it holds where it stands"
-    first = gate(START + 10**10, None, None, None)
-    assert (first.speed_mps, first.steering) == (0.0, 0.0)
