@@ -38,7 +38,7 @@ def risks_of(folder, places, score: float, sigma_deg: float) -> list[Risk | None
     stages, said = (TrackStage(), ForecastStage(straight_model(folder)), RiskStage()), []
     for i, place in enumerate(places):
         seen = looking(heads(np.array(place)), score, sigma_deg)
-        items = stages[2](stages[1](stages[0](view(i / RATE), seen), None)).items
+        items = stages[2](stages[1](stages[0](view(i / RATE), seen))).items
         said.append(items[0] if items else None)
     return said
 

@@ -58,7 +58,7 @@ def chain(folder, start, velocity, seconds: float, noise: float = 0.0) -> list[R
         place = np.array([*(np.array(start) + np.array(velocity) * i / RATE), 0.0])
         place[:2] += noise * random.normal(size=2)
         tracks = stages[0](view(i / RATE), heads(place))
-        found.append(stages[2](stages[1](tracks, None)))
+        found.append(stages[2](stages[1](tracks)))
     return found
 
 
