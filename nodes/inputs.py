@@ -59,9 +59,8 @@ class Ledger:
         self.ages_ms: deque[float] = deque(maxlen=window)
         self.stage_ms: dict[str, deque[float]] = {}
         self.arrivals_ns: deque[int] = deque(maxlen=window)
-        self.answered_ns = self.invalid_ns = (
-            0  # monotonic, of the last answer and of the last that was not valid; 0: none
-        )
+        # Monotonic, of the last answer and of the last that was not valid; 0: none.
+        self.answered_ns = self.invalid_ns = 0
         self._reported = 0
 
     def arrive(self, lost: int = 0) -> int:

@@ -148,7 +148,7 @@ class TrackStage:
     def _was_oriented(self, stamp_ns: int) -> bool:
         """Whether the orientation was known so short a time ago that tracks from then are still followed."""
         since_s = (stamp_ns - self._oriented_ns) * 1e-9
-        return self._orientation is not None and since_s <= self.config.max_unseen_s
+        return self._orientation is not None and abs(since_s) <= self.config.max_unseen_s
 
     def _note_orientation(self, view: View) -> str:
         """Why the axes are not the semi-local ones, "" where they are; where that changes all tracks start anew."""

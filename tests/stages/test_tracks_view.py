@@ -47,3 +47,13 @@ def test_intrinsics_of_another_image_size_place_nobody_and_are_said() -> None:
         tracks = TrackStage()(frame, heads([3.0, 0.5, 0.0]))
         assert (len(tracks) == 1) == usable
         assert ("1280x960" in tracks.unsure) != usable
+
+
+def test_an_orientation_of_the_recording_before_is_no_orientation() -> None:
+    stage = TrackStage()
+    for k in range(15):
+        stage(view(10.0 + k / RATE, orientation=OPTICAL_TO_BODY), heads([6.0, 0.0, 0.0]))
+    for k in range(3):
+        tracks = stage(view(k / RATE, orientation=None), heads([5.0, 0.0, 0.0]))
+    assert len(tracks) == 1
+    np.testing.assert_allclose(tracks.position[0], [5.0, 0.0, 0.0], atol=0.05)
