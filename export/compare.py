@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from headway.bench_frames import real_feeds
+from headway.bench.frames import real_feeds
 from headway.errors import ModelError, UsageError
 from headway.export.operators import check_graph
 from headway.export.parity import worst_difference
@@ -29,7 +29,7 @@ def torch_parity(folder: Path, manifest: Manifest, names: Mapping[str, str]) -> 
 
     Raises ModelError where the weights are of another version of the network.
     """
-    from headway.bench_torch import eager
+    from headway.bench.torch_eager import eager
 
     only(folder, manifest, names, "onnx")
     model = open_own(folder, manifest.task)

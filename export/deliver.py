@@ -11,7 +11,7 @@ from typing import Any
 
 import onnx
 
-from headway.bench_frames import real_feeds
+from headway.bench.frames import real_feeds
 from headway.errors import ModelError, UsageError
 from headway.export.compare import judged, only, parity, torch_parity
 from headway.export.gate import Row, run_gate, unmeasured, verdict

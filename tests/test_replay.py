@@ -12,8 +12,9 @@ from drives import START, STEP, jpeg, picture, write_drive
 from headway import messages
 from headway.bags import BagReader, BagWriter
 from headway.bags.topics import InputTopics
-from headway.convert import IMAGE_TOPIC, convert_video
-from headway.convert_tub import convert_tub
+from headway.convert.material import IMAGE_TOPIC
+from headway.convert.tub import convert_tub
+from headway.convert.video import convert_video
 from headway.errors import BagError, UsageError
 from headway.messages import stamp
 from headway.replay import LATE, TOPICS, replay, run_replay

@@ -231,6 +231,6 @@ def inputs(bag: Path) -> tuple[InputTopics, bool]:
 
 def machine() -> dict[str, Any]:
     """Where this was measured, and how busy it was."""
-    from headway.bench_machine import machine as described
+    from headway.bench.machine import machine as described
 
     return described(1)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from headway.bench_machine import machine
+from headway.bench.machine import machine
 from headway.evaluate.reference_output import Output, broken, compare, load, read_output, save, table
 from headway.node_config import HeadwayNodeConfig
 from headway.node_config import load as configured

@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from headway.convert_kitti import convert_kitti
+from headway.convert.kitti import convert_kitti
 from headway.evaluate.by_heads import Answer, answers, read_heads
 from headway.evaluate.replay_proof import prove
 from headway.heads_bag import delayed_copy

@@ -24,10 +24,10 @@ def bench(
     json_file: Annotated[Optional[Path], typer.Option("--json", help="Write the numbers to this file.")] = None,  # noqa: UP045
 ) -> None:
     """Times of networks and of the whole pipeline on this machine, engines interleaved."""
-    from headway.bench import Bench, bench_network, not_run
-    from headway.bench_crowd import bench_crowd
-    from headway.bench_machine import machine, product_rate
-    from headway.bench_pipeline import bench_pipeline
+    from headway.bench.crowd import bench_crowd
+    from headway.bench.machine import machine, product_rate
+    from headway.bench.networks import Bench, bench_network, not_run
+    from headway.bench.pipeline import bench_pipeline
     from headway.errors import EngineError, UsageError
     from headway.report.progress import bars
     from headway.report.terminal import tables
@@ -111,8 +111,8 @@ def _parity(parity: Any) -> Any:
 def _print(console: Any, content: dict[str, Any]) -> None:
     from rich.table import Table
 
-    from headway.bench import not_run
-    from headway.bench_parity import outside
+    from headway.bench.networks import not_run
+    from headway.bench.parity import outside
     from headway.report.terminal import lines, marked
 
     machine = content["machine"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 if TYPE_CHECKING:
-    from headway.convert import Converted
+    from headway.convert.material import Converted
 
 Bag = Annotated[Path, typer.Argument(help="The bag to write, one .mcap file (added to the name where it is missing).")]
 Limit = Annotated[Optional[int], typer.Option("--limit", min=1, help="Stop after this many images.")]  # noqa: UP045
@@ -27,7 +27,7 @@ def video(
     overwrite: Overwrite = False,
 ) -> None:
     """A video or a folder of images to a bag with JPEG images and an assumed camera_info."""
-    from headway.convert import convert_video
+    from headway.convert.video import convert_video
 
     with _bar(source) as progress:
         result = convert_video(source, bag, hfov, rate, limit, overwrite, progress)
@@ -45,7 +45,7 @@ def tub(
     overwrite: Overwrite = False,
 ) -> None:
     """A donkeycar tub to a bag with its images and the person's steering (+ = left) as /ground_truth/drive."""
-    from headway.convert_tub import convert_tub
+    from headway.convert.tub import convert_tub
 
     with _bar(source) as progress:
         result = convert_tub(source, bag, rate, limit, overwrite, progress)
@@ -59,7 +59,7 @@ def kitti(
     overwrite: Overwrite = False,
 ) -> None:
     """A sequence of kitti_tracking (labels and motion, no images) to a bag of heads with its parameter file."""
-    from headway.convert_kitti import convert_kitti
+    from headway.convert.kitti import convert_kitti
 
     with _bar(source) as progress:
         result = convert_kitti(source, bag, limit, overwrite, progress)

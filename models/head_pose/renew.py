@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headway.bench_frames import real_feeds
+from headway.bench.frames import real_feeds
 from headway.export import renew
 from headway.models.head_pose.decode import Exported
 from headway.models.head_pose.distil import load_network

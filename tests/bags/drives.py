@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 
 from headway.bags import BagWriter
-from headway.convert import CAMERA_INFO, CAMERA_TOPIC, IMAGE_TOPIC, Picture, camera_info
-from headway.convert_tub import DRIVE_TOPIC
+from headway.convert.material import CAMERA_INFO, CAMERA_TOPIC, IMAGE_TOPIC, Picture
+from headway.convert.tub import DRIVE_TOPIC
+from headway.convert.video import camera_info
 from headway.images import COMPRESSED
 from headway.messages import COMMAND, stamp
 

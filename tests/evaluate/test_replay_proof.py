@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from headway.bags import BagReader
-from headway.convert_kitti import convert_kitti
+from headway.convert.kitti import convert_kitti
 from headway.errors import BagError, UsageError
 from headway.evaluate.by_heads import Answer, Truth, answers, read_heads, score
 from headway.evaluate.replay_proof import TOLERANCES, differences, prove, truth_of_bag, within

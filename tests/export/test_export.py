@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 pytest.importorskip("onnx")
 import torch  # noqa: E402
 
-from headway.bench_frames import pictures  # noqa: E402
+from headway.bench.frames import pictures  # noqa: E402
 from headway.errors import MissingDependencyError, ModelError  # noqa: E402
 from headway.export.deliver import deliver  # noqa: E402
 from headway.export.package import export_onnx  # noqa: E402

@@ -13,7 +13,7 @@ import cv2  # noqa: E402
 from onnx import numpy_helper  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
-from headway.bench_frames import WHOLE, frames, pictures  # noqa: E402
+from headway.bench.frames import WHOLE, frames, pictures  # noqa: E402
 from headway.cli.main import build  # noqa: E402
 from headway.errors import UsageError  # noqa: E402
 from headway.export import gate  # noqa: E402

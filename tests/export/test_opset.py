@@ -7,8 +7,8 @@ onnx = pytest.importorskip("onnx")
 import onnxruntime as ort  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from headway.bench_frames import real_feeds  # noqa: E402
-from headway.bench_parity import compare, outside  # noqa: E402
+from headway.bench.frames import real_feeds  # noqa: E402
+from headway.bench.parity import compare, outside  # noqa: E402
 from headway.errors import ModelError, UsageError  # noqa: E402
 from headway.export.deliver import deliver  # noqa: E402
 from headway.export.opset import lower  # noqa: E402

@@ -8,7 +8,7 @@ pytest.importorskip("modelopt", reason="nvidia-modelopt is not installed (headwa
 import onnxruntime as ort  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from headway.bench_frames import real_feeds  # noqa: E402
+from headway.bench.frames import real_feeds  # noqa: E402
 from headway.errors import MissingDependencyError, ModelError  # noqa: E402
 from headway.export import quantise  # noqa: E402
 from headway.export.operators import check_graph  # noqa: E402

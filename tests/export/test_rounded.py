@@ -12,7 +12,7 @@ import onnxruntime as ort  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from onnx.reference import ReferenceEvaluator  # noqa: E402
 
-from headway.bench_frames import real_feeds  # noqa: E402
+from headway.bench.frames import real_feeds  # noqa: E402
 from headway.errors import ModelError  # noqa: E402
 from headway.export.deliver import deliver  # noqa: E402
 from headway.export.half import to_half  # noqa: E402

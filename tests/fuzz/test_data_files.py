@@ -15,7 +15,7 @@ from fuzzing import Outcomes, examples, named
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.convert_tub import tub_records
+from headway.convert.tub import tub_records
 from headway.errors import HeadwayError
 from headway.evaluate.head_labels import read_labels
 from headway.evaluate.tub import HEIGHT, WIDTH, read_tub

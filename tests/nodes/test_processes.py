@@ -21,8 +21,9 @@ import pytest
 from headway import messages
 from headway.bags import BagReader, BagWriter
 from headway.bags.topics import InputTopics
-from headway.convert import camera_info, convert_video, encode
-from headway.convert_tub import convert_tub
+from headway.convert.material import encode
+from headway.convert.tub import convert_tub
+from headway.convert.video import camera_info, convert_video
 from headway.demo import run_demo
 from headway.errors import BagError, HeadwayError, ModelError
 from headway.graph import Performance, node_arguments, run_graph

@@ -7,7 +7,7 @@ from drives import START
 from rich.table import Table
 
 from headway.bags.topics import InputTopics
-from headway.convert import Converted
+from headway.convert.material import Converted
 from headway.report import terminal
 from headway.report.progress import bar, bars
 from headway.report.run import Row, Run

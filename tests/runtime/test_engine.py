@@ -91,7 +91,7 @@ def with_graph(name, key, folder):
         onnx.save(to_half(onnx.load(str(graph)))[0], str(other))
     else:
         pytest.importorskip("modelopt", reason="nvidia-modelopt is not installed (headway[export])")
-        from headway.bench_frames import real_feeds
+        from headway.bench.frames import real_feeds
         from headway.export.quantise import to_int8
 
         to_int8(graph, other, real_feeds(open_model(name, TASK[name]), 2, apart=True)[0])

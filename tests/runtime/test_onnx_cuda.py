@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from headway.bench_frames import real_feeds
-from headway.bench_parity import compare, outside
+from headway.bench.frames import real_feeds
+from headway.bench.parity import compare, outside
 from headway.errors import EngineError, HeadwayError
 from headway.runtime import onnx_cuda
 from headway.runtime.engine import installed_models, model_folder, open_model

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from headway.bench_frames import real_feeds
-from headway.bench_parity import compare, outside
+from headway.bench.frames import real_feeds
+from headway.bench.parity import compare, outside
 from headway.errors import EngineError, HeadwayError, MissingDependencyError
 from headway.runtime.cache import EngineCache, unpack
 from headway.runtime.engine import installed_models, model_folder, open_model

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
-from headway.bench_frames import Tap  # noqa: E402
+from headway.bench.frames import Tap  # noqa: E402
 from headway.evaluate.egocentric import Columns, Wearing, dense, walk, wearers  # noqa: E402
 from headway.evaluate.pedestrians import STEP_S, Recording  # noqa: E402
 from headway.models.trajectory.camera import CameraSampler  # noqa: E402

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from headway.bags import BagReader
-from headway.convert import IMAGE_TOPIC, START_NS
-from headway.convert_tub import DRIVE_TOPIC, convert_tub
+from headway.convert.material import IMAGE_TOPIC, START_NS
+from headway.convert.tub import DRIVE_TOPIC, convert_tub
 from headway.errors import UsageError
 from headway.sensors import stamp_of
 

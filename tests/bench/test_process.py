@@ -7,11 +7,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from headway.bench_process import OwnProcess, OwnProcesses, Times, timed
+from headway.bench.process import OwnProcess, OwnProcesses, Times, timed
 from headway.errors import ModelError
 
 pytestmark = pytest.mark.train
-torch_rows = pytest.importorskip("headway.bench_torch", exc_type=ImportError)
+torch_rows = pytest.importorskip("headway.bench.torch_eager", exc_type=ImportError)
 
 FEEDS = [{"image": np.full((1, 120, 160, 3), shade, np.uint8)} for shade in (10, 200)]
 

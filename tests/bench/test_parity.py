@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from headway.bench_parity import TOLERANCES, compare, outside
+from headway.bench.parity import TOLERANCES, compare, outside
 from headway.runtime.engine import installed_models, model_folder
 from headway.runtime.manifest import Manifest, TensorSpec, read_manifest
 

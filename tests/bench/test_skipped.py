@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from headway.bench import Bench, bench_network, not_run
+from headway.bench.networks import Bench, bench_network, not_run
 from headway.cli.main import build
 from headway.errors import EngineError, ModelError
 from headway.runtime import providers
@@ -88,7 +88,7 @@ def test_an_engine_that_cannot_run_without_its_cuda_graph_keeps_its_own_row(monk
         raise EngineError("no memory for a second one")
 
     monkeypatch.setitem(providers.OPENERS, "tensorrt", providers.OPENERS["onnxruntime"])
-    monkeypatch.setattr("headway.bench.WITHOUT_GRAPH", {"tensorrt": refuse})
+    monkeypatch.setattr("headway.bench.networks.WITHOUT_GRAPH", {"tensorrt": refuse})
     bench = Bench()
     bench_network(bench, "driving", ("tensorrt",), 10, 1, torch_rows=False)
     assert [row["engine"] for row in bench.rows] == ["tensorrt"]
@@ -123,7 +123,7 @@ def test_what_was_measured_before_an_error_is_printed_and_written(tmp_path, monk
     def ended(*args):
         raise ModelError("the weights are gone")
 
-    monkeypatch.setattr("headway.bench_pipeline.bench_pipeline", ended)
+    monkeypatch.setattr("headway.bench.pipeline.bench_pipeline", ended)
     result, written = bench_all_of_driving_alone(tmp_path, monkeypatch)
     assert isinstance(result.exception, ModelError), result.output
     assert [row["name"] for row in written["rows"]] == ["driving"]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from headway import messages
-from headway.convert import CAMERA_INFO, START_NS, Converted, Progress, bag_file, writing
+from headway.convert.material import CAMERA_INFO, START_NS, Converted, Progress, bag_file, writing
 from headway.errors import UsageError
 from headway.evaluate.by_heads import HeadWalk, read_heads
 from headway.geometry import quaternion_from_rotation

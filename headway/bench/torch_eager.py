@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch.utils.flop_counter import FlopCounterMode
 
-from headway.bench_frames import Feeds
+from headway.bench.frames import Feeds
 from headway.errors import ModelError
 from headway.runtime.engine import model_folder
 from headway.runtime.manifest import Manifest, read_manifest, verified_path

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headway.bench_frames import Feeds
+from headway.bench.frames import Feeds
 from headway.runtime.manifest import Manifest
 
 if TYPE_CHECKING:

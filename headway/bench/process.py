@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-from headway.bench_frames import Feeds
+from headway.bench.frames import Feeds
 from headway.children import end_with_parent
 from headway.errors import HeadwayError, ModelError
 

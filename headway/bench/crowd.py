@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from headway.bench import Bench
-from headway.bench_frames import Image, pictures
-from headway.bench_pipeline import Host, jpeg, no_garbage_collection
+from headway.bench.frames import Image, pictures
+from headway.bench.networks import Bench
+from headway.bench.pipeline import Host, jpeg, no_garbage_collection
 
 FEW, MANY = 1, 32
 ROWS, COLUMNS = 4, 8

@@ -15,10 +15,10 @@ import numpy as np
 
 from headway import messages
 from headway.bags.types import build, typestore
-from headway.bench import CANNOT, PRECISION, Bench
-from headway.bench_frames import PERIOD_NS, START_NS, Image, pictures
-from headway.bench_machine import gpu_used_mib, rss_mib
-from headway.bench_turns import quantiles
+from headway.bench.frames import PERIOD_NS, START_NS, Image, pictures
+from headway.bench.machine import gpu_used_mib, rss_mib
+from headway.bench.networks import CANNOT, PRECISION, Bench
+from headway.bench.turns import quantiles
 from headway.images import decode_image
 from headway.node_config import HeadwayNodeConfig, open_pipeline
 from headway.pipeline import Answer, Pipeline

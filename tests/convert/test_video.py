@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from headway.bags import BagReader
-from headway.convert import CAMERA_TOPIC, IMAGE_TOPIC, START_NS, convert_video
+from headway.convert.material import CAMERA_TOPIC, IMAGE_TOPIC, START_NS
+from headway.convert.video import convert_video
 from headway.errors import UsageError
 from headway.images import decode_image
 from headway.sensors import camera_from_message, stamp_of

@@ -1,4 +1,4 @@
-"""Recorded material as bags: a video or a folder of images (tubs: headway.convert_tub).
+"""A video or a folder of images as a bag.
 
 Such material carries no calibration and no usable clock: field of view and rate are assumptions, which the result
 states in `notes`. Stamps start at START_NS and advance by the rate.
@@ -8,48 +8,32 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 
-from headway.bags import BagWriter
+from headway.convert.material import (
+    CAMERA_INFO,
+    CAMERA_TOPIC,
+    FRAME_ID,
+    START_NS,
+    Converted,
+    Picture,
+    Progress,
+    bag_file,
+    encode,
+    read_picture,
+    write_picture,
+    writing,
+)
 from headway.errors import UsageError
-from headway.images import COMPRESSED, opencv_name, picture_file
+from headway.images import opencv_name
 from headway.messages import stamp
 
-IMAGE_TOPIC = "/camera/image_raw/compressed"
-CAMERA_TOPIC = "/camera/camera_info"
-FRAME_ID = "camera_optical_frame"
-CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
-START_NS = 1_700_000_000_000_000_000
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-JPEG_QUALITY = 92
 FOLDER_RATE_HZ = 15.0
-
-Progress = Callable[[int, int | None], None]  # images done, images expected where that is known
-
-
-@dataclass
-class Converted:
-    """What became of the material: the bag, images written, what was left out, and what was assumed."""
-
-    bag: Path
-    images: int = 0
-    lost: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One JPEG with its size in pixels."""
-
-    jpeg: bytes
-    width: int
-    height: int
 
 
 def convert_video(
@@ -157,58 +141,6 @@ def camera_info(picture: Picture, hfov_deg: float, stamp_ns: int) -> dict[str, A
         "r": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
         "p": [focal, 0.0, cx, 0.0, 0.0, focal, cy, 0.0, 0.0, 0.0, 1.0, 0.0],
     }
-
-
-def encode(image: np.ndarray) -> Picture:
-    """(H, W, 3) uint8 BGR -> JPEG."""
-    jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
-    return Picture(jpeg, image.shape[1], image.shape[0])
-
-
-def read_picture(file: Path) -> Picture | None:
-    """An image file as JPEG; the bytes of a JPEG file are kept as they are. None where it cannot be read."""
-    image = picture_file(file)
-    if image is None:
-        return None
-    if file.suffix.lower() in (".jpg", ".jpeg"):
-        return Picture(file.read_bytes(), image.shape[1], image.shape[0])
-    return encode(image)
-
-
-def write_picture(writer: BagWriter, picture: Picture, stamp_ns: int) -> None:
-    """One picture as a compressed image."""
-    header = {"stamp": stamp(stamp_ns), "frame_id": FRAME_ID}
-    writer.write(IMAGE_TOPIC, COMPRESSED, {"header": header, "format": "jpeg", "data": picture.jpeg}, stamp_ns)
-
-
-def bag_file(named: Path) -> Path:
-    """The file that becomes the bag: the name that was given, with .mcap at its end."""
-    if named.name in ("", ".."):
-        raise UsageError(f"'{named}' is no name for a bag: name a file, drive.mcap say")
-    return named if named.suffix == ".mcap" else named.with_name(named.name + ".mcap")
-
-
-class writing(BagWriter):
-    """A writer whose bag appears under its name only when `finish` was called: no half bag is left behind."""
-
-    def __init__(self, bag: Path, overwrite: bool) -> None:
-        self._bag = bag
-        if self._bag.exists() and not overwrite:
-            raise UsageError(f"{self._bag} exists: name another file, or add --overwrite")
-        self._part = self._bag.with_name(f".{self._bag.stem}.part.mcap")
-        super().__init__(self._part)
-
-    def finish(self) -> None:
-        """Gives the bag its name."""
-        self.close()
-        self._part.replace(self._bag)
-
-    def __enter__(self) -> writing:
-        return self
-
-    def __exit__(self, *args: Any) -> None:
-        self.close()
-        self._part.unlink(missing_ok=True)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from headway.bench_frames import Feeds
-from headway.bench_process import Times, timed
+from headway.bench.frames import Feeds
+from headway.bench.process import Times, timed
 from headway.errors import EngineError
 
 WARM_UP = 5

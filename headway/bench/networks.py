@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from headway.bench_frames import Feeds, real_feeds
-from headway.bench_parity import TIES, compare
-from headway.bench_process import OwnProcesses
-from headway.bench_turns import Call, Contestant, elsewhere, take_turns
+from headway.bench.frames import Feeds, real_feeds
+from headway.bench.parity import TIES, compare
+from headway.bench.process import OwnProcesses
+from headway.bench.turns import Call, Contestant, elsewhere, take_turns
 from headway.errors import EngineError, MissingDependencyError, ModelError, UsageError
 from headway.runtime.engine import ENGINES, Engine, Model, graph_key, model_folder, open_model
 from headway.runtime.few import FEW, Few
@@ -188,7 +188,7 @@ def _torch_rows(
     """torch eager where the engines run: on the CPU, but not beside engines of the GPU alone, and on the GPU. Adds to
     `contestants`, with the work of a call for all of them; returns the processes that were started."""
     try:
-        from headway.bench_torch import eager, eager_devices, reference_feed, reference_network, with_work
+        from headway.bench.torch_eager import eager, eager_devices, reference_feed, reference_network, with_work
     except ImportError as error:
         bench.skipped[TORCH] = f"'{error.name}' is not installed: pip install 'headway[train]'"
         return []

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from headway.bench import Bench, _torch_rows, network_ratios
-from headway.bench_crowd import CLIP, Scene, clip, turning
-from headway.bench_pipeline import Clocked
-from headway.bench_turns import Contestant, quantiles, take_turns
+from headway.bench.crowd import CLIP, Scene, clip, turning
+from headway.bench.networks import Bench, _torch_rows, network_ratios
+from headway.bench.pipeline import Clocked
+from headway.bench.turns import Contestant, quantiles, take_turns
 from headway.cli.main import build
 from headway.errors import UsageError
 from headway.paths import sample_dir
@@ -86,8 +86,8 @@ def test_the_crowd_says_how_many_heads_were_found(pipeline_file):
 @pytest.mark.train
 def test_torch_eager_answers_what_the_engine_answers():
     pytest.importorskip("torch")
-    from headway.bench_frames import real_feeds
-    from headway.bench_torch import eager
+    from headway.bench.frames import real_feeds
+    from headway.bench.torch_eager import eager
     from headway.runtime.engine import open_model
 
     for name in ("driving", "trajectory"):
@@ -143,11 +143,11 @@ def test_on_a_gpu_ratios_are_to_torch_on_the_same_gpu_and_to_the_engine_without_
 
 
 def test_torch_eager_on_the_cpu_has_no_turn_between_engines_of_the_gpu_alone(monkeypatch):
-    torch_rows = pytest.importorskip("headway.bench_torch", exc_type=ImportError)
+    torch_rows = pytest.importorskip("headway.bench.torch_eager", exc_type=ImportError)
     monkeypatch.setattr(torch_rows, "eager_devices", lambda: ["cuda"])
     monkeypatch.setattr(torch_rows, "eager", lambda name, threads, device="cpu": lambda feeds: None)
     monkeypatch.setattr(
-        "headway.bench.OwnProcesses", lambda make, feeds, count: SimpleNamespace(gflop=1.0, close=lambda: None)
+        "headway.bench.networks.OwnProcesses", lambda make, feeds, count: SimpleNamespace(gflop=1.0, close=lambda: None)
     )
     for engine, expected in (
         ("tensorrt-fp16-no-graph", ["torch-eager-cuda"]),

@@ -9,7 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from headway.convert import FRAME_ID, START_NS, Converted, Progress, bag_file, read_picture, write_picture, writing
+from headway.convert.material import (
+    FRAME_ID,
+    START_NS,
+    Converted,
+    Progress,
+    bag_file,
+    read_picture,
+    write_picture,
+    writing,
+)
 from headway.errors import UsageError
 from headway.evaluate.tub import find_tub
 from headway.messages import COMMAND, stamp

@@ -1,0 +1,1 @@
+"""Recorded material as bags: videos, folders of images, donkeycar tubs, KITTI tracking labels."""
