@@ -7,13 +7,12 @@ enlarged by a whole factor first.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headway.geometry import OPTICAL_TO_BODY, from_semi_local, gaze, project
+from headway.geometry import from_semi_local, gaze, project
 from headway.panel import (
     ALERT,
     BLACK,
@@ -28,8 +27,9 @@ from headway.panel import (
     track_colour,
 )
 from headway.pipeline import Motion
+from headway.scene import Person, Scene, people_of
 from headway.stages.existence import head_probability
-from headway.types import Camera, DriveCommand, FloatArray, Forecast, Frame, Heads, Level, Risk, Risks
+from headway.types import DriveCommand, FloatArray, Frame, Heads, Level, Risk
 
 Image = NDArray[np.uint8]
 
@@ -39,52 +39,6 @@ DOUBTED = 0.5  # a box that belongs to no track and is less likely a head than t
 NEAR_M = 0.4  # what comes closer to the image plane than this is not drawn
 MODES_SHOWN = 4
 RING_POINTS = 24
-
-
-@dataclass(frozen=True)
-class Person:
-    """One forecast: position (3,) m, modes (K, T, 2) m semi-local, probability (K,), radius (T,) m."""
-
-    track_id: int
-    position: FloatArray
-    modes: FloatArray
-    probability: FloatArray
-    radius: FloatArray
-
-
-@dataclass(frozen=True)
-class Scene:
-    """Everything that can be drawn. orientation: (3, 3) camera optical frame -> semi-local axes; None: level camera."""
-
-    heads: Heads = field(default_factory=Heads.empty)
-    head_ids: tuple[int, ...] = ()
-    people: tuple[Person, ...] = ()
-    risks: Risks | None = None
-    command: DriveCommand | None = None
-    camera: Camera | None = None
-    orientation: FloatArray | None = None
-    notes: tuple[str, ...] = ()
-
-    @property
-    def turn(self) -> FloatArray:
-        """`orientation`, or that of a level camera."""
-        return OPTICAL_TO_BODY if self.orientation is None else self.orientation
-
-    def track(self, i: int) -> int:
-        """The track of head `i`, -1 for none."""
-        return self.head_ids[i] if i < len(self.head_ids) else -1
-
-    def risk(self, track_id: int) -> Risk | None:
-        """The risk of one track."""
-        return next((r for r in self.risks.items if r.track_id == track_id), None) if self.risks else None
-
-
-def people_of(forecast: Forecast) -> tuple[Person, ...]:
-    """One Person for each track."""
-    return tuple(
-        Person(int(t), forecast.tracks.position[i], forecast.modes[i], forecast.probability[i], forecast.radius[i])
-        for i, t in enumerate(forecast.tracks.ids)
-    )
 
 
 def annotate(

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from headway.scene import Person, Scene
 from headway.types import DriveCommand, DriveState, Level, Risk
-
-if TYPE_CHECKING:
-    from headway.annotate import Person, Scene
 
 Image = NDArray[np.uint8]
 Colour = tuple[int, int, int]  # B, G, R

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.annotate import Person, Scene, annotate, draw, spoken
+from headway.annotate import annotate, draw, spoken
 from headway.panel import put_text, track_colour
+from headway.scene import Person, Scene
 from headway.types import Camera, DriveCommand, DriveState, Frame, Heads, Level, Risk, Risks
 
 CAMERA = Camera(640, 480, 500.0, 500.0, 320.0, 240.0)

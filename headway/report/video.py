@@ -10,13 +10,14 @@ import cv2
 import numpy as np
 
 from headway import messages
-from headway.annotate import Image, Person, Scene, draw
+from headway.annotate import Image, draw
 from headway.bags import BagReader
 from headway.bags.reader import Message
 from headway.errors import BagError, FrameError
 from headway.geometry import rotation_from_quaternion
 from headway.images import decode_image, opencv_name
 from headway.report.run import Run, output_topics
+from headway.scene import Person, Scene
 from headway.sensors import camera_from_message, stamp_of
 from headway.types import Camera, DriveCommand, DriveState, Heads
 
