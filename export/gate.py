@@ -90,7 +90,7 @@ def _row(name: str, reference: float, candidate: float) -> Row:
 
 
 def _heads(model: Path, data: Path, engine: str) -> dict[str, float]:
-    from headway.evaluate.head_labels import read_labels
+    from headway.evaluate.head_formats import read_labels
     from headway.evaluate.head_pose import AP_SCORE, predict, report_of
     from headway.stages.heads import HeadConfig, HeadStage, model_threshold
 

@@ -22,7 +22,7 @@ import numpy as np
 from headway.evaluate import existence
 from headway.evaluate.by_eye import Picture, read_people
 from headway.evaluate.existence import Looks
-from headway.evaluate.head_labels import read_labels
+from headway.evaluate.head_formats import read_labels
 from headway.models.head_pose.cutouts import BODY_PANEL, HEAD_PANEL, PANEL_X, SHEETS
 from headway.models.head_pose.photos import curated
 from headway.paths import sample_dir

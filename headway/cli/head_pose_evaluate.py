@@ -46,7 +46,7 @@ def evaluate(
         return
     assert data is not None
     from headway.cli.head_pose_table import print_report
-    from headway.evaluate.head_labels import read_labels
+    from headway.evaluate.head_formats import read_labels
     from headway.evaluate.head_pose import evaluate as run
 
     if not data.is_dir():

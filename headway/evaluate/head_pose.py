@@ -23,7 +23,8 @@ from headway.errors import FrameError, UsageError
 from headway.evaluate.euler import ZYX, angle_errors
 from headway.evaluate.head_ap import average_precision, best_threshold, coco_form
 from headway.evaluate.head_calibration import calibration
-from headway.evaluate.head_labels import HeadLabels, read_labels
+from headway.evaluate.head_formats import read_labels
+from headway.evaluate.head_labels import HeadLabels
 from headway.evaluate.head_match import Found, match, second_boxes, wanted
 from headway.evaluate.head_published import NMS_IOU, SCORE, mean_angles, published_table
 from headway.geometry import Array, euler_from_rotation, geodesic_deg

@@ -15,7 +15,8 @@ import torch
 from headway.errors import UsageError
 from headway.evaluate.by_eye import BUNDLED, evaluate_by_eye
 from headway.evaluate.fsanet import peer_report
-from headway.evaluate.head_labels import HeadLabels, read_labels
+from headway.evaluate.head_formats import read_labels
+from headway.evaluate.head_labels import HeadLabels
 from headway.evaluate.head_pose import AP_SCORE, best_threshold, evaluate_folder, predict, read_image
 from headway.export.package import package_model
 from headway.models.head_pose.blend import draw_back

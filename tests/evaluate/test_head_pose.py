@@ -12,7 +12,8 @@ import pytest
 from headway.errors import UsageError
 from headway.evaluate.fsanet import peer_report
 from headway.evaluate.head_ap import RECALL_WEIGHT, precision_curve
-from headway.evaluate.head_labels import HeadLabels, read_labels
+from headway.evaluate.head_formats import read_labels
+from headway.evaluate.head_labels import HeadLabels
 from headway.evaluate.head_pose import (
     average_precision,
     best_threshold,

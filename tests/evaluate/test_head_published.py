@@ -13,7 +13,8 @@ from headway.evaluate.euler import XYZ, ZYX
 from headway.evaluate.fsanet import FILES, front_range, peer_rows
 from headway.evaluate.head_ap import average_precision, precision_curve
 from headway.evaluate.head_calibration import calibration
-from headway.evaluate.head_labels import HeadLabels, read_labels
+from headway.evaluate.head_formats import read_labels
+from headway.evaluate.head_labels import HeadLabels
 from headway.evaluate.head_match import match_heads, second_boxes
 from headway.evaluate.head_pose import evaluate
 from headway.evaluate.head_published import published_table

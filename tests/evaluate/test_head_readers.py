@@ -10,7 +10,7 @@ import scipy.io
 from scipy.spatial.transform import Rotation
 
 from headway.errors import UsageError
-from headway.evaluate.head_labels import FORMATS, read_labels
+from headway.evaluate.head_formats import FORMATS, read_labels
 from headway.geometry import geodesic_deg, ray_basis, viewing_ray
 
 

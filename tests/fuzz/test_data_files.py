@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from headway.convert.tub import tub_records
 from headway.errors import HeadwayError
-from headway.evaluate.head_labels import read_labels
+from headway.evaluate.head_formats import read_labels
 from headway.evaluate.tub import HEIGHT, WIDTH, read_tub
 from headway.stages.calibration import CONDITIONS, Calibration
 

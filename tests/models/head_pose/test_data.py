@@ -15,7 +15,8 @@ from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 from headway.errors import UsageError  # noqa: E402
-from headway.evaluate.head_labels import HeadLabels, read_labels  # noqa: E402
+from headway.evaluate.head_formats import read_labels  # noqa: E402
+from headway.evaluate.head_labels import HeadLabels  # noqa: E402
 from headway.geometry import geodesic_deg  # noqa: E402
 from headway.models.head_pose.crops import Sampler  # noqa: E402
 from headway.models.head_pose.cutouts import SHEETS, Cutout, load_cutouts, paste  # noqa: E402

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 
 from headway.cli.main import main  # noqa: E402
 from headway.errors import UsageError  # noqa: E402
-from headway.evaluate.head_labels import read_labels  # noqa: E402
+from headway.evaluate.head_formats import read_labels  # noqa: E402
 from headway.models.head_pose.config import TrainConfig  # noqa: E402
 from headway.models.head_pose.fit import Limit  # noqa: E402
 from headway.models.head_pose.produce import Order, begin, prepare, produce  # noqa: E402
