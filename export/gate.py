@@ -14,7 +14,7 @@ import numpy as np
 
 from headway.errors import HeadwayError, UsageError
 from headway.paths import data_dir
-from headway.runtime.engine import open_own
+from headway.runtime.model import open_own
 
 MAP_POINTS = 0.5
 GEODESIC_DEG = 0.2

@@ -10,8 +10,8 @@ from headway.errors import HeadwayError, UsageError
 from headway.graph import run_graph
 from headway.paths import sample_dir
 from headway.report.build import fresh_folder, report_graph
-from headway.runtime.engine import model_folder
 from headway.runtime.manifest import read_manifest, verified_path
+from headway.runtime.model import model_folder
 from headway.runtime.signature import trusted_key
 
 SAMPLE = "street-vehicle.mcap"

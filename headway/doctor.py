@@ -147,8 +147,8 @@ def _shared_memory() -> Iterator[Finding]:
 
 
 def _models() -> Iterator[Finding]:
-    from headway.runtime.engine import installed_models, model_folder
     from headway.runtime.manifest import read_manifest, verified_path
+    from headway.runtime.model import installed_models, model_folder
     from headway.runtime.signature import trusted_key
 
     cure = "git checkout -- models/weights   (or install headway again)"

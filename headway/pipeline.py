@@ -15,7 +15,7 @@ import threading
 from dataclasses import dataclass, field, replace
 
 from headway.errors import EngineError, FrameError
-from headway.runtime.engine import Model, open_model
+from headway.runtime.model import Model, open_model
 from headway.stages.announce import Announcement, Announcer
 from headway.stages.drive import DriveConfig, DriveStage
 from headway.stages.forecast import ForecastConfig, ForecastStage

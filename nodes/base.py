@@ -29,7 +29,7 @@ from headway.nodes.request import Request
 from headway.nodes.stamps import Stamps
 from headway.nodes.watchdog import Watchdog
 from headway.order import LATE, Order
-from headway.runtime.engine import Model
+from headway.runtime.model import Model
 from headway.sensors import stamp_of
 
 JOIN_S = 5.0  # longest wait for an inference in progress when the node is deactivated

@@ -14,7 +14,7 @@ from std_msgs.msg import String
 from headway.nodes import diagnostics
 from headway.nodes.inputs import Ledger
 from headway.nodes.watchdog import Watchdog
-from headway.runtime.engine import Model
+from headway.runtime.model import Model
 
 MOST_WARNINGS = 100  # reasons carry numbers of the input: the memory of what was said must not grow with it
 

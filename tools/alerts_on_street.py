@@ -16,7 +16,7 @@ import numpy as np
 
 from headway.evaluate.existence import of_somebody, street
 from headway.paths import sample_dir
-from headway.runtime.engine import open_model
+from headway.runtime.model import open_model
 from headway.stages.forecast import ForecastStage
 from headway.stages.heads import TASK, HeadStage
 from headway.stages.risk import RiskStage

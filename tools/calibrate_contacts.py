@@ -28,7 +28,7 @@ from headway.evaluate.contact_calibration import reliable
 from headway.evaluate.contact_tuning import Evidence, Mask, fit, left_out, watch, watch_published
 from headway.evaluate.egocentric import HEAD_SIZE, Wearing, at_level, level_words
 from headway.evaluate.pedestrians import SCENES
-from headway.runtime.engine import model_folder
+from headway.runtime.model import model_folder
 from headway.stages.contact_belief import NEW_S
 
 LEVELS, ODOMETRY = ("0.03", "0.1", HEAD_SIZE), (False, True)

@@ -26,7 +26,7 @@ from headway.evaluate.head_formats import read_labels
 from headway.models.head_pose.cutouts import BODY_PANEL, HEAD_PANEL, PANEL_X, SHEETS
 from headway.models.head_pose.photos import curated
 from headway.paths import sample_dir
-from headway.runtime.engine import open_model
+from headway.runtime.model import open_model
 from headway.stages.existence import BELIEF
 from headway.stages.heads import TASK, HeadStage
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from headway.config import Parameter
 from headway.node_config import NODE_CONFIGS
-from headway.runtime.engine import installed_models, model_folder
 from headway.runtime.manifest import read_manifest
+from headway.runtime.model import installed_models, model_folder
 
 
 def parameter_table() -> str:

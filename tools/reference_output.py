@@ -20,8 +20,8 @@ from headway.node_config import HeadwayNodeConfig
 from headway.node_config import load as configured
 from headway.paths import sample_dir
 from headway.replay import replay
-from headway.runtime.engine import model_folder
 from headway.runtime.manifest import read_manifest, sha256
+from headway.runtime.model import model_folder
 
 BAG = "street-vehicle.mcap"
 REFERENCE = Path(__file__).parents[1] / "tests" / "reference" / "street-vehicle.npz.xz"

@@ -20,7 +20,7 @@ from headway.convert.kitti import convert_kitti
 from headway.evaluate.by_heads import Answer, answers, read_heads
 from headway.evaluate.replay_proof import prove
 from headway.heads_bag import delayed_copy
-from headway.runtime.engine import open_model
+from headway.runtime.model import open_model
 
 
 def main() -> int:

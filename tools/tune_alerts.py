@@ -16,7 +16,7 @@ from typing import Any
 
 from headway.evaluate import alert_tuning as tuning
 from headway.evaluate.pedestrians import SCENES
-from headway.runtime.engine import model_folder, open_model
+from headway.runtime.model import model_folder, open_model
 from headway.stages.risk import RiskConfig
 
 NOISES = (0.03, 0.1)

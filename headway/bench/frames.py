@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from headway.errors import BagError, UsageError
 from headway.images import picture_file
 from headway.paths import data_dir, sample_dir
-from headway.runtime.engine import Engine, Model
+from headway.runtime.engine import Engine
+from headway.runtime.model import Model
 from headway.types import Frame
 
 Image = NDArray[np.uint8]

@@ -19,9 +19,10 @@ from headway.bench.parity import TIES, compare
 from headway.bench.process import OwnProcesses
 from headway.bench.turns import Call, Contestant, elsewhere, take_turns
 from headway.errors import EngineError, MissingDependencyError, ModelError, UsageError
-from headway.runtime.engine import ENGINES, Engine, Model, graph_key, model_folder, open_model
+from headway.runtime.engine import ENGINES, Engine, graph_key
 from headway.runtime.few import FEW, Few
 from headway.runtime.manifest import read_manifest, verified_path
+from headway.runtime.model import Model, model_folder, open_model
 
 PRECISION = {
     "onnxruntime-cuda-fp16": "fp16",

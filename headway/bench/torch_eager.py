@@ -12,8 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from headway.bench.frames import Feeds
 from headway.errors import ModelError
-from headway.runtime.engine import model_folder
 from headway.runtime.manifest import Manifest, read_manifest, verified_path
+from headway.runtime.model import model_folder
 
 REFERENCE_SIZE = 1280
 

@@ -31,7 +31,8 @@ def bench(
     from headway.errors import EngineError, UsageError
     from headway.report.progress import bars
     from headway.report.terminal import tables
-    from headway.runtime.engine import ENGINES, installed_models
+    from headway.runtime.engine import ENGINES
+    from headway.runtime.model import installed_models
 
     known = [engine for engine in ENGINES if engine != "auto"]
     chosen = list(filter(None, engines.split(","))) or known

@@ -33,7 +33,7 @@ def evaluate(
     html: Annotated[Optional[Path], typer.Option(help="Write a report with plots and the worst drives here.")] = None,  # noqa: UP045
 ) -> None:
     """Steering error and confidence on held-out real frames, or whole drives in a closed-loop world."""
-    from headway.runtime.engine import open_model
+    from headway.runtime.model import open_model
 
     check_targets(json_file, html, record)
     runs_kept: dict[str, Any] = {}

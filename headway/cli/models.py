@@ -31,7 +31,7 @@ def models(
 ) -> None:
     """What is installed: task, size, hash, signature, accuracy, licence of the data."""
     from headway.paths import weights_dir
-    from headway.runtime.engine import installed_models
+    from headway.runtime.model import installed_models
 
     if public_key and not verify:
         raise UsageError(f"{public_key}: a public key goes with --verify")
@@ -59,8 +59,8 @@ def models(
 
 def _row(name: str, verify: bool, public_key: Path | None, private_key: Path | None) -> dict[str, Any]:
     """One model, checked and signed as asked. Raises ModelError, and UsageError for a key that is none."""
-    from headway.runtime.engine import model_folder
     from headway.runtime.manifest import read_manifest, sign_manifest, signature_file, verified_path
+    from headway.runtime.model import model_folder
 
     folder = model_folder(name)
     if private_key:

@@ -75,7 +75,7 @@ def drives(
 ) -> None:
     """Record drives to learn from: frames with the expert's controls, for headway train driving --drives."""
     from headway.models.driving.drives import record_drives, write_drives
-    from headway.runtime.engine import open_model
+    from headway.runtime.model import open_model
     from headway.worlds import open_world
 
     model = open_model(learner, "driving") if learner else None

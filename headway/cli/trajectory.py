@@ -155,7 +155,7 @@ def train(
 
 def _leave_one_out_folders(model: str) -> dict[str, str]:
     from headway.evaluate.pedestrians import SCENES
-    from headway.runtime.engine import model_folder
+    from headway.runtime.model import model_folder
 
     root = model_folder(model) / "leave-one-out"
     missing = [scene for scene in SCENES if not (root / scene / "manifest.json").is_file()]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from headway.evaluate.alerts import AlertCount, judge
 from headway.evaluate.egocentric import Columns, Walk, Wearing, dense, walk, wearers
 from headway.evaluate.pedestrians import SCENES, Recording, read_split
-from headway.runtime.engine import Model
+from headway.runtime.model import Model
 from headway.stages.contacts import Approach, approach, weigh
 from headway.stages.forecast import ForecastConfig, ForecastStage
 from headway.stages.heads_up import HeadsUpTrack

@@ -22,7 +22,7 @@ from headway.evaluate.head_pose import read_image
 from headway.evaluate.head_readers.checks import field, inside, load_json, numbers
 from headway.geometry import Array
 from headway.paths import data_dir
-from headway.runtime.engine import open_model
+from headway.runtime.model import open_model
 from headway.stages.heads import TASK, HeadConfig, HeadStage, model_threshold
 from headway.stages.nms import iou_matrix
 from headway.types import Frame, Heads

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from headway.evaluate.confidence import auroc, expected_calibration_error, reliability
 from headway.evaluate.curves import LEASH_STEP_M, area_between, cut_at_end, dtw, frechet, length_difference, resampled
-from headway.runtime.engine import Model
+from headway.runtime.model import Model
 from headway.stages.drive import DriveStage
 from headway.stages.gate import Gate
 from headway.types import DriveCommand, DriveState, Frame, Odometry, Steering

@@ -20,7 +20,7 @@ from headway.evaluate.contact_calibration import outcomes
 from headway.evaluate.egocentric import Walk, Wearing, dense, walk, wearers
 from headway.evaluate.pedestrians import read_split
 from headway.evaluate.walk_scores import EVERY_S
-from headway.runtime.engine import open_model
+from headway.runtime.model import open_model
 from headway.stages.contact_belief import ContactBelief, features
 from headway.stages.contacts import weigh
 from headway.stages.risk import RiskConfig

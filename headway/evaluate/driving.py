@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from headway.evaluate.confidence import auroc, expected_calibration_error, reliability
 from headway.evaluate.reference_drivers import reference_drivers
 from headway.evaluate.tub import FRAME_RATE_HZ, HEIGHT, WIDTH, Drive, blocks, find_tub, read_tub, split_blocks
-from headway.runtime.engine import Model
+from headway.runtime.model import Model
 from headway.stages.drive import DriveStage, bin_of
 from headway.types import DriveState, Frame, Steering
 

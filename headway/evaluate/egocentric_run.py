@@ -21,7 +21,7 @@ from headway.evaluate.coverage import coverage
 from headway.evaluate.egocentric import HEAD_SIZE, Wearing, at_level, dense, level_words, walk, wearers
 from headway.evaluate.pedestrians import SCENES, read_split
 from headway.evaluate.walk_run import RULES, Errors, drawn, run_walk, table
-from headway.runtime.engine import open_model
+from headway.runtime.model import open_model
 from headway.stages.calibration import BY_SIZE, RELATIVE, Calibration
 
 __all__ = ["Errors", "egocentric", "run_walk", "table"]

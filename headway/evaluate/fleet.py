@@ -15,7 +15,7 @@ from headway.evaluate.closed_loop import FIRST_SEED, Driver, ExpertDriver, Headw
 from headway.evaluate.held_out import pushed_run
 from headway.evaluate.reference_drivers import reference_drivers
 from headway.evaluate.stress import make_stress
-from headway.runtime.engine import Model, open_model
+from headway.runtime.model import Model, open_model
 from headway.worlds import World, open_world
 
 

@@ -20,7 +20,7 @@ from headway.errors import UsageError
 from headway.evaluate.pedestrians import Recording, moments, read_split
 from headway.evaluate.trajectory import predict
 from headway.paths import data_folder
-from headway.runtime.engine import Model, open_model
+from headway.runtime.model import Model, open_model
 
 Array = NDArray[np.floating]
 

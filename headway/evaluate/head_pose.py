@@ -29,7 +29,7 @@ from headway.evaluate.head_match import Found, match, second_boxes, wanted
 from headway.evaluate.head_published import NMS_IOU, SCORE, mean_angles, published_table
 from headway.geometry import Array, euler_from_rotation, geodesic_deg
 from headway.images import compressed_image
-from headway.runtime.engine import Model, open_model
+from headway.runtime.model import Model, open_model
 from headway.stages.heads import TASK, HeadConfig, HeadStage, model_threshold
 from headway.types import Frame, Heads
 

@@ -21,7 +21,7 @@ from headway.evaluate.egocentric import Walk
 from headway.evaluate.kitti_labels import labelled
 from headway.evaluate.walk_run import RULES, Errors, drawn, run_walk, table
 from headway.paths import data_folder
-from headway.runtime.engine import open_model
+from headway.runtime.model import open_model
 from headway.stages.calibration import OWN, RELATIVE, Calibration
 
 Array = NDArray[np.floating]

@@ -12,7 +12,7 @@ from headway.evaluate.alerts import AlertCount
 from headway.evaluate.egocentric import Wearing, dense, walk, wearers
 from headway.evaluate.pedestrians import SCENES, read_split
 from headway.evaluate.walk_run import RULES, Errors, run_walk, table
-from headway.runtime.engine import open_model
+from headway.runtime.model import open_model
 
 SIDES: dict[str, float | None] = {"without": 0.0, "with": None}
 """`forecast.memory_s`: none at all, and the default."""

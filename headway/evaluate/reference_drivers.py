@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.errors import ModelError
-from headway.runtime.engine import Model
+from headway.runtime.model import Model
 from headway.stages.caril import Corrector, throttle
 from headway.stages.drive import bin_probability
 from headway.types import Steering

@@ -21,7 +21,7 @@ from headway.evaluate.driving import unfamiliar
 from headway.evaluate.fleet import compare, held_out_runs, open_fleet
 from headway.evaluate.held_out import by_offset
 from headway.evaluate.stress import STRESSES, make_stress
-from headway.runtime.engine import Model
+from headway.runtime.model import Model
 from headway.stages.drive import DriveStage
 from headway.worlds import open_world
 from headway.worlds.record import RunRecorder

@@ -15,7 +15,7 @@ from headway.evaluate.pedestrians import SCENES, Moment, contiguous_valid, momen
 from headway.evaluate.predictors import BASELINES
 from headway.evaluate.published import PUBLISHED
 from headway.evaluate.window_cases import note
-from headway.runtime.engine import Model, open_model
+from headway.runtime.model import Model, open_model
 from headway.stages.calibration import Calibration
 
 Array = NDArray[np.floating]

@@ -14,7 +14,7 @@ from headway.evaluate.contact_calibration import ContactOutcomes
 from headway.evaluate.egocentric import Columns, Walk, rows_of
 from headway.evaluate.predictors import line_fit
 from headway.evaluate.walk_scores import EVERY_S, SEEN_S, WalkScores
-from headway.runtime.engine import Model
+from headway.runtime.model import Model
 from headway.stages.announce import Announcer
 from headway.stages.forecast import ForecastConfig, ForecastStage
 from headway.stages.heads_up import ALERT_M, HORIZON_S, HeadsUpTrack, predict

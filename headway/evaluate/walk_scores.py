@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from headway.evaluate.coverage import Scores
 from headway.evaluate.egocentric import Columns, Walk, Wearing, at_level, dense, rows_of, walk, wearers
 from headway.evaluate.pedestrians import read_split
-from headway.runtime.engine import Model
+from headway.runtime.model import Model
 from headway.stages.forecast import ForecastStage
 from headway.stages.tracks import TrackStage
 from headway.types import Forecast

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.errors import ModelError
-from headway.runtime.engine import Model
 from headway.runtime.manifest import verified_path
+from headway.runtime.model import Model
 
 Array = NDArray[np.floating]
 

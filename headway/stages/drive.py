@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from headway.config import Config, parameter
 from headway.errors import FrameError
-from headway.runtime.engine import Model
+from headway.runtime.model import Model
 from headway.stages.drive_calibration import DriveCalibration
 from headway.stages.gate import measured_speed
 from headway.stages.shrink import Shrinker

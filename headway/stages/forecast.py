@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from headway.arrays import every, some
 from headway.config import Config, parameter
-from headway.runtime.engine import Model
+from headway.runtime.model import Model
 from headway.stages.calibration import BY_SIZE, OWN, RELATIVE, Calibration
 from headway.stages.memory import ForecastRing
 from headway.types import Forecast, Tracks

@@ -10,7 +10,7 @@ from headway.arrays import every, finite
 from headway.config import Config, parameter
 from headway.errors import ModelError
 from headway.geometry import Array, on_image_plane, ray_basis
-from headway.runtime.engine import Model
+from headway.runtime.model import Model
 from headway.stages.head_columns import SMALLEST_SIGMA_DEG, columns_of
 from headway.stages.letterbox import ImageInput
 from headway.stages.nms import suppress, without_nested, without_see_through

@@ -18,7 +18,7 @@ import numpy as np
 from headway.errors import UsageError
 from headway.evaluate.tub import Drive, joined
 from headway.models.driving.imitation import Episode, Policy, collect, routes_of
-from headway.runtime.engine import Model
+from headway.runtime.model import Model
 from headway.worlds import World
 from headway.worlds.roadworld import TRAINING_SEEDS
 

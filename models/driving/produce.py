@@ -37,8 +37,8 @@ from headway.models.driving.material import (
 from headway.models.driving.network import DrivingNetwork
 from headway.models.driving.road_card import road_card
 from headway.models.driving.train import Progress, fit, predict, seconds_since, settings_of, write_log
-from headway.runtime.engine import open_model
 from headway.runtime.manifest import Manifest, TensorSpec, read_manifest, write_manifest
+from headway.runtime.model import open_model
 from headway.stages.drive_calibration import DriveCalibration
 from headway.worlds.roadworld import VEHICLE
 

@@ -34,8 +34,8 @@ from headway.models.head_pose.pseudo import Lessons
 from headway.models.head_pose.team import Team, lead
 from headway.models.render.annotations import on_streets
 from headway.paths import data_dir
-from headway.runtime.engine import open_model
 from headway.runtime.manifest import Manifest, TensorSpec, file_entries, read_manifest, write_manifest
+from headway.runtime.model import open_model
 from headway.stages.heads import HeadConfig, HeadStage
 from headway.stages.letterbox import Letterbox
 

@@ -8,8 +8,8 @@ from headway.bench.frames import real_feeds
 from headway.export import renew
 from headway.models.head_pose.decode import Exported
 from headway.models.head_pose.distil import load_network
-from headway.runtime.engine import open_model
 from headway.runtime.manifest import read_manifest
+from headway.runtime.model import open_model
 
 FRAMES = 16
 

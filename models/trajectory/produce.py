@@ -31,8 +31,8 @@ from headway.models.trajectory.card import write_card
 from headway.models.trajectory.config import CameraConfig, TrainingConfig, TrajectoryConfig
 from headway.models.trajectory.package import CALIBRATION, NAME, export
 from headway.models.trajectory.train import train
-from headway.runtime.engine import Model, open_model
 from headway.runtime.manifest import Manifest, file_entries, read_manifest, write_manifest
+from headway.runtime.model import Model, open_model
 from headway.stages.calibration import (
     BY_SIZE,
     CONDITIONS,

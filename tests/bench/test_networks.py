@@ -88,7 +88,7 @@ def test_torch_eager_answers_what_the_engine_answers():
     pytest.importorskip("torch")
     from headway.bench.frames import real_feeds
     from headway.bench.torch_eager import eager
-    from headway.runtime.engine import open_model
+    from headway.runtime.model import open_model
 
     for name in ("driving", "trajectory"):
         model = open_model(name, name)

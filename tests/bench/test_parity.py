@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from headway.bench.parity import TOLERANCES, compare, outside
-from headway.runtime.engine import installed_models, model_folder
 from headway.runtime.manifest import Manifest, TensorSpec, read_manifest
+from headway.runtime.model import installed_models, model_folder
 
 
 def manifest_of(outputs, **config):

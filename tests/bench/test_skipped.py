@@ -11,7 +11,7 @@ from headway.bench.networks import Bench, bench_network, not_run
 from headway.cli.main import build
 from headway.errors import EngineError, ModelError
 from headway.runtime import providers
-from headway.runtime.engine import model_folder
+from headway.runtime.model import model_folder
 
 ROUNDS = "10"
 

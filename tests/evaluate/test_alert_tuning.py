@@ -8,7 +8,7 @@ import pytest
 from headway.evaluate.alert_tuning import CHOICES, MOST_SHARE, cost, follow, judged, raised, tune, tuning_recordings
 from headway.evaluate.egocentric import Wearing, dense, walk
 from headway.evaluate.pedestrians import SCENES, Recording, read_split
-from headway.runtime.engine import open_model
+from headway.runtime.model import open_model
 from headway.stages.forecast import ForecastConfig, ForecastStage
 from headway.stages.risk import RiskConfig, RiskStage
 from headway.stages.tracks import TrackConfig, TrackStage

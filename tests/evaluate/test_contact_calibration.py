@@ -19,7 +19,7 @@ from headway.evaluate.egocentric import Wearing, dense, walk
 from headway.evaluate.pedestrians import Recording
 from headway.evaluate.walk_run import Stages
 from headway.evaluate.walk_scores import EVERY_S
-from headway.runtime.engine import open_model
+from headway.runtime.model import open_model
 from headway.stages.contact_belief import CONTACT, ContactBelief
 from headway.stages.heads_up import HeadsUpTrack
 from headway.stages.risk import RiskConfig

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from headway.errors import UsageError
 from headway.evaluate import tub
 from headway.evaluate.driving import block_interval, evaluate, open_loop
-from headway.runtime.engine import open_model
+from headway.runtime.model import open_model
 from headway.types import DriveState, Steering
 
 

@@ -23,7 +23,7 @@ from headway.evaluate.egocentric import (
     wearers,
 )
 from headway.evaluate.pedestrians import Recording
-from headway.runtime.engine import model_folder
+from headway.runtime.model import model_folder
 from headway.stages.tracks import TrackConfig, TrackStage
 
 RATE = 15.0

@@ -11,7 +11,7 @@ import pytest
 
 from headway.evaluate.existence import Looks, fit, of_street, reliability, shares, summary
 from headway.paths import sample_dir
-from headway.runtime.engine import open_model
+from headway.runtime.model import open_model
 from headway.stages.existence import BELIEF, Belief
 from headway.stages.heads import HeadStage
 

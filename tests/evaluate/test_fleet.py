@@ -13,7 +13,7 @@ import pytest
 from headway.errors import HeadwayError
 from headway.evaluate.closed_loop import Run, lost
 from headway.evaluate.fleet import Fleet, Processes, Task, compare, drivers_of, held_out_runs, open_fleet
-from headway.runtime.engine import open_model
+from headway.runtime.model import open_model
 from headway.worlds import open_world
 
 TASKS = [

@@ -15,7 +15,7 @@ from headway.evaluate.by_heads import Answer, Truth, answers, read_heads, score
 from headway.evaluate.replay_proof import TOLERANCES, differences, prove, truth_of_bag, within
 from headway.heads_bag import CAMERA, DELAY_S, HEADS, IMU, ODOM, PEOPLE, delayed_copy, node_config, played
 from headway.paths import sample_dir
-from headway.runtime.engine import open_model
+from headway.runtime.model import open_model
 from headway.sensors import stamp_of
 from headway.stages.tracks import TrackConfig
 from headway.types import Trace

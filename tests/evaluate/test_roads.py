@@ -10,8 +10,8 @@ import pytest
 
 from headway.errors import ModelError, UsageError
 from headway.evaluate.roads import evaluate_world
-from headway.runtime.engine import Model
 from headway.runtime.manifest import FileEntry, Manifest, TensorSpec
+from headway.runtime.model import Model
 
 CONFIG = {
     "temperature": 1.0,

@@ -10,7 +10,7 @@ from headway.evaluate.egocentric import Walk, Wearing, dense, walk
 from headway.evaluate.pedestrians import Recording
 from headway.evaluate.walk_run import RULES, Errors, drawn, run_walk
 from headway.evaluate.walk_scores import WalkScores
-from headway.runtime.engine import open_model
+from headway.runtime.model import open_model
 from headway.types import Forecast, Tracks
 
 RATE = 15.0

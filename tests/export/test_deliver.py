@@ -12,8 +12,8 @@ from headway.errors import ModelError, UsageError  # noqa: E402
 from headway.export.deliver import deliver  # noqa: E402
 from headway.export.gate import AccuracyLossError, Row, run_gate, verdict  # noqa: E402
 from headway.paths import weights_dir  # noqa: E402
-from headway.runtime.engine import open_model  # noqa: E402
 from headway.runtime.manifest import file_entries, read_manifest, sign_manifest, verified_path, write_manifest  # noqa: E402
+from headway.runtime.model import open_model  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from headway.errors import UsageError  # noqa: E402
 from headway.export import gate  # noqa: E402
 from headway.export.gate import AccuracyLossError, run_gate, verdict  # noqa: E402
 from headway.paths import sample_dir, weights_dir  # noqa: E402
-from headway.runtime.engine import open_model  # noqa: E402
 from headway.runtime.manifest import file_entries, read_manifest, write_manifest  # noqa: E402
+from headway.runtime.model import open_model  # noqa: E402
 from headway.stages.heads import HeadStage  # noqa: E402
 
 

@@ -9,8 +9,8 @@ from headway.errors import EngineError, ModelError  # noqa: E402
 from headway.export.graph import cast_first  # noqa: E402
 from headway.export.operators import check_graph  # noqa: E402
 from headway.export.parity import Worst, worst_by_column, worst_difference  # noqa: E402
-from headway.runtime.engine import installed_models, model_folder  # noqa: E402
 from headway.runtime.manifest import TensorSpec, read_manifest, verified_path  # noqa: E402
+from headway.runtime.model import installed_models, model_folder  # noqa: E402
 
 
 def tensor(name, shape, kind=TensorProto.FLOAT):

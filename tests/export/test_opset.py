@@ -12,8 +12,8 @@ from headway.bench.parity import compare, outside  # noqa: E402
 from headway.errors import ModelError, UsageError  # noqa: E402
 from headway.export.deliver import deliver  # noqa: E402
 from headway.export.opset import lower  # noqa: E402
-from headway.runtime.engine import installed_models, model_folder, open_model  # noqa: E402
 from headway.runtime.manifest import read_manifest, verified_path  # noqa: E402
+from headway.runtime.model import installed_models, model_folder, open_model  # noqa: E402
 from headway.runtime.onnx_file import opset  # noqa: E402
 
 

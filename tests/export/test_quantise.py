@@ -13,8 +13,8 @@ from headway.errors import MissingDependencyError, ModelError  # noqa: E402
 from headway.export import quantise  # noqa: E402
 from headway.export.operators import check_graph  # noqa: E402
 from headway.export.quantise import to_int8  # noqa: E402
-from headway.runtime.engine import installed_models, model_folder, open_model  # noqa: E402
 from headway.runtime.manifest import read_manifest, sha256, verified_path  # noqa: E402
+from headway.runtime.model import installed_models, model_folder, open_model  # noqa: E402
 
 
 def weight(name, *shape):

@@ -17,8 +17,8 @@ from headway.errors import ModelError  # noqa: E402
 from headway.export.deliver import deliver  # noqa: E402
 from headway.export.half import to_half  # noqa: E402
 from headway.export.rounded import rounded  # noqa: E402
-from headway.runtime.engine import model_folder, open_model  # noqa: E402
 from headway.runtime.manifest import file_entries, read_manifest, verified_path, write_manifest  # noqa: E402
+from headway.runtime.model import model_folder, open_model  # noqa: E402
 
 FACTOR = 2.0**13
 

@@ -26,7 +26,7 @@ from headway.nodes.driving import DrivingNode
 from headway.nodes.head_pose import HeadPoseNode
 from headway.nodes.headway import HeadwayNode
 from headway.nodes.trajectory import TrajectoryNode
-from headway.runtime.engine import installed_models
+from headway.runtime.model import installed_models
 
 pytestmark = [
     pytest.mark.ros,

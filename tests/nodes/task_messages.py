@@ -13,7 +13,7 @@ from rclpy.parameter import Parameter
 from ros_bench import Bench
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from headway.runtime.engine import installed_models
+from headway.runtime.model import installed_models
 from headway_msgs.msg import Head, HeadArray
 
 TASK_NODE = [

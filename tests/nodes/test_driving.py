@@ -165,7 +165,7 @@ def test_a_wrong_hash_keeps_the_node_unconfigured_and_says_so(bench: Bench, tmp_
     import shutil
 
     from headway.nodes.driving import DrivingNode
-    from headway.runtime.engine import model_folder
+    from headway.runtime.model import model_folder
 
     folder = tmp_path / "driving"
     shutil.copytree(model_folder("driving"), folder)

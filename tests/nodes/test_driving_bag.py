@@ -12,7 +12,7 @@ from task_messages import TASK_NODE, matched, started
 
 from headway.bags import BagReader
 from headway.evaluate.closed_loop import HeadwayDriver, drive
-from headway.runtime.engine import open_model
+from headway.runtime.model import open_model
 from headway.sensors import stamp_of
 from headway.worlds.record import COMMAND_TOPIC, IMAGE_TOPIC, ODOM_TOPIC, RunRecorder
 from headway.worlds.roadworld import VEHICLE, Roadworld

@@ -24,7 +24,7 @@ from headway.nodes.inputs import Item
 from headway.nodes.outputs import message_class
 from headway.paths import sample_dir
 from headway.replay import TOPICS, replay
-from headway.runtime.engine import installed_models
+from headway.runtime.model import installed_models
 from headway.sensors import stamp_of
 
 pytestmark = [

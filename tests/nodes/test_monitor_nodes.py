@@ -17,7 +17,7 @@ from task_messages import started
 from headway.bags import BagReader
 from headway.images import COMPRESSED
 from headway.paths import sample_dir
-from headway.runtime.engine import installed_models
+from headway.runtime.model import installed_models
 from headway.stages.monitor import INVALID
 from headway_msgs.msg import DriveCommand, HeadArray, RiskArray
 

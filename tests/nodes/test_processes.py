@@ -32,7 +32,7 @@ from headway.node_config import NODE_CONFIGS, HeadwayNodeConfig, load, parameter
 from headway.paths import sample_dir
 from headway.replay import replay
 from headway.ros_environment import DOMAINS, child_environment, own_domain
-from headway.runtime.engine import installed_models
+from headway.runtime.model import installed_models
 from headway.sensors import stamp_of
 
 pytestmark = pytest.mark.ros

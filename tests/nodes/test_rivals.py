@@ -10,7 +10,7 @@ from geometry_msgs.msg import TwistStamped
 from ros_bench import Bench, wait
 from test_monitor_nodes import started
 
-from headway.runtime.engine import installed_models
+from headway.runtime.model import installed_models
 
 pytestmark = [
     pytest.mark.ros,

@@ -11,7 +11,7 @@ from ros_bench import Bench, wait
 
 from headway.nodes.watch import DEACTIVATED
 from headway.ros_environment import child_environment
-from headway.runtime.engine import installed_models
+from headway.runtime.model import installed_models
 from headway_msgs.msg import DriveCommand
 
 pytestmark = pytest.mark.ros

@@ -24,7 +24,7 @@ from sensor_msgs.msg import Image
 from headway.nodes.systemd import Systemd
 from headway.paths import share_dir
 from headway.ros_environment import child_environment
-from headway.runtime.engine import installed_models
+from headway.runtime.model import installed_models
 from headway_msgs.msg import DriveCommand
 
 pytestmark = pytest.mark.ros

@@ -11,7 +11,7 @@ import pytest
 
 from headway.paths import share_dir
 from headway.ros_environment import SEGMENT_BYTES, shared_memory_free
-from headway.runtime.engine import installed_models
+from headway.runtime.model import installed_models
 
 TOOL = share_dir() / "tools" / "transport.py"
 

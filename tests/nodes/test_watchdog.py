@@ -21,7 +21,7 @@ from sensor_msgs.msg import Image
 from headway.faults.engines import FaultyEngine
 from headway.nodes.driving import DrivingNode
 from headway.runtime import providers
-from headway.runtime.engine import installed_models
+from headway.runtime.model import installed_models
 from headway_msgs.msg import DriveCommand
 
 pytestmark = [

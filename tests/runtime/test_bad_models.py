@@ -14,8 +14,8 @@ from headway.errors import EngineError, HeadwayError, MissingDependencyError, Mo
 from headway.paths import weights_dir
 from headway.runtime import providers
 from headway.runtime.cache import pack
-from headway.runtime.engine import open_model
 from headway.runtime.manifest import file_entries, read_manifest, write_manifest
+from headway.runtime.model import open_model
 from headway.runtime.onnx_file import external_tensors
 from headway.runtime.tensorrt import TensorRTEngine, engine_key
 from headway.runtime.tensorrt_build import find_library

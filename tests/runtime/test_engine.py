@@ -8,7 +8,7 @@ import pytest
 from headway.errors import EngineError, MissingDependencyError, ModelError, UsageError
 from headway.paths import weights_dir
 from headway.runtime import providers
-from headway.runtime.engine import ENGINES, Model, graph_key, installed_models, model_folder, open_model
+from headway.runtime.engine import ENGINES, graph_key
 from headway.runtime.manifest import (
     FileEntry,
     Manifest,
@@ -18,6 +18,7 @@ from headway.runtime.manifest import (
     verified_path,
     write_manifest,
 )
+from headway.runtime.model import Model, installed_models, model_folder, open_model
 
 TASK = {"head-pose": "head-pose", "trajectory": "trajectory", "driving": "driving"}
 

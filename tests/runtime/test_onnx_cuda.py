@@ -10,8 +10,8 @@ from headway.bench.frames import real_feeds
 from headway.bench.parity import compare, outside
 from headway.errors import EngineError, HeadwayError
 from headway.runtime import onnx_cuda
-from headway.runtime.engine import installed_models, model_folder, open_model
 from headway.runtime.manifest import read_manifest, verified_path
+from headway.runtime.model import installed_models, model_folder, open_model
 from headway.runtime.onnx import open_session
 from headway.runtime.onnx_cuda import OnnxCudaEngine, bind_all
 from headway.runtime.tensorrt_cuda import Buffer

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from headway.errors import EngineError
-from headway.runtime.engine import installed_models, model_folder, open_model
 from headway.runtime.manifest import read_manifest
+from headway.runtime.model import installed_models, model_folder, open_model
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed (headway[openvino])")
 from headway.runtime.openvino import OpenVinoEngine

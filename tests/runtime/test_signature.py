@@ -12,8 +12,8 @@ import pytest
 from headway.errors import HeadwayError, MissingDependencyError, ModelError, UsageError
 from headway.paths import weights_dir
 from headway.runtime import signature
-from headway.runtime.engine import open_model
 from headway.runtime.manifest import read_manifest, sign_manifest, signature_file
+from headway.runtime.model import open_model
 
 serialization = pytest.importorskip(
     "cryptography.hazmat.primitives.serialization", reason="cryptography is not installed: headway[sign]"

@@ -8,8 +8,8 @@ from headway.bench.frames import real_feeds
 from headway.bench.parity import compare, outside
 from headway.errors import EngineError, HeadwayError, MissingDependencyError
 from headway.runtime.cache import EngineCache, unpack
-from headway.runtime.engine import installed_models, model_folder, open_model
 from headway.runtime.manifest import read_manifest, verified_path
+from headway.runtime.model import installed_models, model_folder, open_model
 from headway.runtime.tensorrt import TensorRTEngine, engine_key
 from headway.runtime.tensorrt_build import Library, build_engine, find_library, hold_precisions
 from headway.runtime.tensorrt_cuda import FUNCTIONS, Cuda, find_cuda

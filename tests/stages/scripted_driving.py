@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from headway.runtime.engine import Model
 from headway.runtime.manifest import FileEntry, Manifest, TensorSpec
+from headway.runtime.model import Model
 from headway.stages import drive as d
 from headway.stages.drive_calibration import DriveCalibration
 from headway.types import Frame

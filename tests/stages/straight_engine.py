@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from headway.runtime.engine import Model
 from headway.runtime.manifest import Manifest, TensorSpec, file_entries
+from headway.runtime.model import Model
 
 SLOTS, PAST, MODES, FUTURE, STEP_S = 32, 8, 20, 12, 0.4
 

@@ -15,8 +15,8 @@ from headway.bags import BagReader
 from headway.errors import FrameError
 from headway.images import decode_image
 from headway.paths import sample_dir
-from headway.runtime.engine import Model, open_model
 from headway.runtime.manifest import TensorSpec
+from headway.runtime.model import Model, open_model
 from headway.stages import drive as d
 from headway.stages.drive import Behaviour, DriveConfig, DriveStage
 from headway.types import DriveState, Frame, Odometry, Steering

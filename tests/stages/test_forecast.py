@@ -8,7 +8,7 @@ from straight_engine import STEP_S, StraightEngine, straight_model
 from walking_people import heads, view
 
 from headway.errors import ModelError
-from headway.runtime.engine import open_model
+from headway.runtime.model import open_model
 from headway.stages.calibration import BY_SIZE, CONDITIONS, OWN, RELATIVE, SPREAD_BY_SIZE
 from headway.stages.forecast import ForecastConfig, ForecastStage, resample
 from headway.stages.tracks import TrackStage

@@ -8,8 +8,8 @@ from scipy.spatial.transform import Rotation
 
 from headway.errors import ModelError
 from headway.geometry import euler_from_rotation, geodesic_deg, ray_basis, rotation_from_euler, viewing_ray
-from headway.runtime.engine import Model
 from headway.runtime.manifest import FileEntry, Manifest, TensorSpec
+from headway.runtime.model import Model
 from headway.stages.head_columns import columns_of
 from headway.stages.heads import HeadConfig, HeadStage
 from headway.types import Camera, Frame

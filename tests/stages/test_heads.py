@@ -13,8 +13,8 @@ from scipy.stats import rayleigh, rice
 from headway.errors import ConfigError, EngineError, FrameError, ModelError
 from headway.geometry import gaze, geodesic_deg, ray_basis, rotation_from_euler, viewing_ray
 from headway.paths import weights_dir
-from headway.runtime.engine import Model, open_model
 from headway.runtime.manifest import FileEntry, Manifest, TensorSpec
+from headway.runtime.model import Model, open_model
 from headway.stages.heads import SIGMA_TO_AXIS, HeadConfig, HeadStage, attention_probability
 from headway.types import Camera, Frame
 

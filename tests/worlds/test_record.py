@@ -6,7 +6,7 @@ from headway.bags import BagReader
 from headway.evaluate.closed_loop import HeadwayDriver, drive
 from headway.node_config import HeadwayNodeConfig
 from headway.replay import replay
-from headway.runtime.engine import open_model
+from headway.runtime.model import open_model
 from headway.worlds.record import COMMAND_TOPIC, RunRecorder
 from headway.worlds.roadworld import VEHICLE, Roadworld
 

@@ -20,7 +20,7 @@ from headway.evaluate.closed_loop import (
 )
 from headway.evaluate.fleet import Fleet, compare
 from headway.evaluate.stress import DELAY_STEPS, FROM_STEP, STRESSES, make_stress
-from headway.runtime.engine import open_model
+from headway.runtime.model import open_model
 from headway.types import DriveCommand, DriveState, Steering
 from headway.worlds import Observation, open_world
 from headway.worlds.roadworld import STEERING_LAG_S, VEHICLE, Roadworld

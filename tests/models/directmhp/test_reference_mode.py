@@ -15,7 +15,7 @@ from headway.errors import ModelError  # noqa: E402
 from headway.geometry import geodesic_deg, rotation_from_euler  # noqa: E402
 from headway.models.directmhp.importer import load_network, square_input  # noqa: E402
 from headway.paths import sample_dir  # noqa: E402
-from headway.runtime.engine import open_model  # noqa: E402
+from headway.runtime.model import open_model  # noqa: E402
 from headway.stages.heads import HeadConfig, HeadStage  # noqa: E402
 from headway.types import Frame  # noqa: E402
 from tests.models.directmhp.oracle import Oracle, assert_same_candidates  # noqa: E402

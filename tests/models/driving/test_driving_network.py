@@ -16,8 +16,8 @@ from headway.models.driving.config import NetworkConfig, TrainConfig
 from headway.models.driving.data import augment, flip, training_frames
 from headway.models.driving.network import DrivingNetwork
 from headway.models.driving.train import fit, predict, soft_bin_labels
-from headway.runtime.engine import model_folder
 from headway.runtime.manifest import read_manifest
+from headway.runtime.model import model_folder
 from headway.stages.drive import BIN_CENTRES, bin_of, fuse
 
 pytestmark = pytest.mark.train

@@ -22,7 +22,7 @@ from headway.models.driving.reference_train import (  # noqa: E402
     settle,
     write_folder,
 )
-from headway.runtime.engine import open_model  # noqa: E402
+from headway.runtime.model import open_model  # noqa: E402
 
 pytestmark = pytest.mark.train
 

@@ -19,8 +19,8 @@ from headway.models.head_pose.config import TrainConfig  # noqa: E402
 from headway.models.head_pose.fit import Limit  # noqa: E402
 from headway.models.head_pose.produce import Order, begin, prepare, produce  # noqa: E402
 from headway.models.head_pose.team import Team  # noqa: E402
-from headway.runtime.engine import open_model  # noqa: E402
 from headway.runtime.manifest import read_manifest  # noqa: E402
+from headway.runtime.model import open_model  # noqa: E402
 from headway.stages.heads import HeadConfig, HeadStage  # noqa: E402
 from headway.types import Frame  # noqa: E402
 

@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from headway.errors import ModelError  # noqa: E402
 from headway.models.head_pose.renew import renew_graph  # noqa: E402
 from headway.paths import weights_dir  # noqa: E402
-from headway.runtime.engine import open_model  # noqa: E402
 from headway.runtime.manifest import file_entries, read_manifest, write_manifest  # noqa: E402
+from headway.runtime.model import open_model  # noqa: E402
 
 pytestmark = pytest.mark.train
 

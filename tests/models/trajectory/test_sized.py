@@ -15,7 +15,7 @@ from headway.models.trajectory.camera import CameraSampler  # noqa: E402
 from headway.models.trajectory.config import CameraConfig, TrajectoryConfig  # noqa: E402
 from headway.models.trajectory.sized import sized_scenes, some_camera  # noqa: E402
 from headway.models.trajectory.train import mixed  # noqa: E402
-from headway.runtime.engine import Model, open_model  # noqa: E402
+from headway.runtime.model import Model, open_model  # noqa: E402
 from headway.stages.forecast import ForecastConfig, ForecastStage  # noqa: E402
 from headway.stages.tracks import TrackStage  # noqa: E402
 
