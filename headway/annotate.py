@@ -27,8 +27,8 @@ from headway.panel import (
     put_text,
     track_colour,
 )
-from headway.pipeline import Motion
 from headway.stages.existence import head_probability
+from headway.tasks import Motion
 from headway.types import Camera, DriveCommand, FloatArray, Forecast, Frame, Heads, Level, Risk, Risks
 
 Image = NDArray[np.uint8]

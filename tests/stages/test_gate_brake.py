@@ -6,7 +6,9 @@ import pytest
 from gate_inputs import check_range, drive, odometry_at, steady
 
 from headway.stages import gate as g
-from headway.stages.gate import Gate, GateConfig
+from headway.stages import limits
+from headway.stages.gate import Gate
+from headway.stages.limits import GateConfig
 from headway.types import DriveState
 
 START = 1_700_000_000_000_000_000
@@ -22,7 +24,7 @@ def test_a_network_that_brakes_slows_the_vehicle_as_hard_as_it_says_and_no_harde
         stamp = START + int((20.0 + 0.05 * (i + 1)) * 1e9)
         gate(stamp, braking, odometry_at(stamp, 8.0), None)
         lowest.append(gate.acceleration)
-    assert min(lowest) == pytest.approx(-brake * g.EMERGENCY_DECELERATION, rel=0.05)
+    assert min(lowest) == pytest.approx(-brake * limits.EMERGENCY_DECELERATION, rel=0.05)
 
 
 def test_a_brake_that_hardly_speaks_changes_nothing():
@@ -39,7 +41,7 @@ def test_the_last_command_before_silence_halts_and_the_gate_begins_anew():
     check_range(last)
     assert (last.valid, last.state, last.speed_mps, last.throttle) == (False, DriveState.STOP, 0.0, 0.0)
     assert last.steering == moving.steering, "in a bend it stays in the lane"
-    assert last.brake == pytest.approx(g.COMFORT_DECELERATION / g.EMERGENCY_DECELERATION)
+    assert last.brake == pytest.approx(limits.COMFORT_DECELERATION / limits.EMERGENCY_DECELERATION)
     assert last.reason == "the node was deactivated"
     assert gate.halt("again").brake == 1.0, "it holds where it stands"
     first = gate(START + 10**10, None, None, None)
