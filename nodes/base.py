@@ -49,6 +49,8 @@ class StageNode(Stamps, Reports, LifecycleNode):
             self.destroy_node()
             raise
         self.add_on_set_parameters_callback(self._on_set)
+        for service in self.services:
+            service.callback = self.answering(service.callback)
         self.ledger = Ledger()
         self.mailbox: Mailbox | None = None
         self.opened: tuple[Model, ...] = ()

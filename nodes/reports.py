@@ -50,6 +50,19 @@ class Reports:
 
         return call
 
+    def answering(self, service: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        """One of ROS's own services that never raises: a change of state that is not possible, or a parameter of a type
+        that there is not, would end the whole node. The answer is then the response's default: no success."""
+
+        def call(request: Any, response: Any) -> Any:
+            try:
+                return service(request, response)
+            except Exception as error:
+                self.report(f"{type(request).__qualname__} not answered", error)
+                return response
+
+        return call
+
     def report(self, what: str, error: BaseException) -> None:
         """One line for everybody, the traceback at debug level."""
         self.get_logger().error(f"{what}: {type(error).__name__}: {error}")

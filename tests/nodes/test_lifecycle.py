@@ -1,0 +1,43 @@
+"""Requests to change a node's state, in any order and with any outcome."""
+
+from __future__ import annotations
+
+import pytest
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import Parameter as ParameterMessage
+from rcl_interfaces.msg import ParameterValue
+from rcl_interfaces.srv import SetParameters
+from ros_bench import Bench, wait
+from tiny_node import TinyNode
+
+pytestmark = pytest.mark.ros
+
+
+def test_a_change_that_the_state_does_not_allow_is_refused_and_the_node_lives_on(bench: Bench) -> None:
+    node = bench.add(TinyNode(context=bench.context))
+    client = bench.tester.create_client(ChangeState, "tiny/change_state")
+    wait(client.service_is_ready, "no service")
+
+    def changed(transition: int) -> bool:
+        future = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
+        wait(future.done, "the request was not answered")
+        return bool(future.result().success)
+
+    assert not changed(Transition.TRANSITION_ACTIVATE)
+    assert changed(Transition.TRANSITION_CONFIGURE)
+    assert not changed(Transition.TRANSITION_CONFIGURE)
+    assert not changed(99)
+    assert changed(Transition.TRANSITION_ACTIVATE)
+    assert node._state_machine.current_state[1] == "active"
+
+
+def test_a_parameter_of_a_type_that_there_is_not_is_answered_and_the_node_lives_on(bench: Bench) -> None:
+    bench.add(TinyNode(context=bench.context))
+    client = bench.tester.create_client(SetParameters, "tiny/set_parameters")
+    wait(client.service_is_ready, "no service")
+    for kind in (77, 2):
+        wanted = ParameterMessage(name="threads", value=ParameterValue(type=kind, integer_value=3))
+        future = client.call_async(SetParameters.Request(parameters=[wanted]))
+        wait(future.done, "the request was not answered")
+    assert future.result().results[0].successful
