@@ -64,7 +64,7 @@ class StageNode(Stamps, Reports, LifecycleNode):
         self.heard_ns = 0
         self.last_request: Request | None = None
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._state = "unconfigured"
+        self._state, self.failure = "unconfigured", ""
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", QoSProfile(depth=10))
         self._diagnose_timer: Any = None
         self._diagnose_regularly()
@@ -127,12 +127,16 @@ class StageNode(Stamps, Reports, LifecycleNode):
         return self._transition("error", self.stop, state, super().on_error)
 
     def _transition(self, name: str, work: Callable[[], None], state: Any, then: Callable[[Any], Outcome]) -> Outcome:
+        if name != "error":  # what led there is not over with it
+            self.failure = ""
         try:
             work()
             return then(state)
         except HeadwayError as error:
-            self.get_logger().error(f"{name}: {error}")
+            self.failure = f"{name}: {error}"
+            self.get_logger().error(self.failure)
         except Exception as error:
+            self.failure = f"{name} failed: {type(error).__name__}: {error}"
             self.report(f"{name} failed", error)
         if name not in ("configure", "activate"):
             return Outcome.ERROR

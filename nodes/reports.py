@@ -33,6 +33,7 @@ class Reports:
     opened: tuple[Model, ...]
     ledger: Ledger
     watchdog: Watchdog
+    failure: str  # of the last change of state, "" where it succeeded
     _state: str
     _diagnostics: Any
     _model_info: Any = None
@@ -106,9 +107,14 @@ class Reports:
         """Further DiagnosticStatus of this node, for what is no matter of its stream."""
         return []
 
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the node itself, "" for nothing."""
+        return self.watchdog.trouble or self.failure
+
     def status(self) -> str:
         """One line on how the node is."""
-        return self.watchdog.trouble or self._state
+        return self.trouble or self._state
 
     def tell(self, status: Any) -> None:
         """Publishes one DiagnosticStatus at once."""
@@ -122,7 +128,7 @@ class Reports:
             extra["engine_restarts"] = str(self.watchdog.restarts)
         extra |= self.extra_diagnostics()
         status = diagnostics.status(
-            self.get_name(), self.ledger, self.models, self.engines, self._state, self.watchdog.trouble, extra
+            self.get_name(), self.ledger, self.models, self.engines, self._state, self.trouble, extra
         )
         statuses = [status, *self.more_statuses()]
         self._diagnostics.publish(diagnostics.diagnostic_array(self.get_clock().now().to_msg(), statuses))

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.msg import ParameterValue
 from rcl_interfaces.srv import SetParameters
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from ros_bench import Bench, wait
 from tiny_node import TinyNode
+
+from headway.errors import ModelError
 
 pytestmark = pytest.mark.ros
 
@@ -41,3 +48,21 @@ def test_a_parameter_of_a_type_that_there_is_not_is_answered_and_the_node_lives_
         future = client.call_async(SetParameters.Request(parameters=[wanted]))
         wait(future.done, "the request was not answered")
     assert future.result().results[0].successful
+
+
+def test_a_node_that_could_not_be_configured_says_so_in_its_diagnostics_until_it_can(bench: Bench) -> None:
+    quick = [Parameter("diagnostics_period_s", value=0.1)]
+    node = bench.add(TinyNode(context=bench.context, parameter_overrides=quick))
+    heard: list[Any] = bench.record(DiagnosticArray, "/diagnostics")
+    load, node.load = node.load, lambda: (_ for _ in ()).throw(ModelError("no model 'x'"))
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    heard.clear()
+    wait(lambda: bool(heard), "no diagnostics")
+    assert (heard[-1].status[0].level, heard[-1].status[0].message) == (
+        DiagnosticStatus.ERROR,
+        "configure: no model 'x'",
+    )
+    node.load = load
+    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    wait(lambda: heard[-1].status[0].message == "inactive", "the failure is still told")
+    assert heard[-1].status[0].level == DiagnosticStatus.OK
