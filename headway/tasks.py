@@ -164,6 +164,11 @@ class Driving:
         with self._gate_lock:
             return self._gate(view.stamp_ns, None, view.odometry, risks)
 
+    def begin(self) -> None:
+        """At activation: the gate takes over what moves, whatever it commanded before."""
+        with self._gate_lock:
+            self._gate.reset()
+
     def halt(self, reason: str) -> DriveCommand:
         """The last command before silence; see Gate.halt."""
         with self._gate_lock:

@@ -33,6 +33,7 @@ from headway.runtime.engine import Model
 from headway.sensors import stamp_of
 
 JOIN_S = 5.0  # longest wait for an inference in progress when the node is deactivated
+FINISH_S = 0.3  # after so much of it the last word is said: nobody must wait for it as long as an engine may hang
 
 
 class StageNode(Stamps, Reports, LifecycleNode):
@@ -66,8 +67,7 @@ class StageNode(Stamps, Reports, LifecycleNode):
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._state, self.failure = "unconfigured", ""
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", QoSProfile(depth=10))
-        self._diagnose_timer: Any = None
-        self._diagnose_regularly()
+        self.diagnose_regularly()
 
     # What a node fills in.
 
@@ -91,7 +91,7 @@ class StageNode(Stamps, Reports, LifecycleNode):
         """Forgets what is carried from frame to frame; called at activation and where the source starts anew."""
 
     def last_word(self) -> None:
-        """Says what must be said before this node falls silent, if anything; called at deactivation."""
+        """Says what must be said before this node falls silent, if anything; at deactivation, perhaps twice."""
 
     def free(self) -> None:
         """Closes the engines."""
@@ -148,7 +148,7 @@ class StageNode(Stamps, Reports, LifecycleNode):
     def _configure(self) -> None:
         self.config = parameters.read(self, self.config)
         self.watchdog = Watchdog(self)
-        self._diagnose_regularly()
+        self.diagnose_regularly()
         start = time.monotonic()
         with engine_lines.told_by(self):
             self.load()
@@ -156,12 +156,6 @@ class StageNode(Stamps, Reports, LifecycleNode):
         models = ", ".join(f"{k} {v[:12]}" for k, v in self.models.items()) or "no model"
         self.get_logger().info(f"configured in {time.monotonic() - start:.2f} s: {models}, {self.engines}")
         self._state = "inactive"
-
-    def _diagnose_regularly(self) -> None:
-        if self._diagnose_timer is not None:
-            self.destroy_timer(self._diagnose_timer)
-        period_s, callback = self.config.diagnostics_period_s, self.guarded(self.diagnose)
-        self._diagnose_timer = self.create_timer(period_s, callback, clock=self.steady)
 
     def _activate(self) -> None:
         self.ledger = Ledger()
@@ -222,12 +216,18 @@ class StageNode(Stamps, Reports, LifecycleNode):
         worker, self._worker = self._worker, None
         self._state = "inactive"
         gc.unfreeze()  # or what one activation made would never be looked at again
-        stopped = worker is None or worker.stop(JOIN_S)
-        if worker and rclpy.ok(context=self.context):
-            self.guarded(self.last_word)()
+        if worker:
+            self._end(worker)
+
+    def _end(self, worker: Worker) -> None:
+        stopped = worker.stop(FINISH_S)
+        self.guarded(self.last_word)()
+        if not stopped:
+            stopped = worker.stop(JOIN_S)
+            self.guarded(self.last_word)()  # again: what was in work may have been answered since
         if not stopped:
             raise EngineError(f"the engine has not returned for {JOIN_S:g} s")
-        if worker and self.watchdog.fault:
+        if self.watchdog.fault:
             raise EngineError(self.watchdog.fault)
 
     def _cleanup(self) -> None:

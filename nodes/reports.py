@@ -27,6 +27,9 @@ class Reports:
     get_name: Callable[[], str]
     create_publisher: Callable[..., Any]
     destroy_publisher: Callable[[Any], Any]
+    create_timer: Callable[..., Any]
+    destroy_timer: Callable[[Any], Any]
+    steady: Any
     busy_s: Callable[[], float]
     context: Any
     config: Any
@@ -36,6 +39,7 @@ class Reports:
     failure: str  # of the last change of state, "" where it succeeded
     _state: str
     _diagnostics: Any
+    _diagnose_timer: Any = None
     _model_info: Any = None
     _warned: set[str] | None = None
 
@@ -119,6 +123,13 @@ class Reports:
     def tell(self, status: Any) -> None:
         """Publishes one DiagnosticStatus at once."""
         self._diagnostics.publish(diagnostics.diagnostic_array(self.get_clock().now().to_msg(), [status]))
+
+    def diagnose_regularly(self) -> None:
+        """Starts the timer of the diagnostics, or starts it anew with another period."""
+        if self._diagnose_timer is not None:
+            self.destroy_timer(self._diagnose_timer)
+        period_s, callback = self.config.diagnostics_period_s, self.guarded(self.diagnose)
+        self._diagnose_timer = self.create_timer(period_s, callback, clock=self.steady)
 
     def diagnose(self) -> None:
         """Publishes the node's diagnostics now; a timer does so all the time."""

@@ -56,6 +56,7 @@ class Heartbeat:
 
     def start(self) -> None:
         """Begins to watch; called at activation."""
+        self._task.begin()
         self._node.every(self._node.config.heartbeat_period_s, self._tick)
 
     def stop(self, request: Request, reason: str) -> None:

@@ -94,13 +94,15 @@ class Gate:
         return self._command(valid, stop, slowed, reasons)
 
     def halt(self, reason: str) -> DriveCommand:
-        """The last command before silence, for whoever goes on obeying the last one heard: brake comfortably and hold,
-        wheels as they are. The gate is then as before its first call."""
-        brake = COMFORT_DECELERATION / EMERGENCY_DECELERATION if self._speed > 0.0 else 1.0
-        command = DriveCommand(
+        """The last command before silence, for whoever goes on obeying the last one heard: brake comfortably, but no
+        less than now and for a person with all there is, and hold; wheels as they are. Changes nothing."""
+        brake = max(COMFORT_DECELERATION, -self._acceleration) / EMERGENCY_DECELERATION
+        if self._speed == 0.0 or self._alert_s <= self.config.alert_hold_s:
+            brake = 1.0
+        return DriveCommand(
             steering=self._steering,
             throttle=0.0,
-            brake=brake,
+            brake=min(brake, 1.0),
             interval=(-1.0, 1.0),
             confidence=0.0,
             state=DriveState.STOP,
@@ -108,8 +110,6 @@ class Gate:
             reason=reason,
             valid=False,
         )
-        self.reset()
-        return command
 
     def _elapsed(self, stamp_ns: int, answered: bool) -> tuple[float, bool]:
         """Seconds that this call counts for, and whether an answer with this stamp is a fresh one."""
