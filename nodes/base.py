@@ -226,6 +226,8 @@ class StageNode(Stamps, Reports, LifecycleNode):
             stopped = worker.stop(JOIN_S)
             self.guarded(self.last_word)()  # again: what was in work may have been answered since
         if not stopped:
+            if self.in_work:
+                self.in_work.claim("deactivation")  # whatever comes of it is nobody's answer any more
             raise EngineError(f"the engine has not returned for {JOIN_S:g} s")
         if self.watchdog.fault:
             raise EngineError(self.watchdog.fault)

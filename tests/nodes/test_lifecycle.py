@@ -14,9 +14,13 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from ros_bench import Bench, wait
+from sensor_msgs.msg import Image
+from task_messages import picture
 from tiny_node import TinyNode
 
 from headway.errors import ModelError
+from headway.nodes import base
+from headway_msgs.msg import HeadArray
 
 pytestmark = pytest.mark.ros
 
@@ -66,3 +70,27 @@ def test_a_node_that_could_not_be_configured_says_so_in_its_diagnostics_until_it
     assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
     wait(lambda: heard[-1].status[0].message == "inactive", "the failure is still told")
     assert heard[-1].status[0].level == DiagnosticStatus.OK
+
+
+def test_what_hung_when_the_node_was_deactivated_is_not_answered_by_the_next_activation(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = bench.add(TinyNode(context=bench.context))
+    assert node.trigger_configure() == node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    heard = bench.record(HeadArray, "/tiny/heads")
+    bench.matched("/tiny/heads")
+    node.gate.clear()
+    bench.publisher(Image, "image").publish(picture(1))
+    wait(lambda: node.in_work is not None, "not taken")
+    hanging = node._worker
+    monkeypatch.setattr(base, "FINISH_S", 0.05)
+    monkeypatch.setattr(base, "JOIN_S", 0.05)
+    assert node.trigger_deactivate() == TransitionCallbackReturn.ERROR
+    assert node.trigger_configure() == node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    bench.matched("/tiny/heads")
+    node.gate.set()
+    wait(lambda: not hanging.alive, "it still hangs")
+    bench.publisher(Image, "image").publish(picture(2))
+    wait(lambda: node.ledger.answered == 1, "not answered")
+    wait(lambda: bool(heard), "nothing was published")
+    assert [m.header.stamp for m in heard] == [picture(2).header.stamp]
