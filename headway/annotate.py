@@ -26,10 +26,9 @@ from headway.panel import (
     put_text,
     track_colour,
 )
-from headway.pipeline import Motion
-from headway.scene import Person, Scene, people_of
 from headway.stages.existence import head_probability
-from headway.types import DriveCommand, FloatArray, Frame, Heads, Level, Risk
+from headway.tasks import Motion
+from headway.types import Camera, DriveCommand, FloatArray, Forecast, Frame, Heads, Level, Risk, Risks
 
 Image = NDArray[np.uint8]
 

@@ -23,8 +23,8 @@ from headway.children import child, terminable
 from headway.errors import HeadwayError, MissingDependencyError
 from headway.images import COMPRESSED
 from headway.node_config import HeadwayNodeConfig, load, parameter_file
-from headway.pipeline import TASKS
 from headway.ros_environment import child_environment, own_domain
+from headway.tasks import TASKS
 
 OUTPUT = "output.mcap"
 LOST_FIRST = "lost in the transport before the first frame came"

@@ -18,8 +18,8 @@ from headway.errors import BagError
 from headway.graph import OUTPUT, PUBLISHES, Performance, perform, require_ros
 from headway.messages import heads_from_message
 from headway.node_config import TrajectoryNodeConfig, load, parameter_file
-from headway.pipeline import Motion, Trajectory
 from headway.sensors import Sensors, stamp_of
+from headway.tasks import Motion, Trajectory
 from headway.types import Trace
 
 HEADS, PEOPLE = "/ground_truth/heads", "/ground_truth/people"

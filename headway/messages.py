@@ -18,7 +18,7 @@ from headway.fields import Fields
 from headway.geometry import OPTICAL_TO_BODY, euler_radians, quaternion_from_rotation
 from headway.received import heads_from_message as heads_from_message  # both directions under one name
 from headway.received import risks_from_message as risks_from_message
-from headway.stages.gate import GateConfig, curvature
+from headway.stages.limits import GateConfig, curvature
 from headway.types import DriveCommand, Forecast, Heads, Level, Risk, Risks, Trace, Tracks, View
 
 HEADS = "headway_msgs/msg/HeadArray"

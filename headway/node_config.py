@@ -12,16 +12,17 @@ from typing import TypeVar
 from headway.config import Config, group, parameter, read_parameter_file
 from headway.errors import ConfigError
 from headway.paths import share_dir
-from headway.pipeline import Driving, HeadPose, Pipeline, Trajectory
+from headway.pipeline import Pipeline
 from headway.runtime.engine import ENGINES
 from headway.sensors import SensorConfig
 from headway.stages.drive import DriveConfig
 from headway.stages.forecast import ForecastConfig
-from headway.stages.gate import GateConfig
 from headway.stages.heads import HeadConfig
+from headway.stages.limits import GateConfig
 from headway.stages.monitor import ImageMonitor, MonitorConfig
 from headway.stages.risk import RiskConfig
 from headway.stages.tracks import TrackConfig
+from headway.tasks import Driving, HeadPose, Trajectory
 
 N = TypeVar("N", bound="NodeConfig")
 

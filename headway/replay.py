@@ -22,8 +22,9 @@ from headway.fields import Fields
 from headway.images import decode_image
 from headway.node_config import HeadwayNodeConfig, load, open_pipeline
 from headway.order import LATE, Order
-from headway.pipeline import DRIVING, HEAD_POSE, TASKS, TRAJECTORY, Answer, Pipeline
+from headway.pipeline import Answer, Pipeline
 from headway.sensors import Sensors, stamp_of
+from headway.tasks import DRIVING, HEAD_POSE, TASKS, TRAJECTORY
 from headway.types import Frame, Trace, View
 
 OUTPUT = "output.mcap"

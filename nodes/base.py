@@ -33,6 +33,7 @@ from headway.runtime.model import Model
 from headway.sensors import stamp_of
 
 JOIN_S = 5.0  # longest wait for an inference in progress when the node is deactivated
+FINISH_S = 0.3  # after so much of it the last word is said: nobody must wait for it as long as an engine may hang
 
 
 class StageNode(Stamps, Reports, LifecycleNode):
@@ -49,6 +50,8 @@ class StageNode(Stamps, Reports, LifecycleNode):
             self.destroy_node()
             raise
         self.add_on_set_parameters_callback(self._on_set)
+        for service in self.services:
+            service.callback = self.answering(service.callback)
         self.ledger = Ledger()
         self.mailbox: Mailbox | None = None
         self.opened: tuple[Model, ...] = ()
@@ -62,10 +65,9 @@ class StageNode(Stamps, Reports, LifecycleNode):
         self.heard_ns = 0
         self.last_request: Request | None = None
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._state = "unconfigured"
+        self._state, self.failure = "unconfigured", ""
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", QoSProfile(depth=10))
-        self._diagnose_timer: Any = None
-        self._diagnose_regularly()
+        self.diagnose_regularly()
 
     # What a node fills in.
 
@@ -89,7 +91,7 @@ class StageNode(Stamps, Reports, LifecycleNode):
         """Forgets what is carried from frame to frame; called at activation and where the source starts anew."""
 
     def last_word(self) -> None:
-        """Says what must be said before this node falls silent, if anything; called at deactivation."""
+        """Says what must be said before this node falls silent, if anything; at deactivation, perhaps twice."""
 
     def free(self) -> None:
         """Closes the engines."""
@@ -125,12 +127,16 @@ class StageNode(Stamps, Reports, LifecycleNode):
         return self._transition("error", self.stop, state, super().on_error)
 
     def _transition(self, name: str, work: Callable[[], None], state: Any, then: Callable[[Any], Outcome]) -> Outcome:
+        if name != "error":  # what led there is not over with it
+            self.failure = ""
         try:
             work()
             return then(state)
         except HeadwayError as error:
-            self.get_logger().error(f"{name}: {error}")
+            self.failure = f"{name}: {error}"
+            self.get_logger().error(self.failure)
         except Exception as error:
+            self.failure = f"{name} failed: {type(error).__name__}: {error}"
             self.report(f"{name} failed", error)
         if name not in ("configure", "activate"):
             return Outcome.ERROR
@@ -142,7 +148,7 @@ class StageNode(Stamps, Reports, LifecycleNode):
     def _configure(self) -> None:
         self.config = parameters.read(self, self.config)
         self.watchdog = Watchdog(self)
-        self._diagnose_regularly()
+        self.diagnose_regularly()
         start = time.monotonic()
         with engine_lines.told_by(self):
             self.load()
@@ -150,12 +156,6 @@ class StageNode(Stamps, Reports, LifecycleNode):
         models = ", ".join(f"{k} {v[:12]}" for k, v in self.models.items()) or "no model"
         self.get_logger().info(f"configured in {time.monotonic() - start:.2f} s: {models}, {self.engines}")
         self._state = "inactive"
-
-    def _diagnose_regularly(self) -> None:
-        if self._diagnose_timer is not None:
-            self.destroy_timer(self._diagnose_timer)
-        period_s, callback = self.config.diagnostics_period_s, self.guarded(self.diagnose)
-        self._diagnose_timer = self.create_timer(period_s, callback, clock=self.steady)
 
     def _activate(self) -> None:
         self.ledger = Ledger()
@@ -216,12 +216,20 @@ class StageNode(Stamps, Reports, LifecycleNode):
         worker, self._worker = self._worker, None
         self._state = "inactive"
         gc.unfreeze()  # or what one activation made would never be looked at again
-        stopped = worker is None or worker.stop(JOIN_S)
-        if worker and rclpy.ok(context=self.context):
-            self.guarded(self.last_word)()
+        if worker:
+            self._end(worker)
+
+    def _end(self, worker: Worker) -> None:
+        stopped = worker.stop(FINISH_S)
+        self.guarded(self.last_word)()
         if not stopped:
+            stopped = worker.stop(JOIN_S)
+            self.guarded(self.last_word)()  # again: what was in work may have been answered since
+        if not stopped:
+            if self.in_work:
+                self.in_work.claim("deactivation")  # whatever comes of it is nobody's answer any more
             raise EngineError(f"the engine has not returned for {JOIN_S:g} s")
-        if worker and self.watchdog.fault:
+        if self.watchdog.fault:
             raise EngineError(self.watchdog.fault)
 
     def _cleanup(self) -> None:

@@ -28,7 +28,7 @@ def status(
     trouble: str,
     extra: Mapping[str, Any],
 ) -> DiagnosticStatus:
-    """One status of a node: rate, age, drops, stages, engine and hashes, reasons. trouble: the watchdog's, an ERROR."""
+    """One status of a node: rate, age, drops, stages, engine and hashes, reasons. trouble: the node's, an ERROR."""
     s = ledger.summary()
     arrivals = np.array(s["arrivals_ns"], float) * 1e-9
     gaps = np.diff(arrivals)

@@ -14,9 +14,9 @@ from headway.nodes.publishers import CommandPublisher, PicturePublisher
 from headway.nodes.request import Request
 from headway.nodes.spin import run
 from headway.nodes.watch import DEACTIVATED, Heartbeat
-from headway.pipeline import Driving
 from headway.sensors import Sensors
 from headway.stages.monitor import ImageMonitor
+from headway.tasks import Driving
 from headway.types import Risks
 from headway_msgs.msg import RiskArray
 

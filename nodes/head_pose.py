@@ -12,9 +12,9 @@ from headway.nodes.images import ImageNode
 from headway.nodes.publishers import HeadPublisher, PicturePublisher
 from headway.nodes.request import Request
 from headway.nodes.spin import run
-from headway.pipeline import HeadPose
 from headway.sensors import Sensors
 from headway.stages.monitor import ImageMonitor
+from headway.tasks import HeadPose
 
 
 class HeadPoseNode(ImageNode):

@@ -15,8 +15,9 @@ from headway.nodes.publishers import CommandPublisher, HeadPublisher, MotionPubl
 from headway.nodes.request import Request
 from headway.nodes.spin import run
 from headway.nodes.watch import DEACTIVATED, Heartbeat, MotionWatch
-from headway.pipeline import DRIVING, HEAD_POSE, TRAJECTORY, Answer, Pipeline
+from headway.pipeline import Answer, Pipeline
 from headway.sensors import Sensors
+from headway.tasks import DRIVING, HEAD_POSE, TRAJECTORY
 from headway.types import Frame
 
 

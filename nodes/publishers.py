@@ -16,8 +16,8 @@ from headway.nodes import diagnostics
 from headway.nodes.base import StageNode
 from headway.nodes.outputs import fill, wanted
 from headway.nodes.request import Request
-from headway.pipeline import Motion
-from headway.stages.gate import GateConfig
+from headway.stages.limits import GateConfig
+from headway.tasks import Motion
 from headway.types import DriveCommand as Command
 from headway.types import Heads, Trace, Tracks, View
 from headway_msgs.msg import DriveCommand, ForecastArray, HeadArray, RiskArray

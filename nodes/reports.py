@@ -27,14 +27,19 @@ class Reports:
     get_name: Callable[[], str]
     create_publisher: Callable[..., Any]
     destroy_publisher: Callable[[Any], Any]
+    create_timer: Callable[..., Any]
+    destroy_timer: Callable[[Any], Any]
+    steady: Any
     busy_s: Callable[[], float]
     context: Any
     config: Any
     opened: tuple[Model, ...]
     ledger: Ledger
     watchdog: Watchdog
+    failure: str  # of the last change of state, "" where it succeeded
     _state: str
     _diagnostics: Any
+    _diagnose_timer: Any = None
     _model_info: Any = None
     _warned: set[str] | None = None
 
@@ -47,6 +52,19 @@ class Reports:
             except Exception as error:
                 if rclpy.ok(context=self.context):
                     self.report("callback failed", error)
+
+        return call
+
+    def answering(self, service: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        """One of ROS's own services that never raises: a change of state that is not possible, or a parameter of a type
+        that there is not, would end the whole node. The answer is then the response's default: no success."""
+
+        def call(request: Any, response: Any) -> Any:
+            try:
+                return service(request, response)
+            except Exception as error:
+                self.report(f"{type(request).__qualname__} not answered", error)
+                return response
 
         return call
 
@@ -93,13 +111,25 @@ class Reports:
         """Further DiagnosticStatus of this node, for what is no matter of its stream."""
         return []
 
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the node itself, "" for nothing."""
+        return self.watchdog.trouble or self.failure
+
     def status(self) -> str:
         """One line on how the node is."""
-        return self.watchdog.trouble or self._state
+        return self.trouble or self._state
 
     def tell(self, status: Any) -> None:
         """Publishes one DiagnosticStatus at once."""
         self._diagnostics.publish(diagnostics.diagnostic_array(self.get_clock().now().to_msg(), [status]))
+
+    def diagnose_regularly(self) -> None:
+        """Starts the timer of the diagnostics, or starts it anew with another period."""
+        if self._diagnose_timer is not None:
+            self.destroy_timer(self._diagnose_timer)
+        period_s, callback = self.config.diagnostics_period_s, self.guarded(self.diagnose)
+        self._diagnose_timer = self.create_timer(period_s, callback, clock=self.steady)
 
     def diagnose(self) -> None:
         """Publishes the node's diagnostics now; a timer does so all the time."""
@@ -109,7 +139,7 @@ class Reports:
             extra["engine_restarts"] = str(self.watchdog.restarts)
         extra |= self.extra_diagnostics()
         status = diagnostics.status(
-            self.get_name(), self.ledger, self.models, self.engines, self._state, self.watchdog.trouble, extra
+            self.get_name(), self.ledger, self.models, self.engines, self._state, self.trouble, extra
         )
         statuses = [status, *self.more_statuses()]
         self._diagnostics.publish(diagnostics.diagnostic_array(self.get_clock().now().to_msg(), statuses))

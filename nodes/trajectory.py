@@ -17,8 +17,8 @@ from headway.nodes.publishers import MotionPublisher
 from headway.nodes.request import Request
 from headway.nodes.spin import run
 from headway.nodes.watch import MotionWatch
-from headway.pipeline import Trajectory
 from headway.sensors import Sensors
+from headway.tasks import Trajectory
 from headway_msgs.msg import HeadArray
 
 

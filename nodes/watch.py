@@ -7,8 +7,8 @@ import time
 from headway.nodes.base import StageNode
 from headway.nodes.publishers import CommandPublisher, MotionPublisher
 from headway.nodes.request import Request
-from headway.pipeline import Driving
 from headway.sensors import Sensors
+from headway.tasks import Driving
 from headway.types import Risks, View
 
 WATCH_PERIOD_S = 0.04
@@ -56,6 +56,7 @@ class Heartbeat:
 
     def start(self) -> None:
         """Begins to watch; called at activation."""
+        self._task.begin()
         self._node.every(self._node.config.heartbeat_period_s, self._tick)
 
     def stop(self, request: Request, reason: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from headway import messages
 from headway.bags import build, typestore
-from headway.stages.gate import LATERAL_ACCELERATION, GateConfig, steering_limit
+from headway.stages.limits import LATERAL_ACCELERATION, GateConfig, steering_limit
 from headway.types import DriveCommand, DriveState, Trace, View
 
 STORE = typestore()

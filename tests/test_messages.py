@@ -15,7 +15,7 @@ from headway.bags import build, typestore
 from headway.fields import Fields
 from headway.geometry import OPTICAL_TO_BODY, from_semi_local
 from headway.markers import MARKERS, MODES_SHOWN, marker_array
-from headway.stages.gate import GateConfig
+from headway.stages.limits import GateConfig
 from headway.types import (
     Camera,
     DriveCommand,

@@ -29,7 +29,7 @@ from transport import answers, quantiles, rounded
 
 from headway.errors import HeadwayError
 from headway.nodes.inputs import LOST
-from headway.pipeline import TASKS
+from headway.tasks import TASKS
 
 MOST_GROWTH = 0.01
 MOST_LOG_BYTES, LOG_WINDOW_S = 350_000, 25.0

@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from headway.node_config import HeadwayNodeConfig
-from headway.pipeline import DRIVING, HEAD_POSE, TRAJECTORY, Driving, HeadPose, Pipeline, Trajectory
-from headway.runtime.engine import Engine
-from headway.runtime.model import Model
+from headway.pipeline import Pipeline
+from headway.runtime.engine import Engine, Model
 from headway.stages.monitor import ImageMonitor
+from headway.tasks import DRIVING, HEAD_POSE, TRAJECTORY, Driving, HeadPose, Trajectory
 
 
 class FaultyEngine:

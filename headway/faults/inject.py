@@ -16,8 +16,8 @@ from headway.bags.reader import Message
 from headway.bags.topics import InputTopics
 from headway.errors import FrameError
 from headway.images import IMAGE, decode_image
-from headway.pipeline import DRIVING, HEAD_POSE, TRAJECTORY
 from headway.sensors import stamp_of
+from headway.tasks import DRIVING, HEAD_POSE, TRAJECTORY
 
 Image = NDArray[np.uint8]
 Change = Callable[["Injector", Message], Iterable[Message]]

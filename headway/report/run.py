@@ -14,8 +14,8 @@ from headway import messages
 from headway.bags import BagReader
 from headway.bags.topics import InputTopics, choose_topics, other_images
 from headway.errors import BagError
-from headway.pipeline import DRIVING, HEAD_POSE, TASKS, TRAJECTORY
 from headway.sensors import stamp_of
+from headway.tasks import DRIVING, HEAD_POSE, TASKS, TRAJECTORY
 from headway.types import DriveState, Level
 
 TASK_OF = {

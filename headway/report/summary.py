@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from headway.pipeline import HEAD_POSE, TRAJECTORY
 from headway.report.run import Run
 from headway.runtime.cpu import cpu_field
+from headway.tasks import HEAD_POSE, TRAJECTORY
 
 
 def summary(run: Run) -> dict[str, Any]:

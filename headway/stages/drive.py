@@ -27,7 +27,7 @@ from headway.config import Config, parameter
 from headway.errors import FrameError
 from headway.runtime.model import Model
 from headway.stages.drive_calibration import DriveCalibration
-from headway.stages.gate import measured_speed
+from headway.stages.freshness import measured_speed
 from headway.stages.shrink import Shrinker
 from headway.types import DriveState, Frame, Steering
 

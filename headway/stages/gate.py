@@ -1,9 +1,9 @@
 """The safety gate: the last thing before the vehicle, independent of any network.
 
 It takes what the network wants, what the pedestrians risk and how fast the vehicle goes, and lets through only
-commands within fixed limits. Whatever comes in (NaN, nothing, stamps that jump back), what goes out is finite, in
-range, within the limits below, and comes to a standstill where the input stays away. Call it with every answer of the
-driving stage, and from a timer (10 Hz or faster) with `steering=None` while there is none.
+commands within fixed limits (`limits.py`). Whatever comes in (NaN, nothing, stamps that jump back), what goes out is
+finite, in range, within those limits, and comes to a standstill where the input stays away. Call it with every answer
+of the driving stage, and from a timer (10 Hz or faster) with `steering=None` while there is none.
 
 Signs: steering -1..1, + left. Speeds m/s, accelerations m/s², jerks m/s³. The time of a call is `stamp_ns`; a stamp
 that does not advance counts as STILL_STEP_S, a gap as LONGEST_STEP_S at most: limits hold over the time so counted.
@@ -14,78 +14,32 @@ command moves with the next call. Answers themselves must come in order.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
-from headway.config import Config, parameter
+from headway.stages.freshness import known_level, measured_speed
+from headway.stages.limits import (
+    ACCELERATION,
+    BEND_JERK,
+    COMFORT_DECELERATION,
+    COMFORT_JERK,
+    EMERGENCY_DECELERATION,
+    EMERGENCY_JERK,
+    JERK,
+    STEERING_RATE,
+    GateConfig,
+    cornering_speed,
+    interpolated,
+    steering_limit,
+    steering_rate_limit,
+)
 from headway.types import DriveCommand, DriveState, Level, Odometry, Risks, Steering
 
 HEARTBEAT_S = 0.5  # no answer for this long: comfortable stop. Autoware vehicle_cmd_gate, heartbeat timeout
 SILENCE_S = 2.0  # no answer for this long: emergency stop. Ours: four heartbeats, the comfortable stop is slow to bite
-COMFORT_DECELERATION = 1.0  # Autoware MRM comfortable stop
-COMFORT_JERK = 0.3  # Autoware MRM comfortable stop
-EMERGENCY_DECELERATION = 2.4  # Autoware vehicle_cmd_gate, emergency acceleration
-EMERGENCY_JERK = ((5.0, 5.0), (20.0, 2.5))  # (speed, jerk): ISO 15622, rate of automatic braking
-ACCELERATION = ((5.0, 1.0), (20.0, 0.5))  # (speed, acceleration): well inside ISO 15622, comfort of a small vehicle
-JERK = 1.0  # normal driving and release of the brake: Autoware's common "normal" profile
-LATERAL_ACCELERATION = 3.0  # ISO 11270, as openpilot applies it
-CORNERING = 2.0  # m/s² sideways at which a bend is taken: less than allowed, so that steering can still correct
-BEND_JERK = 2.5  # braking for a bend entered too fast: ISO 15622, automatic braking at its gentlest
-LATERAL_JERK = 5.0  # ISO 11270, as openpilot applies it
-STEERING_RATE = 2.0  # full range -1..1 in 1 s: what a hobby servo or a small steering motor follows
 STILL_STEP_S = 0.02  # a stamp that does not advance counts as one step of a 50 Hz loop
 LONGEST_STEP_S = HEARTBEAT_S  # a longer gap is silence, not time to steer in
-ODOMETRY_MAX_AGE_S = 0.5  # older odometry says nothing of the present speed
-RISK_MAX_AGE_S = 0.5  # older risks say nothing of the present people
 LIGHTEST_BRAKE = 0.1  # a network's sigmoid never says zero: less than this is no wish to brake
 COAST_DECELERATION = 0.3  # slowing less than this is done by the throttle alone
 SPEED_LEAD = 1.0  # m/s that the commanded speed may run ahead of the measured one: no wind-up while the wheels are held
-
-
-@dataclass(frozen=True)
-class GateConfig(Config):
-    """What depends on the vehicle and on where it drives. The limits themselves are constants of the module."""
-
-    max_speed_mps: float = parameter(3.0, "speed at full throttle, metres per second", 0.1, 30.0)
-    unknown_speed_mps: float = parameter(1.5, "highest speed without usable odometry, metres per second", 0.0, 30.0)
-    caution_speed_mps: float = parameter(
-        1.0, "highest speed near people (NOTICE), while pedestrians are unsure, and in HANDOVER", 0.0, 30.0
-    )
-    wheelbase_m: float = parameter(0.5, "distance between the axles, metres", 0.05, 10.0)
-    max_steering_deg: float = parameter(25.0, "wheel angle at steering 1, degrees", 1.0, 60.0)
-    alert_hold_s: float = parameter(1.0, "seconds that braking goes on after the last ALERT", 0.0, 10.0)
-
-
-def interpolated(table: tuple[tuple[float, float], tuple[float, float]], speed: float) -> float:
-    """The value at `speed` between two (speed, value) points, constant outside them."""
-    (v0, low), (v1, high) = table
-    return low + (high - low) * min(max((speed - v0) / (v1 - v0), 0.0), 1.0)
-
-
-def steering_limit(speed: float, config: GateConfig) -> float:
-    """Largest |steering| at `speed` whose lateral acceleration v² tan(wheel angle) / wheelbase is allowed."""
-    if speed * speed * curvature(1.0, config) <= LATERAL_ACCELERATION:
-        return 1.0
-    angle = math.atan(LATERAL_ACCELERATION * config.wheelbase_m / (speed * speed))
-    return math.degrees(angle) / config.max_steering_deg
-
-
-def curvature(steering: float, config: GateConfig) -> float:
-    """1/m, + left, of the path that a steering of -1..1 makes a slow vehicle take (kinematic bicycle)."""
-    return math.tan(steering * math.radians(config.max_steering_deg)) / config.wheelbase_m
-
-
-def cornering_speed(steering: float, config: GateConfig) -> float:
-    """Highest speed for a steering: what keeps the lateral acceleration at CORNERING. Faster, the steering would be cut
-    to its limit and the vehicle would run wide."""
-    return math.sqrt(CORNERING / max(abs(curvature(steering, config)), 1e-9))
-
-
-def steering_rate_limit(speed: float, config: GateConfig) -> float:
-    """Largest change of steering per second away from straight: the servo's, or what keeps the lateral jerk allowed."""
-    # Curvature grows fastest with the wheel angle at full lock: 1/cos² there bounds the jerk for every angle.
-    full = math.radians(config.max_steering_deg)
-    slope = full / math.cos(full) ** 2 / config.wheelbase_m
-    return min(STEERING_RATE, LATERAL_JERK / max(speed * speed * slope, 1e-9))
 
 
 class Gate:
@@ -140,13 +94,15 @@ class Gate:
         return self._command(valid, stop, slowed, reasons)
 
     def halt(self, reason: str) -> DriveCommand:
-        """The last command before silence, for whoever goes on obeying the last one heard: brake comfortably and hold,
-        wheels as they are. The gate is then as before its first call."""
-        brake = COMFORT_DECELERATION / EMERGENCY_DECELERATION if self._speed > 0.0 else 1.0
-        command = DriveCommand(
+        """The last command before silence, for whoever goes on obeying the last one heard: brake comfortably, but no
+        less than now and for a person with all there is, and hold; wheels as they are. Changes nothing."""
+        brake = max(COMFORT_DECELERATION, -self._acceleration) / EMERGENCY_DECELERATION
+        if self._speed == 0.0 or self._alert_s <= self.config.alert_hold_s:
+            brake = 1.0
+        return DriveCommand(
             steering=self._steering,
             throttle=0.0,
-            brake=brake,
+            brake=min(brake, 1.0),
             interval=(-1.0, 1.0),
             confidence=0.0,
             state=DriveState.STOP,
@@ -154,8 +110,6 @@ class Gate:
             reason=reason,
             valid=False,
         )
-        self.reset()
-        return command
 
     def _elapsed(self, stamp_ns: int, answered: bool) -> tuple[float, bool]:
         """Seconds that this call counts for, and whether an answer with this stamp is a fresh one."""
@@ -189,7 +143,7 @@ class Gate:
         limit = steering_limit(max(measured or 0.0, self._speed), config)
         if self._answer is not None and abs(self._answer.steering) > limit:
             reasons.append("too fast for the bend")
-        level = _level(risks, stamp_ns)
+        level = known_level(risks, stamp_ns)
         self._alert_s = 0.0 if level == Level.ALERT else self._alert_s + dt
         if self._alert_s <= config.alert_hold_s:
             stop = "emergency"
@@ -296,20 +250,3 @@ def _usable(steering: Steering | None) -> tuple[Steering | None, str]:
         ),
         "",
     )
-
-
-def measured_speed(odometry: Odometry | None, stamp_ns: int) -> float | None:
-    """m/s at a stamp; None where odometry is missing, old or no number."""
-    if odometry is None or abs(stamp_ns - odometry.stamp_ns) > ODOMETRY_MAX_AGE_S * 1e9:
-        return None
-    speed = math.hypot(*odometry.velocity)
-    return speed if math.isfinite(speed) else None
-
-
-def _level(risks: Risks | None, stamp_ns: int) -> Level:
-    """CLEAR where no trajectory stage runs; UNSURE where its last word is old."""
-    if risks is None:
-        return Level.CLEAR
-    if abs(stamp_ns - risks.stamp_ns) > RISK_MAX_AGE_S * 1e9:
-        return Level.UNSURE
-    return risks.level

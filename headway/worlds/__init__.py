@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.errors import UsageError
-from headway.stages.gate import GateConfig
+from headway.stages.limits import GateConfig
 from headway.types import DriveCommand
 
 KNOWN = {"roadworld": "headway.worlds.roadworld:Roadworld", "metadrive": "headway.worlds.metadrive:Metadrive"}

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.errors import UsageError
-from headway.stages.gate import GateConfig
+from headway.stages.limits import GateConfig
 from headway.types import DriveCommand
 from headway.worlds import Observation
 from headway.worlds.metadrive_engine import SPAWN_M, build, image_of, open_simulator

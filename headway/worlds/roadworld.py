@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from headway.stages.gate import GateConfig
+from headway.stages.limits import GateConfig
 from headway.types import DriveCommand
 from headway.worlds import Observation
 from headway.worlds.route import ROUTES, SPACING_M, Route, make_route

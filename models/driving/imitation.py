@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from headway.evaluate.closed_loop import drive as drive_in_loop
 from headway.evaluate.held_out import Pushed
 from headway.evaluate.tub import Drive
-from headway.stages.gate import EMERGENCY_DECELERATION, Gate
+from headway.stages.gate import Gate
+from headway.stages.limits import EMERGENCY_DECELERATION
 from headway.types import Odometry, Steering
 from headway.worlds import Observation, World
 from headway.worlds.pushes import Pushes

@@ -20,6 +20,7 @@ from sensor_msgs.msg import Image
 
 from headway.faults.engines import FaultyEngine
 from headway.nodes.driving import DrivingNode
+from headway.nodes.watch import DEACTIVATED
 from headway.runtime import providers
 from headway.runtime.model import installed_models
 from headway_msgs.msg import DriveCommand
@@ -192,3 +193,22 @@ def test_slowness_is_reported_and_no_reason_for_a_service_manager_to_end_the_nod
     assert not r.node.watchdog.stuck
     r.engines[0].mode = ""
     r.engines[0].released.set()
+
+
+def test_a_node_whose_engine_hangs_says_its_last_word_before_it_waits_for_the_engine(rig: Callable[..., Rig]) -> None:
+    r = rig(**{"watchdog.minimum_s": 30.0, "heartbeat_s": 2.0})
+    r.hang(0)
+    wait(lambda: bool(r.node.watchdog.trouble), "it does not hang")
+    deactivation = threading.Thread(target=r.node.trigger_deactivate)
+    deactivation.start()
+    wait(lambda: r.commands[-1].reason == DEACTIVATED, "the vehicle is left to its last command", timeout_s=2.0)
+    assert deactivation.is_alive(), "nothing was waited for"
+    r.engines[0].released.set()
+    deactivation.join(5.0)
+    assert r.state == "inactive"
+    wait(lambda: any("driving" in list(c.trace.models) for c in r.commands[-2:]), "the frame in work was not finished")
+    wait(lambda: r.commands[-1].reason == DEACTIVATED, "the last word is a command to drive")
+    r.engines[0].mode = ""
+    assert r.node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    count = len(r.commands)
+    wait(lambda: sum(c.valid for c in r.commands[count:]) > 5, "no valid command after a new activation")

@@ -11,12 +11,12 @@ from walking_people import CAMERA, heads, stamp, view
 
 from headway.errors import ConfigError, FrameError
 from headway.geometry import OPTICAL_TO_BODY
-from headway.pipeline import Motion, Trajectory
 from headway.sensors import SensorConfig, Sensors
 from headway.stages.forecast import ForecastConfig
 from headway.stages.heads_up import HeadsUpTrack
 from headway.stages.risk import RiskConfig
 from headway.stages.tracks import TrackConfig
+from headway.tasks import Motion, Trajectory
 from headway.types import Heads, Level, Trace, View
 
 RATE = 15.0

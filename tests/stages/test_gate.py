@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headway.stages import gate as g
-from headway.stages.gate import Gate, GateConfig, steering_limit
+from headway.stages import limits
+from headway.stages.gate import Gate
+from headway.stages.limits import GateConfig, steering_limit
 from headway.types import DriveState, Level, Steering
 
 START = 1_700_000_000_000_000_000
@@ -55,13 +57,13 @@ def test_limits_hold_and_nothing_is_nan_whatever_comes_in(calls):
         check_range(command)
         assert 0 <= command.speed_mps <= config.max_speed_mps
         if before is not None:
-            assert abs(command.steering - before.steering) <= g.STEERING_RATE * dt + 1e-9
+            assert abs(command.steering - before.steering) <= limits.STEERING_RATE * dt + 1e-9
             change = (command.speed_mps - before.speed_mps) / dt
-            assert -g.EMERGENCY_DECELERATION - 1e-6 <= change <= 1.0 + 1e-6
+            assert -limits.EMERGENCY_DECELERATION - 1e-6 <= change <= 1.0 + 1e-6
             if 0 < command.speed_mps < config.max_speed_mps and before.speed_mps > 0:
                 jerk = (gate.acceleration - acceleration) / dt
                 # Letting go of the throttle may be as fast as emergency braking.
-                assert -5.0 - 1e-6 <= jerk <= g.JERK + 1e-6
+                assert -5.0 - 1e-6 <= jerk <= limits.JERK + 1e-6
             if speed is None or not math.isfinite(speed):
                 limit = steering_limit(min(command.speed_mps, before.speed_mps), config)
                 assert abs(command.steering) <= max(limit, abs(before.steering)) + 1e-9
@@ -130,9 +132,9 @@ def test_silence_longer_than_a_heartbeat_stops_comfortably_then_firmly():
         command = gate(stamp, None, odometry_at(stamp, 3.0), None)
         seen.append((0.05 * i, gate.acceleration, command))
     comfortable = [a for t, a, _ in seen if t < g.SILENCE_S - 0.1]
-    assert min(comfortable) >= -g.COMFORT_DECELERATION
-    assert all(abs(b - a) <= g.COMFORT_JERK * 0.05 + 1e-9 for a, b in itertools.pairwise(comfortable))
-    assert min(a for _, a, _ in seen) == pytest.approx(-g.EMERGENCY_DECELERATION, abs=1e-6)
+    assert min(comfortable) >= -limits.COMFORT_DECELERATION
+    assert all(abs(b - a) <= limits.COMFORT_JERK * 0.05 + 1e-9 for a, b in itertools.pairwise(comfortable))
+    assert min(a for _, a, _ in seen) == pytest.approx(-limits.EMERGENCY_DECELERATION, abs=1e-6)
     assert seen[-1][2].speed_mps == 0.0
 
 
@@ -145,7 +147,7 @@ def test_an_alert_brakes_with_the_emergency_deceleration():
     assert commands[-1].speed_mps == 0.0
     # From 3 m/s at -2.4 m/s² with jerk 5: 0.48 s to build up, then 1.01 s; a tenth of slack for the step.
     standing = next(i for i, c in enumerate(commands) if c.speed_mps == 0.0) / 20
-    assert standing <= top / g.EMERGENCY_DECELERATION + 0.5 * g.EMERGENCY_DECELERATION / 5.0 + 0.1
+    assert standing <= top / limits.EMERGENCY_DECELERATION + 0.5 * limits.EMERGENCY_DECELERATION / 5.0 + 0.1
 
 
 def test_braking_outlasts_the_alert_by_the_hold_time_then_driving_goes_on():
@@ -193,7 +195,7 @@ def test_steering_is_limited_by_lateral_acceleration_at_speed():
         stamp = START + i * 50_000_000
         command = gate(stamp, steady(steering=1.0), odometry_at(stamp, 8.0), None)
     radius = config.wheelbase_m / math.tan(math.radians(config.max_steering_deg * command.steering))
-    assert 8.0**2 / radius <= g.LATERAL_ACCELERATION + 1e-6
+    assert 8.0**2 / radius <= limits.LATERAL_ACCELERATION + 1e-6
     assert command.steering > 0.01
 
 
@@ -206,7 +208,7 @@ def test_a_bend_that_is_asked_for_is_driven_as_soon_as_the_vehicle_is_slow_enoug
     command = drive(gate, 30.0, steady(steering=steering), START + 30 * 10**9)[-1]
     assert command.steering == pytest.approx(steering, abs=1e-6)
     bend = math.tan(math.radians(angle * abs(steering))) / wheelbase
-    assert command.speed_mps**2 * bend <= g.CORNERING + 0.1
+    assert command.speed_mps**2 * bend <= limits.CORNERING + 0.1
     assert command.reason == ""
 
 

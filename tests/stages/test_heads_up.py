@@ -7,7 +7,6 @@ from straight_engine import straight_model
 from walking_people import heads, view
 
 from headway.evaluate.predictors import line_fit
-from headway.pipeline import Motion, Trajectory
 from headway.stages.forecast import ForecastConfig
 from headway.stages.heads_up import (
     ALERT_M,
@@ -24,6 +23,7 @@ from headway.stages.heads_up import (
 )
 from headway.stages.risk import RiskConfig
 from headway.stages.tracks import TrackConfig, TrackStage
+from headway.tasks import Motion, Trajectory
 from headway.types import Heads, Level, Trace
 
 RATE, SPEED = 15.0, 1.4

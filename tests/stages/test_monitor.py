@@ -13,8 +13,8 @@ from headway.bags import BagReader
 from headway.errors import FrameError
 from headway.images import decode_image
 from headway.paths import sample_dir
-from headway.pipeline import DRIVING, HEAD_POSE, TASKS
 from headway.stages.monitor import FROZEN, INVALID, ImageMonitor, MonitorConfig, Verdict, exposure
+from headway.tasks import DRIVING, HEAD_POSE, TASKS
 from headway.types import Frame, Level, Odometry
 
 START = 1_700_000_000_000_000_000

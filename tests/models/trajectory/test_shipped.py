@@ -9,11 +9,12 @@ from walking_people import heads, view
 
 from headway.errors import ModelError, UsageError
 from headway.paths import weights_dir
-from headway.pipeline import Trajectory
+from headway.runtime.engine import open_model
 from headway.runtime.manifest import file_entries, read_manifest, verified_path, write_manifest
 from headway.runtime.model import open_model
 from headway.runtime.onnx import OnnxEngine
 from headway.stages.calibration import BY_SIZE, CONDITIONS, RELATIVE, Calibration
+from headway.tasks import Trajectory
 from headway.types import Level, Trace
 
 SHAPES = {
