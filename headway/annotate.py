@@ -26,9 +26,10 @@ from headway.panel import (
     put_text,
     track_colour,
 )
+from headway.scene import Person, Scene, people_of
 from headway.stages.existence import head_probability
 from headway.tasks import Motion
-from headway.types import Camera, DriveCommand, FloatArray, Forecast, Frame, Heads, Level, Risk, Risks
+from headway.types import DriveCommand, FloatArray, Frame, Heads, Level, Risk
 
 Image = NDArray[np.uint8]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from headway.runtime.engine import Model, open_model
+from headway.runtime.model import Model, open_model
 from headway.stages.announce import Announcement, Announcer
 from headway.stages.drive import DriveConfig, DriveStage
 from headway.stages.forecast import ForecastConfig, ForecastStage

@@ -17,7 +17,7 @@ from headway.evaluate.egocentric import Walk
 from headway.evaluate.kitti import camera_to_car, car_orientation, read_sequence
 from headway.evaluate.kitti_labels import labelled
 from headway.geometry import project
-from headway.runtime.engine import Model
+from headway.runtime.model import Model
 from headway.stages.forecast import ForecastConfig
 from headway.stages.risk import RiskConfig
 from headway.stages.tracks import TrackConfig

@@ -10,7 +10,8 @@ import numpy as np
 
 from headway.node_config import HeadwayNodeConfig
 from headway.pipeline import Pipeline
-from headway.runtime.engine import Engine, Model
+from headway.runtime.engine import Engine
+from headway.runtime.model import Model
 from headway.stages.monitor import ImageMonitor
 from headway.tasks import DRIVING, HEAD_POSE, TRAJECTORY, Driving, HeadPose, Trajectory
 

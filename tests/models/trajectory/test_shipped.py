@@ -9,7 +9,6 @@ from walking_people import heads, view
 
 from headway.errors import ModelError, UsageError
 from headway.paths import weights_dir
-from headway.runtime.engine import open_model
 from headway.runtime.manifest import file_entries, read_manifest, verified_path, write_manifest
 from headway.runtime.model import open_model
 from headway.runtime.onnx import OnnxEngine
