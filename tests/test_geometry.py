@@ -118,6 +118,25 @@ def test_viewing_ray_undoes_lens_distortion():
     np.testing.assert_allclose(ray, point / np.linalg.norm(point), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("distortion", "reach_deg"),
+    [
+        ((-0.28, 0.09, 0.0, 0.0), 56),
+        ((-0.3, 0.1, 0.0, 0.0, -0.015), 59),
+        ((0.5, -0.2, 1e-4, 1e-4, 0.01, 0.9, -0.1, 0.02), 49),
+        ((0.1, -0.05, 1e-3, 1e-3, 0.01, 0.2, -0.03, 0.01, 1e-3, 0.0, 1e-3, 0.0, 0.01, -0.01), 57),
+    ],
+)
+def test_distortion_is_undone_up_to_the_rim_of_a_wide_lens(distortion, reach_deg):
+    import cv2
+
+    camera = Camera(1280, 720, 640.0, 640.0, 640.0, 360.0, distortion)
+    turn, reach = np.meshgrid(np.linspace(0, 2 * np.pi, 24), np.tan(np.radians(np.linspace(1, reach_deg, 20))))
+    points = np.stack([reach * np.cos(turn), reach * np.sin(turn), np.ones_like(turn)], -1).reshape(-1, 3)
+    pixels, _ = cv2.projectPoints(points, np.zeros(3), np.zeros(3), camera.matrix, np.array(distortion))
+    np.testing.assert_allclose(g.on_image_plane(pixels[:, 0], camera), points, atol=1e-3)
+
+
 @given(arrays(float, (4, 3), elements=st.floats(-3, 3)))
 def test_ray_basis_is_a_rotation_along_the_ray(rays):
     rays = rays + np.array([0.0, 0.0, 4.0])

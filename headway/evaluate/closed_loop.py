@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from headway.errors import HeadwayError
 from headway.evaluate.confidence import auroc, expected_calibration_error, reliability
 from headway.evaluate.curves import LEASH_STEP_M, area_between, cut_at_end, dtw, frechet, length_difference, resampled
 from headway.runtime.model import Model
@@ -177,6 +178,14 @@ def lost(step_s: float, why: str) -> Run:
     )
 
 
+def ended(runs: Sequence[Run], whose: str) -> list[Run]:
+    """Those that did not fail; HeadwayError that says why the first one did where none is left."""
+    found = [run for run in runs if not run.failed]
+    if not found:
+        raise HeadwayError(f"every drive of {whose} failed, the first one with {runs[0].failed}")
+    return found
+
+
 def measures(run: Run) -> dict[str, float]:
     """Numbers of one run; curve measures compare the driven path with the whole lane, so a stop costs distance."""
     if not run.states:
@@ -213,14 +222,19 @@ def table_of(results: dict[str, dict[str, list[Run]]]) -> dict[str, dict[str, di
     return table
 
 
-def paired(results: dict[str, dict[str, list[Run]]], first: str, second: str, key: str = "frechet_m") -> dict[str, Any]:
-    """first - second, paired by seed, over all routes: mean difference with its 95 % bootstrap interval, and ratio."""
+def paired(
+    results: dict[str, dict[str, list[Run]]], first: str, second: str, key: str = "frechet_m"
+) -> dict[str, Any] | None:
+    """first - second, paired by seed, over all routes: mean difference with its 95 % bootstrap interval, and ratio;
+    None where on no seed both came to an end."""
     pairs = [
         (measures(a)[key], measures(b)[key])
         for by_driver in results.values()
         for a, b in zip(by_driver[first], by_driver[second], strict=True)
         if not a.failed and not b.failed
     ]
+    if not pairs:
+        return None
     values = np.array(pairs)
     difference = values[:, 0] - values[:, 1]
     draws = np.random.default_rng(0).integers(0, len(difference), (BOOTSTRAP, len(difference)))

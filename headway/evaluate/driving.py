@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headway.errors import UsageError
 from headway.evaluate.confidence import auroc, expected_calibration_error, reliability
 from headway.evaluate.reference_drivers import reference_drivers
 from headway.evaluate.tub import FRAME_RATE_HZ, HEIGHT, WIDTH, Drive, blocks, find_tub, read_tub, split_blocks
@@ -45,6 +46,8 @@ def evaluate(model: Model, data: Path, part: str = "test", reference: Model | No
         if name == part:
             answers += run(stage, drive.images[block])
             rows.append(block)
+    if not rows:
+        raise UsageError(f"the tub at or below {data} has {len(drive)} frames: no {part} block is among them")
     frames = drive.at(np.concatenate(rows))
     regression = np.array([stage.infer(image).steering for image in frames.images])
     report = open_loop(answers, frames, regression, float(train.steering.mean()), stage.calibration.small_error)

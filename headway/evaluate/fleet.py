@@ -11,7 +11,7 @@ from multiprocessing import get_context
 
 from headway.children import end_with_parent
 from headway.errors import HeadwayError
-from headway.evaluate.closed_loop import FIRST_SEED, Driver, ExpertDriver, HeadwayDriver, Run, drive, lost
+from headway.evaluate.closed_loop import FIRST_SEED, Driver, ExpertDriver, HeadwayDriver, Run, drive, ended, lost
 from headway.evaluate.held_out import pushed_run
 from headway.evaluate.reference_drivers import reference_drivers
 from headway.evaluate.stress import make_stress
@@ -175,12 +175,12 @@ def held_out_runs(
     runs: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Run]:
-    """Pushed drives on the evaluation's seeds, with error, confidence and coverage of what `driver` said."""
+    """Pushed drives on the evaluation's seeds, with error, confidence and coverage of what `driver` said, without those
+    that failed. HeadwayError where all did."""
     seeds = range(FIRST_SEED, FIRST_SEED + runs)
     tasks = [Task(route, seed, driver, pushed=True) for route in routes for seed in seeds]
     found = []
     for done, run in enumerate(fleet.drive(tasks), 1):
         progress(done, len(tasks))
-        if not run.failed:
-            found.append(run)
-    return found
+        found.append(run)
+    return ended(found, f"{driver} with pushes")

@@ -14,6 +14,7 @@ from headway.evaluate.closed_loop import (
     Run,
     confidence_of_runs,
     drive,
+    ended,
     paired,
     table_of,
 )
@@ -67,20 +68,20 @@ def evaluate_world(
     calibration = DriveStage(model).calibration
     with open_fleet(world, world_name, model, reference, jobs) as fleet:
         results, failed = compare(fleet, chosen, runs, partial(progress, "clean"))
+        clean = ended([run for by_driver in results.values() for run in by_driver["headway"]], "headway")
         keep(results)
         pushed = held_out_runs(fleet, "headway", chosen, PUSHED * runs, partial(progress, "pushed"))
         stressed = {
             name: table_of(compare(fleet, chosen, max(runs // 3, 1), partial(progress, name), name, ["expert"])[0])
             for name in stress
         }
-    clean = [run for by_driver in results.values() for run in by_driver["headway"] if not run.failed]
     report: dict[str, Any] = {
         "world": world.name,
         "routes": table_of(results),
         "paired": {
-            f"headway - {other}": paired(results, "headway", other)
+            f"headway - {other}": found
             for other in fleet.names
-            if other not in ("headway", "expert")
+            if other not in ("headway", "expert") and (found := paired(results, "headway", other))
         },
         "confidence": {
             **confidence_of_runs(pushed, calibration.small_error, calibration.nominal),

@@ -143,7 +143,7 @@ def _range(
     jitter = PIXEL_SIGMA / (y1 - y0)
     cut_across = x0 <= 1 or x1 >= camera.width - 1
     if y0 <= 1 or y1 >= camera.height - 1:
-        high = max(high, wide / HEAD_WIDTH)
+        high = max(high, wide * (camera.fy / camera.fx) / HEAD_WIDTH)
         jitter = max(_CUT_JITTER * jitter, _CORNER_SIGMA if cut_across else _CUT_SIGMA)
         size_sigma = math.hypot(size_sigma, _WIDTH_SIGMA)
     elif cut_across:

@@ -53,6 +53,16 @@ def test_a_folder_without_a_tub_and_a_lost_image_are_named(tmp_path):
         tub.read_tub(tmp_path)
 
 
+def test_a_tub_too_short_for_a_test_block_is_named(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "manifest.json").write_text("[]")
+    row = json.dumps({"cam/image_array": "0.jpg", "user/angle": 0.1, "user/throttle": 0.5})
+    (tmp_path / "catalog_0.catalog").write_text("\n".join([row] * 50))
+    cv2.imwrite(str(tmp_path / "images" / "0.jpg"), np.full((120, 160, 3), 40, np.uint8))
+    with pytest.raises(UsageError, match="has 50 frames: no test block"):
+        evaluate(open_model("driving", "driving"), tmp_path)
+
+
 def test_errors_accuracy_and_coverage_are_those_worked_out_by_hand():
     frames = tub.Drive(np.zeros((4, 1, 1, 3), np.uint8), np.array([0.0, 0.5, -0.5, 1.0]), np.zeros(4))
     answers = [

@@ -67,7 +67,10 @@ def test_all_drivers_take_the_same_seeds_and_failed_runs_are_counted_and_kept_ou
     assert seeds["a"] == seeds["expert"]
     stressed, _ = compare(fleet, ["x"], 1, stress="noise", without=["expert"])
     assert list(stressed["x"]) == ["a"]
-    assert held_out_runs(fleet, "a", ["x"], 3) == []
+    with pytest.raises(
+        HeadwayError, match="every drive of a with pushes failed, the first one with the simulator died"
+    ):
+        held_out_runs(fleet, "a", ["x"], 3)
 
 
 def test_a_process_that_dies_is_said_in_one_line() -> None:

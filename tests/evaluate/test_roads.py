@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headway.errors import ModelError, UsageError
+from headway.errors import HeadwayError, ModelError, UsageError
+from headway.evaluate.closed_loop import ExpertDriver, drive, lost, paired
 from headway.evaluate.roads import evaluate_world
 from headway.runtime.manifest import FileEntry, Manifest, TensorSpec
-from headway.runtime.model import Model
+from headway.worlds.roadworld import Roadworld
 
 CONFIG = {
     "temperature": 1.0,
@@ -76,6 +77,31 @@ def test_an_unknown_route_and_an_unknown_stress_are_named(model):
         evaluate_world(model, "roadworld", ["moon"], runs=1)
     with pytest.raises(UsageError, match="stress 'flood'"):
         evaluate_world(model, "roadworld", ["straight"], runs=1, stress=["flood"])
+
+
+class Dying(Roadworld):
+    """A simulator with a fault of its own."""
+
+    name = "dying"
+
+    def step(self, command):
+        raise RuntimeError("out of memory")
+
+
+def test_a_world_in_which_every_drive_fails_says_why_instead_of_a_report(model, monkeypatch):
+    monkeypatch.setattr("headway.evaluate.roads.open_world", lambda name: Dying())
+    with pytest.raises(
+        HeadwayError, match="every drive of headway failed, the first one with RuntimeError: out of mem"
+    ):
+        evaluate_world(model, "dying", ["straight"], runs=1)
+
+
+def test_drivers_that_share_no_whole_drive_are_not_compared():
+    world = Roadworld()
+    whole, broken = drive(world, ExpertDriver(world), "straight", 20_000), lost(0.1, "its process died twice")
+    results = {"straight": {"a": [whole, broken], "b": [broken, whole], "c": [whole, whole]}}
+    assert paired(results, "a", "b") is None
+    assert paired(results, "a", "c")["pairs"] == 1
 
 
 class Published:

@@ -56,6 +56,14 @@ def test_a_head_that_a_side_border_cuts_off_is_measured_by_its_height() -> None:
     assert relative_sigma(sightings) < 0.1
 
 
+def test_a_picture_squeezed_sideways_makes_no_cut_off_head_look_further_away() -> None:
+    squeezed = Camera(480, 480, 300.0, 400.0, 240.0, 240.0)  # of 640x480
+    x0, y0, x1, y1 = in_picture([0.0, -0.62, 1.0], 0.75, Camera(640, 480, 400.0, 400.0, 320.0, 240.0))
+    assert y0 == 0.0
+    sightings = lifted([0.75 * x0, y0, 0.75 * x1, y1], squeezed)
+    assert sightings.position[0, 0] == pytest.approx(1.0, rel=1e-5)
+
+
 def test_in_a_corner_next_to_nothing_is_known_of_the_range() -> None:
     assert relative_sigma(lifted(in_picture([0.64, 0.5, 1.0], 0.75))) > 0.4
 
