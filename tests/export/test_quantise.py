@@ -6,6 +6,7 @@ import pytest
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("modelopt", reason="nvidia-modelopt is not installed (headway[export])")
 import onnxruntime as ort  # noqa: E402
+from engine_text import product_types  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from headway.bench.frames import real_feeds  # noqa: E402
@@ -136,3 +137,7 @@ def test_every_installed_network_quantises_on_real_input_and_tensorrt_reads_back
     assert built.counts["INT8"] >= len(report.int8)
     for layer in report.full:
         assert built.precisions.get(layer, "FLOAT") == "FLOAT", layer
+    in_engine = product_types(built.engine)
+    assert {n.name for n in onnx.load(str(tmp_path / "q.onnx")).graph.node if n.op_type == "Conv"} <= set(in_engine)
+    for layer, kinds in in_engine.items():
+        assert ("int8" in kinds) == (layer in report.int8), f"{layer} in the built engine: {kinds}"

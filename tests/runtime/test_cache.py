@@ -155,10 +155,14 @@ folder = Path(sys.argv[1])
 def build(phase):
     with (folder / "built").open("a") as file:
         file.write("x")
-    time.sleep(0.4)
+    limit = time.monotonic() + 30
+    while not (folder / "waited").exists() and time.monotonic() < limit:
+        time.sleep(0.02)
     return b"engine" * 1000
 def say(line):
     print(line, flush=True)
+    if "another process builds the engine" in line:
+        (folder / "waited").touch()
 key = EngineKey("a", "fp32", "l", "g", "d")
 print(EngineCache(folder / "engines", say).get(key, "m", build, len))
 """
@@ -173,10 +177,14 @@ def test_two_processes_at_once_build_once_and_the_second_says_it_waits(tmp_path)
     assert [p.returncode for p in both] == [0, 0]
     assert all(text.splitlines()[-1] == "6000" for text in texts)
     assert (tmp_path / "built").read_text() == "x"
+    builder, waiter = sorted(texts, key=lambda text: "another process" in text)
+    assert "another process" not in builder
+    assert waiter.startswith("m: another process builds the engine, ")
+    assert "m: building the engine" not in waiter
 
 
 def test_a_killed_builder_leaves_no_lock_behind(tmp_path, shop):
-    code = PROCESS.replace("time.sleep(0.4)", "print('building', flush=True); time.sleep(60)")
+    code = PROCESS.replace("time.sleep(0.02)", "print('building', flush=True); time.sleep(60)")
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline().strip() == "building"
     process.kill()

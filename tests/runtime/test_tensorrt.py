@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+from engine_text import product_types, tensor_types, uses_tf32
 
 from headway.bench.frames import real_feeds
 from headway.bench.parity import compare, outside
@@ -23,16 +24,22 @@ def library():
         pytest.skip(str(error))
 
 
-def graph(name):
+def graph(name, key="onnx"):
     folder = model_folder(name)
-    return verified_path(folder, read_manifest(folder), "onnx")
+    return verified_path(folder, read_manifest(folder), key)
 
 
-@pytest.mark.parametrize("name", installed_models())
-def test_every_installed_network_builds_in_full_precision(library, name):
-    built = build_engine(library, graph(name).read_bytes())
+GRAPHS = [(n, k) for n in installed_models() for k in read_manifest(model_folder(n)).files if k.startswith("onnx")]
+
+
+@pytest.mark.parametrize(("name", "key"), GRAPHS)
+def test_every_installed_network_builds_in_full_precision(library, name, key):
+    built = build_engine(library, graph(name, key).read_bytes())
     assert len(built.engine) > 100_000
     assert set(built.counts) == {"FLOAT"}
+    assert product_types(built.engine)
+    assert set(tensor_types(built.engine).values()) <= {"float", "uint8", "int8", "int32", "int64"}, "no halves"
+    assert set(uses_tf32(built.engine)) == {"0"}
 
 
 @pytest.mark.train
@@ -51,6 +58,11 @@ def test_every_installed_network_builds_in_half_with_its_islands_read_back_in_fu
     for island in report.islands:
         found = [p for layer, p in built.precisions.items() if layer.startswith(island)]
         assert set(found) <= {"FLOAT"}, island
+    in_engine = product_types(built.engine)
+    assert {n.name for n in half.graph.node if n.op_type == "Conv"} <= set(in_engine)
+    wanted = {layer: {"half" if layer in report.half else "float"} for layer in in_engine}
+    assert in_engine
+    assert in_engine == wanted, "the built engine itself says what the graph does"
 
 
 def test_a_file_that_is_no_network_ends_in_one_line(library):
