@@ -20,6 +20,7 @@ from headway.bags import BagWriter
 from headway.errors import UsageError
 from headway.images import COMPRESSED, opencv_name, picture_file
 from headway.messages import stamp
+from headway.paths import natural
 
 IMAGE_TOPIC = "/camera/image_raw/compressed"
 CAMERA_TOPIC = "/camera/camera_info"
@@ -125,7 +126,7 @@ def _video(source: Path, rate_hz: float | None, result: Converted) -> tuple[Time
 
 
 def _folder(source: Path, rate_hz: float | None, result: Converted) -> tuple[Timed, float]:
-    files = sorted((p for p in source.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=lambda p: _natural(p.name))
+    files = sorted((p for p in source.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=lambda p: natural(p.name))
     if not files:
         raise UsageError(f"{source} holds no image ({', '.join(IMAGE_SUFFIXES)})")
     rate = rate_hz or FOLDER_RATE_HZ
@@ -207,14 +208,7 @@ class writing(BagWriter):
         return self
 
     def __exit__(self, *args: Any) -> None:
-        self.close()
-        self._part.unlink(missing_ok=True)
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """A sort key that puts 2.jpg before 10.jpg."""
-    parts: list[tuple[int, str]] = []
-    for part in "".join(c if c.isdigit() else f"\0{c}\0" for c in name).split("\0"):
-        if part:
-            parts.append((int(part), "") if part.isdigit() else (-1, part))
-    return parts
+        try:
+            self.close()
+        finally:
+            self._part.unlink(missing_ok=True)

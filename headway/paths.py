@@ -1,8 +1,10 @@
-"""Where the project's own files lie, in a checkout, in site-packages, or under a colcon install prefix."""
+"""Where the project's own files lie, in a checkout, in site-packages, or under a colcon install prefix; and the order
+of numbered files."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -56,3 +58,8 @@ def share_dir() -> Path:
     raise FileNotFoundError(
         "share/headway is not installed: install headway with pip or colcon, or run from a checkout"
     )
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A sort key that puts 2.jpg before 10.jpg."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part]

@@ -71,9 +71,15 @@ class BagWriter:
 
     def close(self) -> None:
         """Writes index and summary. A writer that is never closed leaves a file that reads up to its last chunk."""
-        if not self._file.closed:
-            self._writer.finish()
-            self._file.close()
+        if self._file.closed:
+            return
+        try:
+            try:
+                self._writer.finish()
+            finally:
+                self._file.close()
+        except OSError as error:
+            raise BagError(f"{self.path} cannot be written: {error.strerror}") from error
 
     def __enter__(self) -> BagWriter:
         return self
