@@ -1,5 +1,5 @@
-"""Where the project's own files lie, in a checkout, in site-packages, or under a colcon install prefix; and the order
-of numbered files."""
+"""Where the project's own files lie, in a checkout, in site-packages, or under a colcon install prefix; the order of
+numbered files; and results that are written as text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from headway.errors import ModelError, UsageError
+from headway.errors import HeadwayError, ModelError, UsageError
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -63,3 +63,13 @@ def share_dir() -> Path:
 def natural(name: str) -> list[tuple[int, str]]:
     """A sort key that puts 2.jpg before 10.jpg."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part]
+
+
+def write_text(path: Path, text: str, errors: str = "strict") -> None:
+    """Writes UTF-8, and the folder where it does not exist. Raises HeadwayError with the name of the file: of a disk that
+    is full the system does not say which file it was."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", errors=errors)
+    except OSError as error:
+        raise HeadwayError(f"{path} cannot be written: {error.strerror}") from error
