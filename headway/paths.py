@@ -66,8 +66,8 @@ def natural(name: str) -> list[tuple[int, str]]:
 
 
 def write_text(path: Path, text: str, errors: str = "strict") -> None:
-    """Writes UTF-8, and the folder where it does not exist. Raises HeadwayError with the name of the file: of a disk that
-    is full the system does not say which file it was."""
+    """Writes UTF-8, and the folder where it does not exist. Raises HeadwayError with the name of the file, which the
+    system does not tell where a disk is full."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", errors=errors)

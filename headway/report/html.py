@@ -79,8 +79,8 @@ def document(title: str, body: Sequence[str]) -> str:
 
 
 def write_page(path: Path, text: str) -> None:
-    """Writes a finished document, see `write_text`. Half a surrogate pair (a file name that is no UTF-8) becomes \\udcf6
-    and the like."""
+    """Writes a finished document, see `write_text`. Half a surrogate pair (a file name that is no UTF-8) becomes
+    \\udcf6 and the like."""
     write_text(path, text, errors="backslashreplace")
 
 
