@@ -155,7 +155,7 @@ def node_arguments(node: str, topics: InputTopics, kinds: Mapping[str, str], fil
 def require_ros() -> None:
     """Raises MissingDependencyError with the cure where ROS 2 or the built messages are missing."""
     for package, cure in (("rclpy", "pip install '.[ros]' or source /opt/ros/<distro>/setup.bash"),
-                          ("headway_msgs.msg", "`make setup` or colcon builds it")):  # fmt: skip
+                          ("headway_msgs.msg", "tools/build_messages.sh or colcon builds it")):  # fmt: skip
         try:
             found = importlib.util.find_spec(package) is not None
         except ModuleNotFoundError:

@@ -7,11 +7,12 @@ import math
 from pathlib import Path
 from typing import Any
 
+from headway.paths import write_text
+
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes `content`, numbers that are not finite as null; makes the folder where it does not exist."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    """Writes `content`, numbers that are not finite as null; see `write_text`."""
+    write_text(path, json.dumps(finite(content), indent=1, allow_nan=False) + "\n")
 
 
 def finite(value: Any) -> Any:

@@ -58,7 +58,8 @@ def put_text(
     text = text.replace("±", "+-").replace("°", " deg").replace("²", "2").encode("ascii", "replace").decode()
     while width and len(text) > 4 and cv2.getTextSize(text, FONT, scale, 1)[0][0] > width:
         text = text[:-4] + "..."
-    x, y = max(at[0], 0), max(at[1], round(14 * scale) + 2)
+    right = image.shape[1] - cv2.getTextSize(text, FONT, scale, 1)[0][0] - 1
+    x, y = max(min(at[0], right), 0), max(at[1], round(14 * scale) + 2)
     # A shadow of the same weight: with cv2 5's fonts a thicker text is also a wider one.
     cv2.putText(image, text, (x + 1, y + 1), FONT, scale, BLACK, 1, cv2.LINE_AA)
     cv2.putText(image, text, (x, y), FONT, scale, colour, 1, cv2.LINE_AA)

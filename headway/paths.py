@@ -1,12 +1,14 @@
-"""Where the project's own files lie, in a checkout, in site-packages, or under a colcon install prefix."""
+"""Where the project's own files lie, in a checkout, in site-packages, or under a colcon install prefix; the order of
+numbered files; and results that are written as text."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 
-from headway.errors import ModelError, UsageError
+from headway.errors import HeadwayError, ModelError, UsageError
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -56,3 +58,18 @@ def share_dir() -> Path:
     raise FileNotFoundError(
         "share/headway is not installed: install headway with pip or colcon, or run from a checkout"
     )
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A sort key that puts 2.jpg before 10.jpg."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part]
+
+
+def write_text(path: Path, text: str, errors: str = "strict") -> None:
+    """Writes UTF-8, and the folder where it does not exist. Raises HeadwayError with the name of the file, which the
+    system does not tell where a disk is full."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", errors=errors)
+    except OSError as error:
+        raise HeadwayError(f"{path} cannot be written: {error.strerror}") from error

@@ -120,6 +120,18 @@ def test_drawing_never_fails(box, x, y, sigma, number):
     assert picture.shape[1] == 640
 
 
+@pytest.mark.parametrize("at", [(-50, 50), (190, 50), (100, -5)])
+def test_a_text_at_the_border_is_whole(at):
+    """The head at the right border is the one that is about to leave the picture or to come in."""
+
+    def drawn(place):
+        image = np.zeros((100, 200, 3), np.uint8)
+        put_text(image, "#9 +-10 0.8s", place, (255, 255, 255), 0.42)
+        return int((image > 200).sum())
+
+    assert drawn(at) == drawn((50, 50)) > 100
+
+
 def test_text_is_cut_to_its_room():
     image = np.zeros((40, 200, 3), np.uint8)
     put_text(image, "m" * 100, (5, 20), (255, 255, 255), 0.5, 100)

@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
+
+from headway.cli.main import build
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,11 +32,44 @@ def test_files_that_are_linked_exist(name):
             assert (ROOT / target).exists(), target
 
 
-def test_commands_that_are_named_exist():
-    from headway.cli.main import COMMANDS, GROUPS
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "nodes/README.md", "headway/sample/README.md"]
+DOCUMENTS += sorted(
+    str(p.relative_to(ROOT)) for p in [*ROOT.glob("docs/*.md"), *ROOT.glob("models/weights/*/README.md")]
+)
 
-    known = {name for names in COMMANDS.values() for name in names} | set(GROUPS)
-    blocks = re.findall(r"```\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
-    named = re.findall(r"^headway (\S+)", "\n".join(blocks), re.M)
+
+def commands(document):
+    """Words of every line in a code block, and of every `code` in the text."""
+    text = (ROOT / document).read_text(encoding="utf-8").replace("\\\n", " ")
+    blocks = re.findall(r"```\w*\n(.*?)```", text, re.S)
+    inline = re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", text, flags=re.S))
+    return [line.partition("#")[0].split() for line in ["\n".join(blocks), *inline] for line in line.splitlines()]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_command_and_option_that_is_named_exists(document):
+    known = options(typer.main.get_command(build()))
+    for words in commands(document):
+        if len(words) < 2 or Path(words[0]).name != "headway" or not words[1].isalpha():
+            continue
+        exact = [n for n in known if words[1 : 1 + len(n.split())] == n.split()]
+        names = exact or [n for n in known if n.split()[0] == words[1]]  # `headway train <task>`, say
+        assert names, words
+        named = {w.partition("=")[0] for w in words if w.startswith("--")}
+        assert named <= {"--help"}.union(*(known[n] for n in names)), words
+
+
+def options(command, prefix=""):
+    """Name of each command -> its options."""
+    if not hasattr(command, "commands"):
+        return {prefix: {o for p in command.params for o in (*p.opts, *p.secondary_opts)}}
+    return {k: v for n, sub in command.commands.items() for k, v in options(sub, f"{prefix} {n}".strip()).items()}
+
+
+def test_every_target_of_make_that_is_named_exists():
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    sources = [p for folder in ("headway", "tools", "tests") for p in ROOT.glob(f"{folder}/**/*.py")]
+    named = {words[1] for d in DOCUMENTS for words in commands(d) if words[:1] == ["make"] and len(words) > 1}
+    named |= {n for p in sources for n in re.findall(r"`make ([a-z-]+)", p.read_text(encoding="utf-8"))}
     assert len(named) > 5
-    assert set(named) <= known
+    assert named <= targets

@@ -21,6 +21,7 @@ from headway.bags.source import Damage, Record, Source, Topic
 from headway.bags.sqlite import SqliteSource
 from headway.bags.types import typestore
 from headway.errors import BagError
+from headway.paths import natural
 
 REORDER_NS = 1_000_000_000
 """Messages are sorted by log time within this window: recorders write nearly in order, and a bag may not fit memory."""
@@ -131,10 +132,12 @@ class BagReader:
         metadata = self.path / "metadata.yaml"
         if metadata.is_file():
             return self._named_in(metadata)
-        files = sorted(p for p in self.path.iterdir() if p.suffix in (".mcap", ".db3"))
-        if not files:
+        # A recorder that died: no metadata, and of a bag compressed file by file the last part perhaps in both forms.
+        there = {p.name for p in self.path.iterdir()}
+        found = [n for n in there if n.endswith((".mcap", ".db3")) or (_packed(n) and Path(n).stem not in there)]
+        if not found:
             raise BagError(f"{self.path} holds no .mcap and no .db3 file: it is no bag; {_FROM_IMAGES}")
-        return files
+        return [self.path / name for name in sorted(found, key=natural)]
 
     def _named_in(self, metadata: Path) -> list[Path]:
         try:
@@ -195,6 +198,11 @@ class BagReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _packed(name: str) -> bool:
+    """True for a file of a bag that was compressed as a whole."""
+    return name.endswith((".mcap.zstd", ".mcap.zst", ".db3.zstd", ".db3.zst"))
 
 
 def _decompressed(data: bytes) -> bytes:

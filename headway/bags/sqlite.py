@@ -16,16 +16,23 @@ class SqliteSource:
     def __init__(self, path: Path) -> None:
         self._path = path
         path.open("rb").close()  # SQLite says of any file that it cannot open it, the system says why
-        # immutable: a bag on read-only media opens, and no journal file appears beside it.
-        self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
-        # A file that was cut off is otherwise refused as a whole; nothing can be written through this connection.
-        self._db.execute("PRAGMA writable_schema = ON")
+        wal = path.with_name(f"{path.name}-wal")
+        logged = wal.is_file() and wal.stat().st_size > 0
+        # immutable: a bag on read-only media opens, and no journal file appears beside it. But it hides what a recorder
+        # that died has left in its write-ahead log (rosbag2's preset `resilient`).
+        flags = "mode=ro" if logged else "mode=ro&immutable=1"
+        self._db = sqlite3.connect(f"{path.resolve().as_uri()}?{flags}", uri=True)
         try:
+            # A file that was cut off is otherwise refused as a whole; nothing can be written through this connection.
+            self._db.execute("PRAGMA writable_schema = ON")
             rows = self._db.execute("SELECT id, name, type, serialization_format FROM topics ORDER BY id").fetchall()
             self.definitions = self._embedded()
         except sqlite3.DatabaseError as error:
             self._db.close()
-            raise BagError(f"{path} is no rosbag2 sqlite3 file: {error}") from error
+            cure = (
+                f"; with {wal.name} beside it the folder must be writable: copy both to one that is" if logged else ""
+            )
+            raise BagError(f"{path} is no rosbag2 sqlite3 file: {error}{cure}") from error
         for row in rows:  # SQLite keeps any type in any column, and NULL where a page is gone
             if not all(isinstance(cell, str) for cell in row[1:]):
                 self._db.close()

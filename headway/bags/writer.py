@@ -31,11 +31,11 @@ class BagWriter:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file: BinaryIO = path.open("wb")
+            self._writer = Writer(self._file, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD)
+            self._writer.start(profile="ros2", library="headway")
+            self._file.flush()  # a bag from the first moment on, whatever ends this process before the first chunk
         except OSError as error:
             raise BagError(f"{path} cannot be written: {error.strerror}") from error
-        self._writer = Writer(self._file, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD)
-        self._writer.start(profile="ros2", library="headway")
-        self._file.flush()  # a bag from the first moment on, whatever ends this process before the first chunk
         self._channels: dict[tuple[str, str], int] = {}
         self._schemas: dict[str, int] = {}
         self._sequence: dict[int, int] = {}
@@ -71,9 +71,15 @@ class BagWriter:
 
     def close(self) -> None:
         """Writes index and summary. A writer that is never closed leaves a file that reads up to its last chunk."""
-        if not self._file.closed:
-            self._writer.finish()
-            self._file.close()
+        if self._file.closed:
+            return
+        try:
+            try:
+                self._writer.finish()
+            finally:
+                self._file.close()
+        except OSError as error:
+            raise BagError(f"{self.path} cannot be written: {error.strerror}") from error
 
     def __enter__(self) -> BagWriter:
         return self

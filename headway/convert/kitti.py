@@ -20,6 +20,7 @@ from headway.evaluate.by_heads import HeadWalk, read_heads
 from headway.geometry import quaternion_from_rotation
 from headway.heads_bag import CAMERA, DELAY_S, HEADS, IMU, ODOM, PEOPLE
 from headway.messages import stamp
+from headway.paths import write_text
 from headway.types import Trace, View
 
 FRAME_ID = "camera_optical_frame"
@@ -45,6 +46,9 @@ def convert_kitti(
     frames = min(limit or len(walk.boxes), len(walk.boxes))
     note = "no images: the data set has labels only; heads stand where labelled people's heads are"
     result = Converted(bag_file(bag), notes=[note])
+    target = result.bag.with_suffix(".yaml")
+    if target.exists() and not overwrite:
+        raise UsageError(f"{target} exists, and the camera's mounting goes there: name another bag, or add --overwrite")
     with writing(result.bag, overwrite) as writer:
         for frame in range(frames):
             stamp_ns = START_NS + round(frame * 1e9 / walk.walk.rate)
@@ -60,8 +64,7 @@ def convert_kitti(
             result.images += 1
             progress(result.images, frames)
         writer.finish()
-    target = result.bag.with_suffix(".yaml")
-    target.write_text(_parameters(walk), encoding="utf-8")
+    write_text(target, _parameters(walk))
     result.notes.append(f"the camera's mounting is in {target.name}")
     return result
 

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 
 from headway.annotate import Image
+from headway.paths import write_text
 from headway.report import plots
 from headway.report.run import Run
 
@@ -78,10 +79,9 @@ def document(title: str, body: Sequence[str]) -> str:
 
 
 def write_page(path: Path, text: str) -> None:
-    """Writes a finished document, and the folder where it does not exist. Half a surrogate pair (a file name that is no
-    UTF-8) becomes \\udcf6 and the like."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    """Writes a finished document, see `write_text`. Half a surrogate pair (a file name that is no UTF-8) becomes
+    \\udcf6 and the like."""
+    write_text(path, text, errors="backslashreplace")
 
 
 def section(title: str, inner: str, kind: str = "") -> str:

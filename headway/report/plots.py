@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from headway.report.run import Run
+from collections.abc import Sequence
+
+from headway.report.run import Row, Run
 from headway.report.svg import Band, Line, Span, plot, timeline
 from headway.types import Level
 
 LEVEL_COLOURS = {Level.CLEAR: "#d6ead9", Level.NOTICE: "#f0a020", Level.ALERT: "#d92b2b", Level.UNSURE: "#a9b2bd"}
+HOLDS_S = 0.5  # what was said of a frame holds until the next one, but no longer: silence is no alert that goes on
+PEOPLE_SHOWN = 12
 STATE_COLOURS = {"DRIVE": "#7fbf8e", "SLOW": "#f0a020", "HANDOVER": "#b565c9", "STOP": "#d92b2b"}
 
 
@@ -35,25 +39,34 @@ def stages(run: Run) -> str:
 
 
 def risk(run: Run) -> str:
-    """Level of the whole scene and of every person that ever rose above clear, over time."""
+    """Level of the whole scene and of every person that ever rose above clear, over time; of many people first those
+    with alerts."""
     rows = [r for r in run.rows if "trajectory" in r.tasks]
     if not rows:
         return ""
-    ends = [run.seconds(r.stamp_ns) for r in rows[1:]] + [run.seconds(run.stamps[-1])]
-    people = list(
-        dict.fromkeys(x["track_id"] for r in rows for x in r.risks if x["level"] in (Level.NOTICE, Level.ALERT))
-    )
+    risen = [
+        x["track_id"] for level in (Level.ALERT, Level.NOTICE) for r in rows for x in r.risks if x["level"] == level
+    ]
+    people = list(dict.fromkeys(risen))
+    shown = sorted(people[:PEOPLE_SHOWN])
     spans = []
-    for row, end in zip(rows, ends, strict=True):
+    for row, end in zip(rows, _ends(run, rows), strict=True):
         at = run.seconds(row.stamp_ns)
         spans.append(Span("scene", at, end, LEVEL_COLOURS[row.level], row.unsure or row.level.name.lower()))
         for item in row.risks:
-            if item["track_id"] in people:
+            if item["track_id"] in shown:
                 title = f"#{item['track_id']} {item['level'].name.lower()}, p {item['probability']:.2f}"
                 spans.append(Span(f"#{item['track_id']}", at, end, LEVEL_COLOURS[item["level"]], title))
-    names = ["scene", *(f"#{p}" for p in people[:12])]
+    names = ["scene", *(f"#{p}" for p in shown)]
     legend = [(level.name.lower(), colour) for level, colour in LEVEL_COLOURS.items()]
-    return timeline(spans, names, run.seconds(run.stamps[-1]), legend)
+    more = len(people) - len(shown)
+    return timeline(spans, names, run.duration_s, legend) + (f"<div>Not drawn: {more} more.</div>" if more else "")
+
+
+def _ends(run: Run, rows: Sequence[Row]) -> list[float]:
+    """Until when each row's word holds, in seconds."""
+    at = [run.seconds(r.stamp_ns) for r in rows]
+    return [min(following, own + HOLDS_S) for own, following in zip(at, [*at[1:], run.duration_s], strict=True)]
 
 
 def steering(run: Run) -> str:
@@ -70,11 +83,11 @@ def steering(run: Run) -> str:
     band = Band("interval", x, [r.command["steering_low"] for r in rows], [r.command["steering_high"] for r in rows])
     states = [
         Span("state", run.seconds(r.stamp_ns), end, STATE_COLOURS[r.command["state"]], r.command["reason"])
-        for r, end in zip(rows, [*x[1:], run.seconds(run.stamps[-1])], strict=True)
+        for r, end in zip(rows, _ends(run, rows), strict=True)
     ]
     legend = [(name.lower(), colour) for name, colour in STATE_COLOURS.items()]
     drawing = plot(lines, "-1 .. 1", [band], (-1.0, 1.0))
-    return drawing + timeline(states, ["state"], run.seconds(run.stamps[-1]), legend)
+    return drawing + timeline(states, ["state"], run.duration_s, legend)
 
 
 def throttle(run: Run) -> str:
@@ -85,7 +98,7 @@ def throttle(run: Run) -> str:
     x = [run.seconds(r.stamp_ns) for r in rows]
     lines = [Line(name, x, [r.command[name] for r in rows]) for name in ("throttle", "brake", "confidence")]
     lines.append(Line("target speed, m/s", x, [r.command["speed"] for r in rows], dashed=True))
-    return plot(lines, "0 .. 1")
+    return plot(lines, "0 .. 1; m/s")
 
 
 def people(run: Run) -> str:

@@ -24,7 +24,8 @@ def bars(counted: bool = True) -> Progress:
 
     done = MofNCompleteColumn() if counted else TaskProgressColumn()
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), done, TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 @contextmanager

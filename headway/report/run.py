@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ class Alert:
 
 @dataclass
 class Run:
-    """A run to be reported. Times in `rows` are stamps; `start_ns` is the first image's."""
+    """A run to be reported. Times in `rows` are stamps."""
 
     bag: Path
     output: Path
@@ -92,13 +93,18 @@ class Run:
     notes: list[str] = field(default_factory=list)
     loss: str = ""
 
-    @property
+    @cached_property
     def start_ns(self) -> int:
-        """Stamp of the first image."""
-        return self.stamps[0]
+        """The earliest stamp: not the first image's where stamps went back."""
+        return min(self.stamps)
+
+    @cached_property
+    def duration_s(self) -> float:
+        """Seconds from the earliest stamp to the latest."""
+        return self.seconds(max(self.stamps))
 
     def seconds(self, stamp_ns: int) -> float:
-        """Seconds since the first image."""
+        """Seconds since the earliest stamp."""
         return (stamp_ns - self.start_ns) * 1e-9
 
     @property

@@ -1,4 +1,4 @@
-"""summary.json (keys are fixed, see CONTRIBUTING) and the table on the terminal."""
+"""summary.json (its keys are fixed: more may be added, none renamed) and the table on the terminal."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def summary(run: Run) -> dict[str, Any]:
         "stages_ms": {name: _quantiles(values) for name, values in stage_times(run).items()},
         "unsure": dict(run.unsure().most_common()),
         "alerts": [asdict(a) for a in run.alerts()],
-        "duration_s": run.seconds(run.stamps[-1]),
+        "duration_s": run.duration_s,
         "bag": str(run.bag),
         "topics": vars(run.topics),
         "loss": run.loss,
@@ -138,7 +138,9 @@ def print_summary(content: dict[str, Any]) -> None:
         table.add_row(name.replace("_", "-"), *counts, *latency, task["saw"])
     tables().print(table)
     frames = content["frames"]
-    console.print(f"{frames['in']} frames in, {frames['answered']} answered, {frames['dropped']} not")
+    console.print(
+        f"{_counted(frames['in'], 'frame', 'frames')} in, {frames['answered']} answered, {frames['dropped']} not"
+    )
     for reason, count in frames["by_reason"].items():
         console.print(f"  {count} x {reason}")
     for note in content["notes"]:

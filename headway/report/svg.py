@@ -9,7 +9,8 @@ from html import escape
 
 WIDTH, HEIGHT = 860, 200
 LEFT, RIGHT, TOP, BOTTOM = 54, 12, 14, 30
-COLOURS = ("#2563eb", "#e0701a", "#16915f", "#b02fb0", "#8a6d1d", "#d3304b", "#4d6b8a", "#0e8ba8")
+COLOURS = ("#2563eb", "#e0701a", "#16915f", "#b02fb0", "#8a6d1d", "#d3304b", "#4d6b8a", "#0e8ba8", "#222222", "#79b82a")
+"""As many as a plot has lines at most: two of one colour could not be told apart."""
 POINTS = 1200  # more points than pixels only make the file heavy
 
 
@@ -136,7 +137,7 @@ def _grid(axes: _Axes, unit: str) -> str:
         y = axes.y(value)
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
-    parts.append(f'<text x="4" y="{TOP - 3}" class="unit">{escape(unit)}</text>')
+    parts.append(f'<text x="{LEFT}" y="{TOP - 3}" class="unit">{escape(unit)}</text>')
     return "".join(parts) + _seconds(axes, HEIGHT)
 
 

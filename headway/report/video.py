@@ -134,6 +134,7 @@ def write_video(
     """
     name = opencv_name(path)
     kept: dict[int, Image] = {}
+    count = 0
     writer: cv2.VideoWriter | None = None
     size = (0, 0)
     for count, (stamp_ns, image) in enumerate(annotated(run), 1):
@@ -149,7 +150,18 @@ def write_video(
         progress(count, len(run.stamps))
     if writer is not None:
         writer.release()
+        # A full disk is nothing that OpenCV tells of: it writes on, into nothing.
+        if (found := _frames(name)) != count:
+            raise BagError(f"{path} cannot be written: {found} of {count} images are in it. Is the disk full?")
     return kept
+
+
+def _frames(name: str) -> int:
+    """How many images a video says it has, 0 where it cannot be opened."""
+    video = cv2.VideoCapture(name)
+    found = round(video.get(cv2.CAP_PROP_FRAME_COUNT)) if video.isOpened() else 0
+    video.release()
+    return found
 
 
 def rate_hz(run: Run) -> float:

@@ -6,7 +6,8 @@ import struct
 import zlib
 
 import pytest
-from bag_files import IMAGE, IMU, START, STEP, write_bag, write_sqlite
+import zstandard
+from bag_files import IMAGE, IMU, START, STEP, image, write_bag, write_sqlite
 from hypothesis import given
 from hypothesis import strategies as st
 from mcap.writer import CompressionType, Writer
@@ -74,6 +75,24 @@ def test_a_directory_without_metadata_is_read_as_a_recorder_that_died_leaves_it(
     (folder / "died_0.mcap").write_bytes(whole.read_bytes())
     with BagReader(folder) as bag:
         assert indices(bag) == list(range(40))
+
+
+def test_the_parts_of_a_folder_without_metadata_are_read_in_order_of_their_numbers(tmp_path):
+    for part in range(11):
+        with BagWriter(tmp_path / f"died_{part}.mcap") as bag:
+            bag.write(IMAGE, "sensor_msgs/msg/CompressedImage", image(part), START + part * 2_000_000_000)
+    with BagReader(tmp_path) as bag:
+        assert indices(bag) == list(range(11))
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_compressed_parts_of_a_folder_without_metadata_are_read_once(tmp_path, whole, both):
+    (tmp_path / "died_0.mcap.zstd").write_bytes(zstandard.compress(whole.read_bytes()))
+    if both:
+        (tmp_path / "died_0.mcap").write_bytes(whole.read_bytes())
+    with BagReader(tmp_path) as bag:
+        assert indices(bag) == list(range(40))
+        assert bag.loss == ""
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9])

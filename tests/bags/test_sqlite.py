@@ -1,5 +1,7 @@
 """Bags of sqlite3: read whole, or up to the damage."""
 
+import contextlib
+import shutil
 import sqlite3
 
 import pytest
@@ -17,6 +19,20 @@ def test_sqlite_is_read(tmp_path):
     with BagReader(write_sqlite(tmp_path / "bag.db3")) as bag:
         assert indices(bag) == list(range(40))
         assert bag.loss == ""
+
+
+def test_what_a_recorder_that_died_left_in_its_write_ahead_log_is_read(tmp_path):
+    """rosbag2's storage preset `resilient` writes so."""
+    path, died = write_sqlite(tmp_path / "bag.db3"), tmp_path / "died" / "bag.db3"
+    died.parent.mkdir()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("INSERT INTO messages(topic_id, timestamp, data) SELECT topic_id, timestamp, data FROM messages")
+        db.commit()
+        for name in ("bag.db3", "bag.db3-wal"):
+            shutil.copy(tmp_path / name, died.parent)
+    with BagReader(died) as bag:
+        assert len(indices(bag)) == 80
 
 
 @pytest.mark.parametrize("change", ["data = NULL", "data = 12", "timestamp = NULL", "timestamp = 'now'"])

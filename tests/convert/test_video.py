@@ -40,6 +40,11 @@ def test_a_folder_of_images_becomes_a_bag_in_natural_order(folder, tmp_path):
     assert any("90° horizontal field of view assumed" in note for note in result.notes)
 
 
+def test_a_digit_that_is_no_number_may_stand_in_a_name(folder, tmp_path):
+    (folder / "frame1.png").rename(folder / "m².png")
+    assert convert_video(folder, tmp_path / "a.mcap").images == 3
+
+
 def test_a_jpeg_file_goes_into_the_bag_byte_by_byte(tmp_path):
     source = tmp_path / "jpegs"
     source.mkdir()

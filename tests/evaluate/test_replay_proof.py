@@ -67,6 +67,15 @@ def test_a_kitti_bag_holds_everything_that_the_node_needs(shared_data, tmp_path)
         convert_kitti(label(shared_data).parent, tmp_path / "other.mcap")
 
 
+def test_a_parameter_file_of_that_name_is_kept_unless_told_otherwise(shared_data, tmp_path):
+    (tmp_path / "walk.yaml").write_text("mine")
+    with pytest.raises(UsageError, match=r"walk\.yaml exists.*--overwrite"):
+        convert_kitti(label(shared_data), tmp_path / "walk.mcap", limit=1)
+    assert (tmp_path / "walk.yaml").read_text() == "mine"
+    convert_kitti(label(shared_data), tmp_path / "walk.mcap", limit=1, overwrite=True)
+    assert "camera_imu_rotation" in (tmp_path / "walk.yaml").read_text()
+
+
 def test_a_kitti_bag_played_in_this_process_gives_the_evaluations_numbers(shared_data, tmp_path) -> None:
     bag, path = tmp_path / "k.mcap", label(shared_data)
     convert_kitti(path, bag, limit=FRAMES)
