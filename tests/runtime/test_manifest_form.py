@@ -1,0 +1,47 @@
+"""What the file says of itself: another schema, an unknown task or a text of any size are no manifest."""
+
+import json
+
+import pytest
+
+from headway.errors import ModelError
+from headway.runtime.manifest import SIZE_LIMIT, read_manifest
+
+GOOD = {
+    "schema": 1,
+    "name": "m",
+    "task": "driving",
+    "files": {"onnx": {"path": "m.onnx", "sha256": "0"}},
+    "inputs": {},
+    "outputs": {},
+    "parameters": 1,
+}
+
+
+def write(folder, **changes):
+    (folder / "manifest.json").write_text(json.dumps({**GOOD, **changes}))
+    return folder
+
+
+def test_the_form_itself_is_read(tmp_path):
+    assert read_manifest(write(tmp_path)).name == "m"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"schema": 2}, "schema 2"),
+        ({"task": "flying"}, "task 'flying' is none of"),
+        ({"files": {}}, r"files\.onnx is missing"),
+        ({"name": 7}, "name = '7': str is wanted"),
+        ({"config": []}, "config = "),
+    ],
+)
+def test_what_is_no_manifest_of_this_schema_is_refused_by_what_is_wrong(tmp_path, changes, words):
+    with pytest.raises(ModelError, match=words):
+        read_manifest(write(tmp_path, **changes))
+
+
+def test_a_manifest_beyond_the_size_limit_is_not_read_though_it_would_parse(tmp_path):
+    with pytest.raises(ModelError, match="larger than 4 MiB"):
+        read_manifest(write(tmp_path, config={"x": "y" * SIZE_LIMIT}))
