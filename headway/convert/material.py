@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from headway.bags import BagWriter
-from headway.errors import UsageError
+from headway.errors import BagError, UsageError
 from headway.images import COMPRESSED, picture_file
 from headway.messages import stamp
 
@@ -81,7 +81,11 @@ class writing(BagWriter):
         if self._bag.exists() and not overwrite:
             raise UsageError(f"{self._bag} exists: name another file, or add --overwrite")
         self._part = self._bag.with_name(f".{self._bag.stem}.part.mcap")
-        super().__init__(self._part)
+        try:
+            super().__init__(self._part)
+        except BagError:
+            self._part.unlink(missing_ok=True)
+            raise
 
     def finish(self) -> None:
         """Gives the bag its name."""
@@ -92,5 +96,7 @@ class writing(BagWriter):
         return self
 
     def __exit__(self, *args: Any) -> None:
-        self.close()
-        self._part.unlink(missing_ok=True)
+        try:
+            self.close()
+        finally:
+            self._part.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from headway.errors import HeadwayError, ModelError, UsageError
 from headway.evaluate.closed_loop import ExpertDriver, drive, lost, paired
 from headway.evaluate.roads import evaluate_world
 from headway.runtime.manifest import FileEntry, Manifest, TensorSpec
+from headway.runtime.model import Model
 from headway.worlds.roadworld import Roadworld
 
 CONFIG = {
