@@ -9,7 +9,7 @@ import pytest
 
 from headway.bags import BagWriter
 from headway.bags.topics import InputTopics
-from headway.convert import convert_video
+from headway.convert.video import convert_video
 from headway.errors import HeadwayError
 from headway.json_files import write_json
 from headway.report import video

@@ -7,7 +7,8 @@ import pytest
 from gate_inputs import drive, odometry_at, risks_at, steady
 
 from headway.stages import gate as g
-from headway.stages.gate import Gate, GateConfig, curvature
+from headway.stages.gate import Gate
+from headway.stages.limits import GateConfig, curvature
 from headway.types import DriveState, Level
 
 START = 1_700_000_000_000_000_000
