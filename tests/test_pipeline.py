@@ -9,7 +9,7 @@ from scripted_driving import START, Scripted, model_with
 from headway.errors import EngineError, FrameError
 from headway.pipeline import DRIVING, HEAD_POSE, TRAJECTORY, Driving, Pipeline
 from headway.stages.drive import DriveConfig
-from headway.stages.gate import GateConfig
+from headway.stages.limits import GateConfig
 from headway.types import DriveState, Frame, Heads, Level, Odometry
 
 NOBODY = Heads(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 3, 3)), np.zeros(0), np.zeros(0))

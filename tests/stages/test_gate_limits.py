@@ -7,6 +7,7 @@ import pytest
 from gate_inputs import drive, odometry_at, risks_at, steady
 
 from headway.stages import gate as g
+from headway.stages import limits
 from headway.stages.gate import Gate
 from headway.stages.limits import GateConfig, curvature
 from headway.types import DriveState, Level
@@ -67,7 +68,7 @@ def test_the_steering_moves_no_faster_than_the_lateral_jerk_allows():
         command = gate(stamp, steady(steering=1.0), odometry_at(stamp, 8.0), None)
         sideways.append(8.0**2 * curvature(command.steering, FAST))
     jerks = [(b - a) / 0.05 for a, b in itertools.pairwise(sideways)]
-    assert 0.5 * g.LATERAL_JERK < max(jerks) <= g.LATERAL_JERK + 1e-6
+    assert 0.5 * limits.LATERAL_JERK < max(jerks) <= g.LATERAL_JERK + 1e-6
 
 
 @pytest.mark.parametrize("answer", [None, steady(state=DriveState.STOP)], ids=["silence", "stop"])
@@ -96,8 +97,8 @@ def test_a_bend_entered_too_fast_is_braked_for_more_firmly_than_comfort_but_no_m
     for stamp in after(20.0, 20):
         gate(stamp, steady(steering=0.8), odometry_at(stamp, 8.0), None)
         seen.append(gate.acceleration)
-    assert min(seen) < -1.5 * g.COMFORT_DECELERATION
-    assert all(a - b <= g.BEND_JERK * 0.05 + 1e-9 for a, b in itertools.pairwise(seen))
+    assert min(seen) < -1.5 * limits.COMFORT_DECELERATION
+    assert all(a - b <= limits.BEND_JERK * 0.05 + 1e-9 for a, b in itertools.pairwise(seen))
 
 
 def test_the_faster_the_vehicle_the_more_gently_it_gains_speed():
