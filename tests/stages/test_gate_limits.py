@@ -68,7 +68,7 @@ def test_the_steering_moves_no_faster_than_the_lateral_jerk_allows():
         command = gate(stamp, steady(steering=1.0), odometry_at(stamp, 8.0), None)
         sideways.append(8.0**2 * curvature(command.steering, FAST))
     jerks = [(b - a) / 0.05 for a, b in itertools.pairwise(sideways)]
-    assert 0.5 * limits.LATERAL_JERK < max(jerks) <= g.LATERAL_JERK + 1e-6
+    assert 0.5 * limits.LATERAL_JERK < max(jerks) <= limits.LATERAL_JERK + 1e-6
 
 
 @pytest.mark.parametrize("answer", [None, steady(state=DriveState.STOP)], ids=["silence", "stop"])
