@@ -94,6 +94,8 @@ class Pipeline:
         if self.driving:
             with _Noted(reasons, DRIVING):
                 steering, command = self.driving.step(frame, risks, trace)
+                if not command.valid:
+                    raise FrameError(command.reason)
             command = command or self.driving.idle(frame, risks)
         return Answer(heads, motion, steering, command, risks, trace, reasons, suspect)
 
