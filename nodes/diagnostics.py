@@ -26,15 +26,17 @@ def status(
     engine: str,
     state: str,
     trouble: str,
+    doubt: str,
     extra: Mapping[str, Any],
 ) -> DiagnosticStatus:
-    """One status of a node: rate, age, drops, stages, engine and hashes, reasons. trouble: the node's, an ERROR."""
+    """One status of a node: rate, age, drops, stages, engine and hashes, reasons. trouble: the node's, an ERROR; doubt:
+    why its answers are worth less than they should be, a WARN."""
     s = ledger.summary()
     arrivals = np.array(s["arrivals_ns"], float) * 1e-9
     gaps = np.diff(arrivals)
     period = float(np.median(gaps)) if len(gaps) else 0.0
     silence = time.monotonic_ns() * 1e-9 - arrivals[-1] if len(arrivals) else None
-    level, message = (DiagnosticStatus.ERROR, trouble) if trouble else _judge(state, period, silence, s)
+    level, message = (DiagnosticStatus.ERROR, trouble) if trouble else _judge(state, period, silence, s, doubt)
     values: dict[str, Any] = {"state": state, "rate_hz": f"{1 / period:.1f}" if period > 0 else "0"}
     if len(gaps):
         # How regular the input came, as this process saw it: a camera or a transport that stutters shows here.
@@ -58,7 +60,7 @@ def status(
     )
 
 
-def _judge(state: str, period: float, silence: float | None, s: Mapping[str, Any]) -> tuple[bytes, str]:
+def _judge(state: str, period: float, silence: float | None, s: Mapping[str, Any], doubt: str) -> tuple[bytes, str]:
     if state != "active":
         return DiagnosticStatus.OK, state
     if silence is None:
@@ -75,6 +77,8 @@ def _judge(state: str, period: float, silence: float | None, s: Mapping[str, Any
         return DiagnosticStatus.ERROR, f"input comes, and none was answered for {unanswered_s:.1f} s: {why}"
     if s["invalid_ns"] and now_ns - s["invalid_ns"] < INVALID_S * 1e9:
         return DiagnosticStatus.WARN, f"{sum(s['invalid'].values())} frames not valid"
+    if doubt:
+        return DiagnosticStatus.WARN, doubt
     return DiagnosticStatus.OK, "running"
 
 

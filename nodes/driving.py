@@ -13,7 +13,7 @@ from headway.nodes.images import ImageNode
 from headway.nodes.publishers import CommandPublisher, PicturePublisher
 from headway.nodes.request import Request
 from headway.nodes.spin import run
-from headway.nodes.watch import DEACTIVATED, Heartbeat
+from headway.nodes.watch import Heartbeat
 from headway.sensors import Sensors
 from headway.stages.monitor import ImageMonitor
 from headway.tasks import Driving
@@ -71,7 +71,7 @@ class DrivingNode(ImageNode):
     def last_word(self) -> None:
         """See StageNode.last_word."""
         if self._task:
-            self._heartbeat.last_word(DEACTIVATED)
+            self._heartbeat.last_word()
 
     def _on_risk(self, message: Any) -> None:
         self._heartbeat.risks = risks_from_message(message)

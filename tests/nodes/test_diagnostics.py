@@ -15,7 +15,7 @@ pytestmark = pytest.mark.ros
 
 
 def said(ledger: Ledger) -> DiagnosticStatus:
-    return diagnostics.status("node", ledger, {}, "onnxruntime", "active", "", {})
+    return diagnostics.status("node", ledger, {}, "onnxruntime", "active", "", "", {})
 
 
 def arrived(ledger: Ledger, *ages_s: float) -> None:
