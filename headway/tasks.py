@@ -182,7 +182,9 @@ class Driving:
             return self._gate(view.stamp_ns, None, view.odometry, risks)
 
     def begin(self) -> None:
-        """At activation: the gate takes over what moves, whatever it commanded before."""
+        """At activation: forgets doubt and command, and takes over what moves. Not where the camera starts anew: who
+        rolls, or stands in doubt, does so after its clock has jumped."""
+        self._drive.reset()
         with self._gate_lock:
             self._gate.reset()
 
@@ -190,10 +192,6 @@ class Driving:
         """The last command before silence; see Gate.halt."""
         with self._gate_lock:
             return self._gate.halt(reason)
-
-    def reset(self) -> None:
-        """Forgets what the images before said. The gate goes on from its last command, as the vehicle does."""
-        self._drive.reset()
 
     def close(self) -> None:
         """Frees the engine."""

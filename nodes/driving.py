@@ -96,7 +96,6 @@ class DrivingNode(ImageNode):
         """See StageNode.restart."""
         super().restart()
         if self._task:
-            self._task.reset()
             self.sensors.reset()
 
     def free(self) -> None:
