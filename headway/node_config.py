@@ -5,6 +5,7 @@ No rclpy here: `headway replay` uses the parameter files without ROS.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -157,11 +158,15 @@ def open_pipeline(c: HeadwayNodeConfig) -> Pipeline:
     names = c.models
     if not any((names.head_pose, names.trajectory, names.driving)):
         raise ConfigError("models.head_pose, models.trajectory and models.driving are all empty: nothing to do")
-    return Pipeline(
-        HeadPose.open(names.head_pose, c.heads, c.engine, c.threads) if names.head_pose else None,
-        Trajectory.open(names.trajectory, c.tracks, c.forecast, c.risk, c.engine, c.threads)
-        if names.trajectory
-        else None,
-        Driving.open(names.driving, c.drive, c.gate, c.engine, c.threads) if names.driving else None,
-        ImageMonitor(c.monitor) if c.monitor.enabled else None,
-    )
+    with ExitStack() as opened:  # where one cannot be opened, those before it must not keep the device's memory
+        head_pose = trajectory = driving = None
+        if names.head_pose:
+            head_pose = HeadPose.open(names.head_pose, c.heads, c.engine, c.threads)
+            opened.callback(head_pose.close)
+        if names.trajectory:
+            trajectory = Trajectory.open(names.trajectory, c.tracks, c.forecast, c.risk, c.engine, c.threads)
+            opened.callback(trajectory.close)
+        if names.driving:
+            driving = Driving.open(names.driving, c.drive, c.gate, c.engine, c.threads)
+        opened.pop_all()
+    return Pipeline(head_pose, trajectory, driving, ImageMonitor(c.monitor) if c.monitor.enabled else None)

@@ -94,6 +94,8 @@ class Pipeline:
         if self.driving:
             with _Noted(reasons, DRIVING):
                 steering, command = self.driving.step(frame, risks, trace)
+                if not command.valid:
+                    raise FrameError(command.reason)
             command = command or self.driving.idle(frame, risks)
         return Answer(heads, motion, steering, command, risks, trace, reasons, suspect)
 
@@ -110,8 +112,8 @@ class Pipeline:
         return Risks(frame.stamp_ns, (), reasons[TRAJECTORY]) if self.trajectory else None
 
     def reset(self) -> None:
-        """Forgets what is carried from frame to frame, as when the camera starts anew; not the gate's last command."""
-        for part in (self.monitor, self.head_pose, self.trajectory, self.driving):
+        """Forgets what is carried from frame to frame, as when the camera starts anew. Driving goes on."""
+        for part in (self.monitor, self.head_pose, self.trajectory):
             if part:
                 part.reset()
 

@@ -6,6 +6,7 @@ What comes in beside them (camera_info, imu, odometry, depth) is read in headway
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from headway.types import Heads, Level, Risk, Risks
 
 HEADS_LIMIT = 300  # what is taken from one message, best first: the work grows with its square
 LEVELS = frozenset(map(int, Level))
+UNKNOWN_TRACK = -1
+MISSING = "the risk message has a level that none of its risks has"
 NONSENSE = "the risk message holds an unknown level, NaN or infinity"
 
 
@@ -39,12 +42,16 @@ def heads_from_message(message: Any) -> Heads:
 
 
 def risks_from_message(message: Any) -> Risks:
-    """headway_msgs/RiskArray -> Risks. An invalid message is unsure, and so is one with numbers that are none."""
+    """headway_msgs/RiskArray -> Risks. An invalid message is unsure, and so is one with numbers that are none, or whose
+    own level is more than that of its risks; where that is an alert, it is an alert about somebody unknown."""
     items = tuple(map(_risk, message.risks))
     unsure = message.reason or "the risk message says unsure" if message.unsure or not message.valid else ""
     if not unsure and any(item.reason == NONSENSE for item in items):
         unsure = NONSENSE
-    return Risks(stamp_of(message), items, unsure)
+    risks = Risks(stamp_of(message), items, unsure)
+    if message.level == Level.ALERT != risks.level:
+        return replace(risks, items=(*items, Risk(UNKNOWN_TRACK, Level.ALERT, 0.0, 1.0, 0.0, "", MISSING)))
+    return replace(risks, unsure=MISSING) if message.level != risks.level == Level.CLEAR else risks
 
 
 def _risk(r: Any) -> Risk:

@@ -6,7 +6,9 @@ Each is one class that holds its stages and its model, so that a node may host o
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from headway.runtime.model import Model, open_model
 from headway.stages.announce import Announcement, Announcer
@@ -24,6 +26,17 @@ from headway.types import DriveCommand, FloatArray, Forecast, Frame, Heads, Risk
 HEAD_POSE, TRAJECTORY, DRIVING = "head_pose", "trajectory", "driving"
 TASKS = (HEAD_POSE, TRAJECTORY, DRIVING)
 
+T = TypeVar("T")
+
+
+def _on(model: Model, make: Callable[[], T]) -> T:
+    """What `make` makes on an open model, which is closed where it raises."""
+    try:
+        return make()
+    except Exception:
+        model.close()
+        raise
+
 
 class HeadPose:
     """Every head of an image with its pose."""
@@ -38,7 +51,8 @@ class HeadPose:
         cls, model: str, config: HeadConfig | None = None, engine: str = "onnxruntime", threads: int = 1
     ) -> HeadPose:
         """Opens the model by name; see `open_model` for what it raises."""
-        return cls(open_model(model, "head-pose", engine, threads), config or HeadConfig())
+        opened = open_model(model, "head-pose", engine, threads)
+        return _on(opened, lambda: cls(opened, config or HeadConfig()))
 
     def step(self, frame: Frame, trace: Trace) -> Heads:
         """Heads of one frame; raises FrameError or EngineError."""
@@ -88,7 +102,9 @@ class Trajectory:
     ) -> Trajectory:
         """Opens the model by name; see `open_model` for what it raises."""
         opened = open_model(model, "trajectory", engine, threads)
-        return cls(opened, tracks or TrackConfig(), forecast or ForecastConfig(), risk or RiskConfig())
+        return _on(
+            opened, lambda: cls(opened, tracks or TrackConfig(), forecast or ForecastConfig(), risk or RiskConfig())
+        )
 
     def step(self, view: View, heads: Heads, trace: Trace) -> Motion:
         """Tracks, forecasts and risks after the heads of one view; raises FrameError or EngineError."""
@@ -149,7 +165,8 @@ class Driving:
         threads: int = 1,
     ) -> Driving:
         """Opens the model by name; see `open_model` for what it raises."""
-        return cls(open_model(model, "driving", engine, threads), drive or DriveConfig(), gate or GateConfig())
+        opened = open_model(model, "driving", engine, threads)
+        return _on(opened, lambda: cls(opened, drive or DriveConfig(), gate or GateConfig()))
 
     def step(self, frame: Frame, risks: Risks | None, trace: Trace) -> tuple[Steering, DriveCommand]:
         """Command for one frame; raises FrameError or EngineError (then call `idle`, the vehicle still moves)."""
@@ -165,7 +182,9 @@ class Driving:
             return self._gate(view.stamp_ns, None, view.odometry, risks)
 
     def begin(self) -> None:
-        """At activation: the gate takes over what moves, whatever it commanded before."""
+        """At activation: forgets doubt and command, and takes over what moves. Not where the camera starts anew: who
+        rolls, or stands in doubt, does so after its clock has jumped."""
+        self._drive.reset()
         with self._gate_lock:
             self._gate.reset()
 
@@ -173,10 +192,6 @@ class Driving:
         """The last command before silence; see Gate.halt."""
         with self._gate_lock:
             return self._gate.halt(reason)
-
-    def reset(self) -> None:
-        """Forgets what the images before said. The gate goes on from its last command, as the vehicle does."""
-        self._drive.reset()
 
     def close(self) -> None:
         """Frees the engine."""

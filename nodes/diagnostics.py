@@ -15,7 +15,7 @@ from headway.types import Level
 
 STALE_PERIODS, DEAD_PERIODS = 3, 10  # of the input: WARN, ERROR
 FIRST_PERIOD_S = 1.0  # taken for the period while one message has come
-UNANSWERED_S = 1.0  # of messages, none of them answered, though they come
+UNANSWERED_S = 1.0  # of messages, none of them with a valid answer
 INVALID_S = 10.0  # a frame that was not valid is WARN for this long, and counted for good
 
 
@@ -26,15 +26,17 @@ def status(
     engine: str,
     state: str,
     trouble: str,
+    doubt: str,
     extra: Mapping[str, Any],
 ) -> DiagnosticStatus:
-    """One status of a node: rate, age, drops, stages, engine and hashes, reasons. trouble: the node's, an ERROR."""
+    """One status of a node: rate, age, drops, stages, engine and hashes, reasons. trouble: the node's, an ERROR; doubt:
+    why its answers are worth less than they should be, a WARN."""
     s = ledger.summary()
     arrivals = np.array(s["arrivals_ns"], float) * 1e-9
     gaps = np.diff(arrivals)
     period = float(np.median(gaps)) if len(gaps) else 0.0
     silence = time.monotonic_ns() * 1e-9 - arrivals[-1] if len(arrivals) else None
-    level, message = (DiagnosticStatus.ERROR, trouble) if trouble else _judge(state, period, silence, s)
+    level, message = (DiagnosticStatus.ERROR, trouble) if trouble else _judge(state, period, silence, s, doubt)
     values: dict[str, Any] = {"state": state, "rate_hz": f"{1 / period:.1f}" if period > 0 else "0"}
     if len(gaps):
         # How regular the input came, as this process saw it: a camera or a transport that stutters shows here.
@@ -58,7 +60,7 @@ def status(
     )
 
 
-def _judge(state: str, period: float, silence: float | None, s: Mapping[str, Any]) -> tuple[bytes, str]:
+def _judge(state: str, period: float, silence: float | None, s: Mapping[str, Any], doubt: str) -> tuple[bytes, str]:
     if state != "active":
         return DiagnosticStatus.OK, state
     if silence is None:
@@ -69,12 +71,15 @@ def _judge(state: str, period: float, silence: float | None, s: Mapping[str, Any
     if silence > STALE_PERIODS * period:
         return DiagnosticStatus.WARN, f"no input for {silence:.2f} s"
     now_ns = time.monotonic_ns()
-    unanswered_s = (now_ns - (s["answered_ns"] or s["arrivals_ns"][0])) * 1e-9
-    if unanswered_s > max(UNANSWERED_S, DEAD_PERIODS * period):
-        why = max(s["dropped"], key=s["dropped"].get, default="the first is being worked on")
-        return DiagnosticStatus.ERROR, f"input comes, and none was answered for {unanswered_s:.1f} s: {why}"
+    without_s = (now_ns - s["valid_ns"]) * 1e-9
+    if without_s > max(UNANSWERED_S, DEAD_PERIODS * period):
+        dropped = max(s["dropped"], key=s["dropped"].get, default="the first is being worked on")
+        why = s["last_invalid"] if s["invalid_ns"] > s["valid_ns"] else dropped
+        return DiagnosticStatus.ERROR, f"input comes, and no valid answer for {without_s:.1f} s: {why}"
     if s["invalid_ns"] and now_ns - s["invalid_ns"] < INVALID_S * 1e9:
         return DiagnosticStatus.WARN, f"{sum(s['invalid'].values())} frames not valid"
+    if doubt:
+        return DiagnosticStatus.WARN, doubt
     return DiagnosticStatus.OK, "running"
 
 

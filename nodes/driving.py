@@ -13,11 +13,12 @@ from headway.nodes.images import ImageNode
 from headway.nodes.publishers import CommandPublisher, PicturePublisher
 from headway.nodes.request import Request
 from headway.nodes.spin import run
-from headway.nodes.watch import DEACTIVATED, Heartbeat
+from headway.nodes.watch import Heartbeat
 from headway.sensors import Sensors
+from headway.stages.freshness import known_level
 from headway.stages.monitor import ImageMonitor
 from headway.tasks import Driving
-from headway.types import Risks
+from headway.types import Level, Risks
 from headway_msgs.msg import RiskArray
 
 NOT_HEARD = Risks(0, (), "no risk received yet")
@@ -71,10 +72,17 @@ class DrivingNode(ImageNode):
     def last_word(self) -> None:
         """See StageNode.last_word."""
         if self._task:
-            self._heartbeat.last_word(DEACTIVATED)
+            self._heartbeat.last_word()
 
     def _on_risk(self, message: Any) -> None:
         self._heartbeat.risks = risks_from_message(message)
+
+    def doubt(self) -> str:
+        """See Reports.doubt."""
+        risks, last = self._heartbeat.risks if self._task else None, self.last_request
+        if risks is None or last is None or known_level(risks, last.stamp_ns) != Level.UNSURE:
+            return ""
+        return f"pedestrians unsure: {risks.unsure or 'the last risk is too old'}"
 
     def more_statuses(self) -> list[Any]:
         """See Reports.more_statuses."""
@@ -88,7 +96,6 @@ class DrivingNode(ImageNode):
         """See StageNode.restart."""
         super().restart()
         if self._task:
-            self._task.reset()
             self.sensors.reset()
 
     def free(self) -> None:

@@ -14,7 +14,7 @@ from headway.nodes.images import ImageNode
 from headway.nodes.publishers import CommandPublisher, HeadPublisher, MotionPublisher, PicturePublisher
 from headway.nodes.request import Request
 from headway.nodes.spin import run
-from headway.nodes.watch import DEACTIVATED, Heartbeat, MotionWatch
+from headway.nodes.watch import Heartbeat, MotionWatch
 from headway.pipeline import Answer, Pipeline
 from headway.sensors import Sensors
 from headway.tasks import DRIVING, HEAD_POSE, TRAJECTORY
@@ -100,12 +100,17 @@ class HeadwayNode(ImageNode):
 
     def last_word(self) -> None:
         """See StageNode.last_word."""
-        if self._pipeline and self._heartbeat:
-            self._heartbeat.last_word(DEACTIVATED)
+        for watch in (self._heartbeat, self._watch):
+            if watch:
+                watch.last_word()
 
     def at_rest(self) -> bool:
         """See StageNode.at_rest."""
         return self._heartbeat is None or self._heartbeat.at_rest
+
+    def doubt(self) -> str:
+        """See Reports.doubt."""
+        return f"risk unsure: {self._motion.doubt}" if self._motion and self._motion.doubt else ""
 
     def extra_diagnostics(self) -> dict[str, object]:
         """The risk as it stands, beside what the sensors sent."""

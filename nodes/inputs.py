@@ -59,8 +59,9 @@ class Ledger:
         self.ages_ms: deque[float] = deque(maxlen=window)
         self.stage_ms: dict[str, deque[float]] = {}
         self.arrivals_ns: deque[int] = deque(maxlen=window)
-        # Monotonic, of the last answer and of the last that was not valid; 0: none.
-        self.answered_ns = self.invalid_ns = 0
+        # Monotonic, of the last valid answer (at first of the first arrival), and of the last one not valid; 0: none
+        self.valid_ns = self.invalid_ns = 0
+        self.last_invalid = ""
         self._reported = 0
 
     def arrive(self, lost: int = 0) -> int:
@@ -70,6 +71,7 @@ class Ledger:
             if lost:
                 self.dropped.add(LOST, lost)
             self.arrivals_ns.append(time.monotonic_ns())
+            self.valid_ns = self.valid_ns or self.arrivals_ns[-1]
             return self.received - 1
 
     def drop(self, reason: str) -> None:
@@ -89,10 +91,11 @@ class Ledger:
         """Counts one answer; `reason` where it is not valid."""
         with self._lock:
             self.answered += 1
-            self.answered_ns = time.monotonic_ns()
             if reason:
                 self.invalid.add(reason)
-                self.invalid_ns = self.answered_ns
+                self.invalid_ns, self.last_invalid = time.monotonic_ns(), reason
+            else:
+                self.valid_ns = time.monotonic_ns()
             self.ages_ms.append(trace.age_ms)
             for stage, duration in trace.stage_ms.items():
                 self.stage_ms.setdefault(stage, deque(maxlen=256)).append(duration)
@@ -108,8 +111,9 @@ class Ledger:
                 "ages_ms": list(self.ages_ms),
                 "stage_ms": {k: list(v) for k, v in self.stage_ms.items()},
                 "arrivals_ns": list(self.arrivals_ns),
-                "answered_ns": self.answered_ns,
+                "valid_ns": self.valid_ns,
                 "invalid_ns": self.invalid_ns,
+                "last_invalid": self.last_invalid,
             }
 
 

@@ -56,6 +56,7 @@ class MotionPublisher:
     def __init__(self, node: StageNode) -> None:
         self._node = node
         self._last: Motion | None = None
+        self._refused = ""
         self._told, self._left_out = 0, 0
         self._forecasts = node.advertise(ForecastArray, "~/forecasts")
         self._risk = node.advertise(RiskArray, "~/risk")
@@ -72,24 +73,33 @@ class MotionPublisher:
             self._markers.publish(fill(MarkerArray(), marker_array(motion.forecast, motion.risks, view)))
         for announcement in motion.announcements:
             self._node.tell(diagnostics.alert_status(self._node.get_name(), announcement))
-        self._last, self._told = motion, self._told + len(motion.announcements)
+        self._last, self._refused = motion, ""
+        self._told += len(motion.announcements)
         self._left_out += motion.tracks.left_out > 0
 
+    @property
+    def doubt(self) -> str:
+        """Why the last word on the risk was "unsure", "" where it was not."""
+        return self._refused or (self._last.risks.unsure if self._last else "")
+
     def summary(self) -> dict[str, object]:
-        """Lines for the diagnostics: the risk of the last frame, who was left out, how often the wearer was told."""
-        if self._last is None:
+        """Lines for the diagnostics: the last word on the risk, who was left out, how often the wearer was told."""
+        if self._refused:
+            now: dict[str, object] = {"risk": f"unsure: {self._refused}"}
+        elif self._last:
+            risks, tracks = self._last.risks, self._last.tracks
+            now = {
+                "risk": risks.level.name.lower() + (f": {risks.unsure}" if risks.unsure else ""),
+                "people": len(tracks),
+                "people_left_out": tracks.left_out,
+            }
+        else:
             return {}
-        risks, tracks = self._last.risks, self._last.tracks
-        return {
-            "risk": risks.level.name.lower() + (f": {risks.unsure}" if risks.unsure else ""),
-            "people": len(tracks),
-            "people_left_out": tracks.left_out,
-            "frames_with_people_left_out": self._left_out,
-            "alerts_told": self._told,
-        }
+        return now | {"frames_with_people_left_out": self._left_out, "alerts_told": self._told}
 
     def refuse(self, request: Request, reason: str, trace: Trace | None = None) -> None:
         """No forecast for this view; the risk is unsure."""
+        self._refused = reason
         trace = trace or request.trace
         forecasts = messages.forecast_array(None, request.view, trace, valid=False, reason=reason)
         risk = messages.risk_array(None, request.view, trace, valid=False, reason=reason)

@@ -103,6 +103,10 @@ class Reports:
             self.destroy_publisher(self._model_info)
         self._model_info = None
 
+    def doubt(self) -> str:
+        """Why answers that are valid are worth less than they should be, "" for nothing."""
+        return ""
+
     def extra_diagnostics(self) -> dict[str, Any]:
         """More lines for the diagnostics of this node."""
         return {}
@@ -139,7 +143,7 @@ class Reports:
             extra["engine_restarts"] = str(self.watchdog.restarts)
         extra |= self.extra_diagnostics()
         status = diagnostics.status(
-            self.get_name(), self.ledger, self.models, self.engines, self._state, self.trouble, extra
+            self.get_name(), self.ledger, self.models, self.engines, self._state, self.trouble, self.doubt(), extra
         )
         statuses = [status, *self.more_statuses()]
         self._diagnostics.publish(diagnostics.diagnostic_array(self.get_clock().now().to_msg(), statuses))

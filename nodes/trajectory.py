@@ -68,11 +68,20 @@ class TrajectoryNode(StageNode):
         """See StageNode.refuse."""
         self._motion.refuse(request, reason)
 
+    def last_word(self) -> None:
+        """See StageNode.last_word."""
+        if self._task:
+            self._watch.last_word()
+
     def restart(self) -> None:
         """See StageNode.restart."""
         if self._task:
             self._task.reset()
             self._sensors.reset()
+
+    def doubt(self) -> str:
+        """See Reports.doubt."""
+        return f"risk unsure: {self._motion.doubt}" if self._task and self._motion.doubt else ""
 
     def extra_diagnostics(self) -> dict[str, object]:
         """The risk as it stands, and what the sensors sent and was not used."""

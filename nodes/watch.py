@@ -38,6 +38,10 @@ class MotionWatch:
         what = f"no {self._node.input_name} for {silence:.2f} s" if ever else f"no {self._node.input_name} received yet"
         self._publisher.refuse(self._node.silent_request(), what)
 
+    def last_word(self) -> None:
+        """Unsure: nobody must go on believing the last risk of a node that is silent from now on."""
+        self._publisher.refuse(self._node.silent_request(), DEACTIVATED)
+
 
 class Heartbeat:
     """Goes on sending commands that ramp to a stop once no image could be answered for heartbeat_s.
@@ -64,10 +68,10 @@ class Heartbeat:
         view = self._view(request)
         self._publisher.say(request, self._task.idle(view, self.risks), view, valid=False, reason=reason)
 
-    def last_word(self, reason: str) -> None:
+    def last_word(self) -> None:
         """Halt: nobody must go on obeying the last command of a node that is silent from now on."""
         request = self._node.silent_request()
-        self._publisher.say(request, self._task.halt(reason), self._view(request), valid=False, reason=reason)
+        self._publisher.say(request, self._task.halt(DEACTIVATED), self._view(request), valid=False)
 
     def _view(self, request: Request) -> View:
         return self._sensors.view(request.stamp_ns, request.message.header.frame_id, 0, 0)

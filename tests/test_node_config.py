@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from headway.errors import ConfigError
+from headway import tasks
+from headway.errors import ConfigError, ModelError
 from headway.node_config import NODE_CONFIGS, DrivingNodeConfig, HeadwayNodeConfig, load, open_pipeline
+from headway.runtime import providers
+from headway.runtime.engine import installed_models
 
 
 @pytest.mark.parametrize("node", NODE_CONFIGS)
@@ -37,3 +41,33 @@ def test_a_pipeline_without_any_task_is_refused() -> None:
     none = HeadwayNodeConfig().replaced({"models.head_pose": "", "models.trajectory": "", "models.driving": ""})
     with pytest.raises(ConfigError, match="nothing to do"):
         open_pipeline(none)
+
+
+class Counted:
+    """An engine that knows whether it was closed."""
+
+    def __init__(self, inner, made):
+        self.name, self.infer, self._inner, self.closed = inner.name, inner.infer, inner, False
+        made.append(self)
+
+    def close(self):
+        self.closed = True
+        self._inner.close()
+
+
+@pytest.mark.skipif(not {"head-pose", "trajectory", "driving"} <= set(installed_models()), reason="weights are missing")
+@pytest.mark.parametrize("fault", ["no such model", "no calibration"])
+def test_what_was_opened_before_a_model_that_cannot_be_is_closed_again(monkeypatch, fault):
+    made, open_engine, config = [], providers.open_engine, HeadwayNodeConfig()
+    monkeypatch.setattr(providers, "open_engine", lambda *given: Counted(open_engine(*given), made))
+    if fault == "no such model":
+        config = replace(config, models=replace(config.models, driving="nobody"))
+    else:
+
+        def refuse(*_):
+            raise ModelError("no calibration")
+
+        monkeypatch.setattr(tasks, "DriveStage", refuse)
+    with pytest.raises(ModelError):
+        open_pipeline(config)
+    assert [engine.closed for engine in made] == [True] * (2 if fault == "no such model" else 3)

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from headway.received import heads_from_message
+from headway.received import heads_from_message, risks_from_message
+from headway.types import Level
 
 
 def head(quaternion):
@@ -23,3 +24,37 @@ def test_a_head_whose_orientation_is_no_rotation_looks_nowhere_known(wrong):
     assert len(found) == 3
     assert np.isnan(found.rotation[1]).all()
     assert np.isfinite(found.rotation[[0, 2]]).all()
+
+
+def risk_message(level, *levels, valid=True):
+    items = [
+        SimpleNamespace(
+            track_id=i,
+            level=item,
+            contact=False,
+            time_to_contact=0.0,
+            probability=0.5,
+            closest=1.0,
+            direction="ahead",
+            reason="",
+        )
+        for i, item in enumerate(levels)
+    ]
+    header = SimpleNamespace(stamp=SimpleNamespace(sec=1, nanosec=0))
+    return SimpleNamespace(header=header, valid=valid, unsure=False, reason="", level=level, risks=items)
+
+
+@pytest.mark.parametrize(
+    ("level", "levels", "read"),
+    [
+        (Level.ALERT, (), Level.ALERT),
+        (Level.ALERT, (Level.NOTICE,), Level.ALERT),
+        (Level.NOTICE, (), Level.UNSURE),
+        (Level.UNSURE, (Level.CLEAR,), Level.UNSURE),
+        (200, (), Level.UNSURE),
+        (Level.CLEAR, (Level.ALERT,), Level.ALERT),
+        (Level.CLEAR, (), Level.CLEAR),
+    ],
+)
+def test_a_risk_message_is_never_read_as_less_than_its_level_or_any_of_its_risks_says(level, levels, read):
+    assert risks_from_message(risk_message(level, *levels)).level == read

@@ -15,13 +15,14 @@ pytestmark = pytest.mark.ros
 
 
 def said(ledger: Ledger) -> DiagnosticStatus:
-    return diagnostics.status("node", ledger, {}, "onnxruntime", "active", "", {})
+    return diagnostics.status("node", ledger, {}, "onnxruntime", "active", "", "", {})
 
 
 def arrived(ledger: Ledger, *ages_s: float) -> None:
     for age_s in ages_s:
         ledger.arrive()
         ledger.arrivals_ns[-1] = time.monotonic_ns() - round(1e9 * age_s)
+    ledger.valid_ns = ledger.arrivals_ns[0]
 
 
 def test_one_message_and_then_nothing_is_silence_though_no_period_is_known() -> None:
@@ -39,9 +40,22 @@ def test_input_that_comes_and_is_never_answered_is_an_error_with_the_reason() ->
         ledger.drop("its stamp is not newer than the previous one")
     status = said(ledger)
     assert status.level == DiagnosticStatus.ERROR
-    assert status.message.startswith("input comes, and none was answered for 5.0 s: its stamp is not newer")
+    assert status.message.startswith("input comes, and no valid answer for 5.0 s: its stamp is not newer")
     ledger.answer(Trace())
     assert said(ledger).level == DiagnosticStatus.OK
+
+
+def test_answers_none_of_which_is_valid_are_an_error_with_the_reason_of_the_last() -> None:
+    ledger = Ledger()
+    arrived(ledger, *(k / 10 for k in range(50, -1, -1)))
+    ledger.drop("lost in the transport")
+    for reason in ("image is truncated", "SENSOR_INVALID: black"):
+        ledger.answer(Trace(), reason)
+    status = said(ledger)
+    assert status.level == DiagnosticStatus.ERROR
+    assert status.message == "input comes, and no valid answer for 5.0 s: SENSOR_INVALID: black"
+    ledger.answer(Trace())
+    assert said(ledger).level == DiagnosticStatus.WARN
 
 
 def test_a_frame_that_was_not_valid_is_a_warning_for_a_while_and_counted_for_good() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry
 from rclpy.duration import Duration
@@ -147,8 +148,12 @@ def test_the_last_word_of_a_node_that_is_deactivated_is_to_halt(bench: Bench) ->
 
 
 def test_where_a_risk_is_expected_people_are_unsure_until_it_comes(bench: Bench) -> None:
-    drive = Drive(bench, risk_expected=True)
+    drive = Drive(bench, risk_expected=True, diagnostics_period_s=0.1)
     assert all("pedestrians unsure" in c.reason for c in drive.commands if c.valid)
+    told = bench.record(DiagnosticArray, "/diagnostics")
+    wait(lambda: bool(told), "no diagnostics")
+    status = told[-1].status[0]
+    assert (status.level, status.message) == (DiagnosticStatus.WARN, "pedestrians unsure: no risk received yet")
     risk = bench.publisher(RiskArray, "risk")
 
     def heard() -> bool:
@@ -159,6 +164,7 @@ def test_where_a_risk_is_expected_people_are_unsure_until_it_comes(bench: Bench)
         return drive.commands[-1].valid and "pedestrians" not in drive.commands[-1].reason
 
     wait(heard, "the risk that came is not heard")
+    wait(lambda: "the last risk is too old" in told[-1].status[0].message, "that it stays away is not told")
 
 
 def test_a_wrong_hash_keeps_the_node_unconfigured_and_says_so(bench: Bench, tmp_path: Any) -> None:

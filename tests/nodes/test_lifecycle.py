@@ -20,6 +20,10 @@ from tiny_node import TinyNode
 
 from headway.errors import ModelError
 from headway.nodes import base
+from headway.nodes.driving import DrivingNode
+from headway.nodes.head_pose import HeadPoseNode
+from headway.nodes.headway import HeadwayNode
+from headway.nodes.trajectory import TrajectoryNode
 from headway_msgs.msg import HeadArray
 
 pytestmark = pytest.mark.ros
@@ -94,3 +98,11 @@ def test_what_hung_when_the_node_was_deactivated_is_not_answered_by_the_next_act
     wait(lambda: node.ledger.answered == 1, "not answered")
     wait(lambda: bool(heard), "nothing was published")
     assert [m.header.stamp for m in heard] == [picture(2).header.stamp]
+
+
+@pytest.mark.parametrize("kind", [HeadPoseNode, TrajectoryNode, DrivingNode, HeadwayNode])
+def test_a_node_that_was_never_configured_tells_its_state(bench: Bench, kind: Any) -> None:
+    heard = bench.record(DiagnosticArray, "/diagnostics")
+    bench.add(kind(context=bench.context, parameter_overrides=[Parameter("diagnostics_period_s", value=0.1)]))
+    wait(lambda: bool(heard), "no diagnostics")
+    assert heard[-1].status[0].message == "unconfigured"

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.lifecycle import TransitionCallbackReturn
 from ros_bench import Bench, wait
 from sensor_msgs.msg import CameraInfo, Imu
 from task_messages import HEIGHT, START_S, TASK_NODE, WIDTH, camera_info, heads, matched, stamped, started
 from visualization_msgs.msg import MarkerArray
 
+from headway.nodes.watch import DEACTIVATED
 from headway_msgs.msg import ForecastArray, Head, HeadArray, Risk, RiskArray
 
 pytestmark = TASK_NODE
@@ -125,3 +127,39 @@ def test_trajectory_tells_of_an_alert_once_while_the_risk_goes_out_with_every_fr
         lambda: any(v.key == "alerts_told" and v.value == "1" for m in told for s in m.status for v in s.values),
         "the account does not say how often the wearer was told",
     )
+
+
+def stream(told: list[Any]) -> tuple[bytes, str, str]:
+    """Level, message and the risk as the last diagnostics have them."""
+    status = next(s for m in reversed(told) for s in m.status if s.name == "trajectory: stream")
+    return status.level, status.message, {v.key: v.value for v in status.values}.get("risk", "")
+
+
+def test_diagnostics_never_call_a_risk_clear_or_running_that_is_unsure(bench: Bench) -> None:
+    from headway.nodes.trajectory import TrajectoryNode
+
+    started(bench, TrajectoryNode, input__timeout_s=2.0, diagnostics_period_s=0.1)
+    told = bench.record(DiagnosticArray, "/diagnostics")
+    matched(bench, "/diagnostics")
+    source = bench.publisher(HeadArray, "heads")
+    source.publish(heads(1))
+    no_camera = "no camera_info received"
+    wait(lambda: bool(told) and no_camera in stream(told)[2], "the risk is not told")
+    level, message, _ = stream(told)
+    assert level == DiagnosticStatus.WARN
+    assert message.startswith(f"risk unsure: {no_camera}")
+    source.publish(heads(2, valid=False))
+    wait(
+        lambda: stream(told)[2] == "unsure: no heads: image is truncated",
+        "a frame not answered left the risk as it was",
+    )
+
+
+def test_the_last_word_of_a_node_that_is_deactivated_is_that_the_risk_is_unsure(bench: Bench, trajectory: Any) -> None:
+    risks = bench.record(RiskArray, "/trajectory/risk")
+    matched(bench, "/trajectory/risk")
+    bench.publisher(HeadArray, "heads").publish(heads(1))
+    wait(lambda: any(r.valid for r in risks), "not answered")
+    assert trajectory.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+    wait(lambda: risks[-1].reason == DEACTIVATED, "it fell silent")
+    assert (risks[-1].valid, risks[-1].unsure, risks[-1].level) == (False, True, Risk.UNSURE)
