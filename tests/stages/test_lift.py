@@ -64,6 +64,21 @@ def test_a_picture_squeezed_sideways_makes_no_cut_off_head_look_further_away() -
     assert sightings.position[0, 0] == pytest.approx(1.0, rel=1e-5)
 
 
+def test_depth_is_that_of_the_middle_half_of_the_box_at_any_resolution_of_the_depth() -> None:
+    depth = np.full((240, 320), 8.0, np.float32)
+    depth[60:80, 100:140] = 2.0  # half the size of the picture: of the box, its middle half
+    heads = seen([160, 100, 320, 180])
+    measured = lift(heads, CAMERA, OPTICAL_TO_BODY, depth, HEAD_M, SIGMA, 45.0)
+    assert measured.position[0, 0] == 2.0
+    depth[60:80, 100:131] = np.nan  # more than three quarters of it
+    assert lift(heads, CAMERA, OPTICAL_TO_BODY, depth, HEAD_M, SIGMA, 45.0).position[0, 0] != 2.0
+
+
+def test_across_the_line_of_sight_a_place_is_as_sure_as_a_pixel() -> None:
+    noise = lifted(in_picture([0.0, 0.0, 5.0], 0.75)).noise[0]
+    assert np.sqrt(noise[1, 1]) == pytest.approx(1.5 * 5.0 / CAMERA.fx + 0.02, rel=1e-4)
+
+
 def test_in_a_corner_next_to_nothing_is_known_of_the_range() -> None:
     assert relative_sigma(lifted(in_picture([0.64, 0.5, 1.0], 0.75))) > 0.4
 
