@@ -79,7 +79,7 @@ def features(scores: Array, sigma_deg: Array, size: Array) -> Array:
 def _features(score: float, sigma_deg: float, size: float) -> tuple[float, float, float]:
     # Of a number and NaN, max and min give the one that stands first.
     score = min(1.0 - 1e-6, max(1e-6, score))
-    sigma_deg, size = max(SMALLEST_SIGMA_DEG, min(180.0, sigma_deg)), max(1e-4, size)
+    sigma_deg, size = max(SMALLEST_SIGMA_DEG, min(180.0, sigma_deg)), max(1e-4, min(1.0, size))
     return math.log(score / (1.0 - score)), math.log(sigma_deg / _TYPICAL_SIGMA_DEG), math.log(size / _TYPICAL_SIZE)
 
 

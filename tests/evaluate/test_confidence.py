@@ -34,6 +34,8 @@ def test_calibration_error_is_the_weighted_gap_and_within_one(pairs):
             gap += abs(confidence[inside].sum() - correct[inside].sum())
     found = expected_calibration_error(confidence, correct)
     assert found == pytest.approx(gap / len(pairs))
+    for row in reliability(confidence, correct):
+        assert row["from"] <= row["confidence"] + 1e-9 <= row["from"] + 0.1 + 2e-9
     assert 0.0 <= found <= 1.0
 
 

@@ -67,6 +67,16 @@ def test_only_moments_count_whose_next_seconds_were_recorded_and_of_which_someth
     assert ContactOutcomes().summary() is None
 
 
+def test_people_out_of_view_are_judged_apart() -> None:
+    rows = np.array([[0.9, 1.0, 1.0], [0.8, 1.0, 1.0], [0.1, 0.0, 0.0], [0.2, 1.0, 0.0], [0.3, 0.0, 0.0]])
+    found = ContactOutcomes([rows[:2], rows[2:]]).summary()
+    assert (found["moments"], found["came"]) == (5, pytest.approx(0.6))
+    assert found["brier"] == pytest.approx((0.1**2 + 0.2**2 + 0.1**2 + 0.8**2 + 0.3**2) / 5)
+    assert (found["out_of_view"]["moments"], found["out_of_view"]["came"]) == (3, pytest.approx(1 / 3))
+    assert found["out_of_view"]["said"] == pytest.approx(0.2)
+    assert ContactOutcomes([rows[:2]]).summary()["out_of_view"] is None
+
+
 def test_what_is_said_truly_has_no_error_and_what_is_said_too_surely_has_all_of_it() -> None:
     came = np.arange(1000) % 4 == 0
     assert reliable(np.full(1000, 0.25), came)["ece"] == pytest.approx(0.0)

@@ -62,6 +62,13 @@ def test_a_person_seen_often_has_one_vote() -> None:
     assert coverage({"made": often}, {"made": fitted}, 0.9)["measured"] == pytest.approx(0.5)
 
 
+def test_people_and_moments_of_joined_scores_are_kept_apart() -> None:
+    parts = [made(moments, people, 0) for moments, people in ((2, 3), (5, 1), (1, 4), (3, 2))]
+    joined = Scores.joined(parts)
+    assert len(np.unique(joined.track)) == sum(len(np.unique(p.track)) for p in parts)
+    assert joined.crowd().tolist() == np.concatenate([p.crowd() for p in parts]).tolist()
+
+
 def test_everybody_must_stay_inside_for_a_moment_to_count() -> None:
     scores = Scores(np.array([1.0, 9.0, 1.0, 1.0]), np.arange(4), np.array([0, 0, 1, 1]), np.zeros((4, 2)))
     report = coverage({"made": scores}, {"made": calibration(np.full((len(GROUPS), len(LEVELS)), 5.0))}, 0.9)

@@ -57,6 +57,16 @@ def test_the_wearer_sees_who_is_ahead_and_not_who_follows() -> None:
     assert np.isnan(found.measured[~found.seen]).all()
 
 
+def test_the_camera_looks_along_its_yaw_and_stands_upright() -> None:
+    nobody, yaw = np.zeros((3, 0, 2)), np.array([0.3, 2.0, -2.5])
+    made = Walk("made", RATE, 0.03, np.zeros(0, int), nobody, np.zeros((3, 0), bool), nobody, yaw)
+    for frame, angle in enumerate(yaw):
+        right, down, ahead = np.asarray(made.view(frame).orientation).T
+        np.testing.assert_allclose(ahead, [np.cos(angle), np.sin(angle), 0.0], atol=1e-12)
+        np.testing.assert_allclose(down, [0.0, 0.0, -1.0], atol=1e-12)
+        np.testing.assert_allclose(right, np.cross(down, ahead), atol=1e-12)
+
+
 def test_somebody_behind_a_nearer_person_is_hidden() -> None:
     relative = np.array([[[3.0, 0.0], [6.0, 0.1], [6.0, 2.0], [0.1, 3.0], [np.nan, np.nan], [13.0, 5.0]]])
     seen = visible(relative, np.zeros(1), Wearing())
@@ -69,7 +79,7 @@ def test_the_head_wanders_as_far_as_stated() -> None:
 
 
 def test_somebody_who_stands_goes_on_looking_the_same_way() -> None:
-    own = np.vstack([np.column_stack([np.zeros(30), np.arange(30) * 0.1]), np.tile([0.0, 2.9], (30, 1))])
+    own = np.vstack([np.column_stack([np.full(30, 7.0), np.arange(30) * 0.1]), np.tile([7.0, 2.9], (30, 1))])
     np.testing.assert_allclose(walking_yaw(own, RATE), np.pi / 2, atol=1e-6)
 
 

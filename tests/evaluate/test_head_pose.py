@@ -3,7 +3,9 @@
 import contextlib
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -19,11 +21,14 @@ from headway.evaluate.head_pose import (
     best_threshold,
     coco_form,
     euler_mae,
+    evaluate,
     evaluate_folder,
     report_of,
 )
-from headway.geometry import rotation_from_euler
-from headway.types import Heads
+from headway.geometry import euler_from_rotation, geodesic_deg, ray_basis, rotation_from_euler, viewing_ray
+from headway.runtime.engine import Model
+from headway.runtime.manifest import FileEntry, Manifest, TensorSpec
+from headway.types import Camera, Heads
 
 
 def made_up(seed: int, images: int = 12) -> tuple[HeadLabels, list[Heads]]:
@@ -102,6 +107,34 @@ def labels_of(rotation: np.ndarray, whole_head: bool = True) -> HeadLabels:
     paths = tuple(Path(f"{i}.jpg") for i in range(len(rotation)))
     boxes = np.tile([[10.0, 10.0, 50.0, 60.0]], (len(rotation), 1))
     return HeadLabels(paths, np.arange(len(rotation)), boxes, rotation, np.ones(len(rotation)), whole_head)
+
+
+OWN = {"box": (0, 4), "score": (4, 5), "rotation": (5, 14), "log_sigma": (14, 15)}
+PUBLISHED = {"centre": (0, 2), "size": (2, 4), "objectness": (4, 5), "class": (5, 6), "euler": (6, 9)}
+
+
+@pytest.mark.parametrize("columns", [OWN, PUBLISHED], ids=["relative to the ray", "in camera axes"])
+def test_labels_relative_to_the_ray_are_compared_with_answers_relative_to_the_ray(
+    tmp_path, monkeypatch, columns
+) -> None:
+    """Somebody in the corner of the picture looks into the lens, and both kinds of network say so."""
+    camera = Camera(320, 240, 200.0, 200.0, 160.0, 120.0)
+    basis = ray_basis(viewing_ray(np.array([290.0, 210.0]), camera))
+    pitch, yaw, roll = (float(a) for a in euler_from_rotation(basis))
+    own = [270, 190, 310, 230, 0.9, *np.eye(3).ravel(), -2.0]
+    published = [290, 210, 40, 40, 0.95, 0.95, pitch / 180 + 0.5, yaw / 360 + 0.5, roll / 180 + 0.5]
+    rows = np.array([[own if columns is OWN else published]], np.float32)
+    inputs = {"image": TensorSpec((1, 240, 320, 3), "uint8", "NHWC", "BGR")}
+    outputs = {"candidates": TensorSpec(rows.shape, columns=columns)}
+    manifest = Manifest("canned", "head-pose", {"onnx": FileEntry("x", "0")}, inputs, outputs, 0)
+    engine = SimpleNamespace(name="canned", infer=lambda feeds: {"candidates": rows}, close=lambda: None)
+    monkeypatch.setattr("headway.evaluate.head_pose.open_model", lambda name, task: Model(manifest, engine, tmp_path))
+    cv2.imwrite(str(tmp_path / "0.png"), np.zeros((240, 320, 3), np.uint8))
+    labels = replace(labels_of(np.eye(3)[None]), images=(tmp_path / "0.png",), cameras=(camera,))
+    found = evaluate(replace(labels, boxes=np.array([[270.0, 190.0, 310.0, 230.0]])))
+    assert geodesic_deg(basis, np.eye(3)) > 30.0
+    for heads in (found.predictions[0], found.published[0]):
+        assert geodesic_deg(heads.rotation[0], np.eye(3)) < 1e-3
 
 
 def test_missed_heads_are_counted_and_do_not_enter_the_error() -> None:

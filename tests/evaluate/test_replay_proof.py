@@ -130,7 +130,8 @@ def test_scores_are_those_of_a_loop_by_hand() -> None:
     place = np.stack([np.column_stack([5 - 0.1 * np.arange(40.0), np.zeros(40)])], axis=1)
     truth = Truth(stamps, place)
     straight = 5 - 0.1 * (4 * np.arange(1, 13))
-    modes = np.stack([np.column_stack([straight, np.full(12, side)]) for side in (0.3, 0.0)])[None]
+    aside = np.full(12, 0.3), 0.02 * np.arange(1, 13)  # the second, less likely one turns off slowly
+    modes = np.stack([np.column_stack([straight, side]) for side in aside])[None]
     answer = Answer(
         np.array([3]),
         np.array([[5.0, 0.2]]),
@@ -141,7 +142,7 @@ def test_scores_are_those_of_a_loop_by_hand() -> None:
         np.zeros(1),
     )
     found = score([(0, answer)], truth)
-    wanted = {"windows": 1, "ade": 0.3, "fde": 0.3, "min_ade20": 0.0, "min_fde20": 0.0, "inside": 0.0}
+    wanted = {"windows": 1, "ade": 0.3, "fde": 0.3, "min_ade20": 0.08, "min_fde20": 0.14, "inside": 0.0}
     assert found == pytest.approx(wanted, abs=1e-9)
     for radius, inside in ((0.31, 1.0), (0.29, 0.0)):
         assert score([(0, replace(answer, radius=np.full((1, 12), radius)))], truth)["inside"] == inside

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,19 @@ def test_drivers_that_share_no_whole_drive_are_not_compared():
     results = {"straight": {"a": [whole, broken], "b": [broken, whole], "c": [whole, whole]}}
     assert paired(results, "a", "b") is None
     assert paired(results, "a", "c")["pairs"] == 1
+
+
+def test_differences_are_paired_by_seed_and_their_interval_is_round_the_mean(monkeypatch):
+    monkeypatch.setattr("headway.evaluate.closed_loop.measures", lambda run: {"frechet_m": run.step_s})
+    runs = {"a": [0.2, 0.4, 0.9, 0.5], "b": [0.3, 0.6, 1.5, 0.1]}
+    made = {name: [replace(lost(v, ""), failed="") for v in values] for name, values in runs.items()}
+    found = paired({"x": {k: v[:2] for k, v in made.items()}, "y": {k: v[2:] for k, v in made.items()}}, "a", "b")
+    assert found["mean"] == pytest.approx((-0.1 - 0.2 - 0.6 + 0.4) / 4)
+    assert found["ratio"] == pytest.approx(2.0 / 2.5)
+    assert -0.6 <= found["low"] < found["mean"] < found["high"] <= 0.4
+    assert found["pairs"] == 4
+    same = paired({"x": {"a": made["a"], "b": made["a"]}}, "a", "b")
+    assert (same["mean"], same["low"], same["high"], same["ratio"]) == (0.0, 0.0, 0.0, 1.0)
 
 
 class Published:

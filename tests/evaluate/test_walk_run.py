@@ -41,7 +41,7 @@ def test_somebody_who_walks_straight_and_is_seen_exactly_is_forecast_where_they_
 
 
 def test_the_score_of_a_forecast_is_its_largest_error_in_units_of_the_scale_that_the_radius_was_made_with() -> None:
-    """Two people who go 0.4 and 0.2 m a step; the most likely paths are 0.1 m beside, but at one step 0.3 m."""
+    """Two people who go 0.4 and 0.2 m a step; the most likely paths are 0.1 m beside, but at the last step 0.3 m."""
     frame, steps = 6, 12
     ways = np.array([[0.4, 0.0], [0.0, 0.2]])
     relative = np.array([4.0, -2.0]) + np.arange(200)[:, None, None] / 6 * ways
@@ -49,7 +49,7 @@ def test_the_score_of_a_forecast_is_its_largest_error_in_units_of_the_scale_that
     made = Walk("made", RATE, 0.0, np.array([7, 8]), relative, seen, relative, np.zeros(200))
     truth = relative[frame, :, None] + np.arange(1, steps + 1)[:, None] * ways[:, None]
     modes = np.repeat(truth[:, None], 2, axis=1) + [[[[0.1, 0.0]], [[5.0, 0.0]]]] * 2
-    modes[0, 0, 4, 0] += 0.2
+    modes[0, 0, -1, 0] += 0.2
     still, nothing = np.zeros((2, 3)), np.full((2, 2), np.nan)
     tracks = Tracks(
         1, np.array([1, 2]), still, still, np.zeros((2, 4, 4)), nothing[:, None], nothing[:, :1], np.ones(2), nothing,

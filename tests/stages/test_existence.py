@@ -84,6 +84,8 @@ def test_numbers_that_are_none_are_not_believed_and_stay_in_the_bounds() -> None
     )
     odd = replace(found, scores=np.array([np.nan], np.float32), sigma_deg=np.array([np.inf]))
     assert log_odds(odd, *SIZE_PX)[0] == pytest.approx(-BELIEF.limit)
+    odd = replace(found, boxes=found.boxes * np.float32(np.nan))
+    assert log_odds(odd, *SIZE_PX)[0] < log_odds(found, *SIZE_PX)[0]
 
 
 @given(st.lists(st.tuples(st.floats(-5, 5), st.floats(0, 3)), min_size=1, max_size=30))

@@ -27,6 +27,9 @@ def followed(velocity, seconds: float, rate: float = 15.0, ego=None, start=(4.0,
     return tracks
 
 
+ANYBODY = followed([0.5, 0.0], 4.5)
+
+
 def test_a_walker_goes_on_and_the_radius_grows_with_time(tmp_path) -> None:
     forecast = ForecastStage(straight_model(tmp_path))(followed([0.5, 0.0], 4.0))
     best = forecast.modes[0, forecast.probability[0].argmax()]
@@ -64,6 +67,50 @@ def test_history_lies_on_the_networks_grid_at_any_camera_rate(rate: float, secon
     np.testing.assert_allclose(positions[0, -1], tracks.position[0, :2])
     if seconds > 3.5:
         np.testing.assert_allclose(np.diff(positions[0], axis=0)[-3:], 3 * [[0.4 * STEP_S, 0.3 * STEP_S]], atol=0.05)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_places_on_the_grid_are_those_of_the_history_drawn_straight_between_its_entries(seed) -> None:
+    random, tracks = np.random.default_rng(seed), ANYBODY
+    apart = random.uniform(0.01, 0.3, tracks.history_age_s.shape)
+    apart[0, 0] = random.choice([0.0, 0.2])  # seen now, or coasting
+    age = np.cumsum(apart, axis=1)[:, ::-1]
+    places = random.normal(size=tracks.history.shape)
+    if age[0, -1] == 0.0:
+        places[0, -1] = tracks.position[0, :2]
+    positions, valid = resample(replace(tracks, history=places, history_age_s=age), 8, STEP_S)
+    times, path = np.append(-age[0], 0.0), np.vstack([places[0], tracks.position[0, :2]])
+    wanted = -STEP_S * np.arange(7, -1, -1)
+    for axis in (0, 1):
+        oracle = np.interp(wanted, times, path[:, axis])
+        np.testing.assert_allclose(positions[0, valid[0], axis], oracle[valid[0]], atol=1e-9)
+    assert valid[0].tolist() == (wanted >= -age[0, 0] - 0.1 * STEP_S).tolist()
+
+
+@pytest.mark.parametrize("ego", [None, [1.0, -0.5]])
+def test_who_has_been_seen_for_less_than_a_step_was_where_their_velocity_says(ego) -> None:
+    tracks = followed([0.5, 0.4], 0.2, ego=ego, start=(6.0, 0.5, 0.0))
+    own = tracks.velocity[0, :2] + (0.0 if ego is None else np.array(ego))
+    assert np.linalg.norm(own) > 0.2
+    positions, valid = resample(tracks, 8, STEP_S)
+    assert valid[0].tolist() == [False] * 6 + [True] * 2
+    np.testing.assert_allclose(positions[0, -2], tracks.position[0, :2] - STEP_S * own)
+
+
+def test_the_memory_lies_about_where_people_are_now() -> None:
+    model = replace(open_model("trajectory", "trajectory"), engine=StraightEngine())
+    stage, before = ForecastStage(model), followed([0.9, 0.0], 3.0)
+    stage(before)
+    stage(replace(before, stamp_ns=before.stamp_ns + 10_000_000))
+    ahead = 0.9 * STEP_S * np.arange(1, 13)
+    np.testing.assert_allclose(model.engine.fed["memory_modes"][0, 0, 0, 0, :, 0], ahead, atol=0.2)
+
+
+def test_the_doubt_about_a_new_velocity_grows_with_time_and_fades_with_age(tmp_path) -> None:
+    stage, tracks = ForecastStage(straight_model(tmp_path)), followed([0.5, 0.0], 4.0)
+    tracks.covariance[0, 2, 2], tracks.covariance[0, 3, 3] = 0.3, 0.1
+    known, new = (stage(replace(tracks, age_s=np.array([age]))).radius[0] / 2.0 for age in (2.0, 0.5))
+    np.testing.assert_allclose(new**2 - known**2, 0.75 * 0.2 * (STEP_S * np.arange(1, 13)) ** 2)
 
 
 def test_somebody_just_seen_gets_a_wider_radius(tmp_path) -> None:

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from walking_people import CAMERA, HEAD_M, view
 
-from headway.geometry import OPTICAL_TO_BODY, project
-from headway.stages.lift import Sightings, lift
+from headway.geometry import OPTICAL_TO_BODY, on_image_plane, project
+from headway.stages.lift import Sightings, by_size, lift
 from headway.stages.tracks import TrackConfig, TrackStage
 from headway.types import Camera, Heads
 
@@ -64,6 +64,21 @@ def test_a_picture_squeezed_sideways_makes_no_cut_off_head_look_further_away() -
     assert sightings.position[0, 0] == pytest.approx(1.0, rel=1e-5)
 
 
+def test_depth_is_that_of_the_middle_half_of_the_box_at_any_resolution_of_the_depth() -> None:
+    depth = np.full((240, 320), 8.0, np.float32)
+    depth[60:80, 100:140] = 2.0  # half the size of the picture: of the box, its middle half
+    heads = seen([160, 100, 320, 180])
+    measured = lift(heads, CAMERA, OPTICAL_TO_BODY, depth, HEAD_M, SIGMA, 45.0)
+    assert measured.position[0, 0] == 2.0
+    depth[60:80, 100:131] = np.nan  # more than three quarters of it
+    assert lift(heads, CAMERA, OPTICAL_TO_BODY, depth, HEAD_M, SIGMA, 45.0).position[0, 0] != 2.0
+
+
+def test_across_the_line_of_sight_a_place_is_as_sure_as_a_pixel() -> None:
+    noise = lifted(in_picture([0.0, 0.0, 5.0], 0.75)).noise[0]
+    assert np.sqrt(noise[1, 1]) == pytest.approx(1.5 * 5.0 / CAMERA.fx + 0.02, rel=1e-4)
+
+
 def test_in_a_corner_next_to_nothing_is_known_of_the_range() -> None:
     assert relative_sigma(lifted(in_picture([0.64, 0.5, 1.0], 0.75))) > 0.4
 
@@ -98,6 +113,26 @@ def test_a_lens_that_bends_makes_nobody_look_further_away(lens, angle_deg) -> No
     half = 0.375 * (bottom - top)
     sightings = lifted([u - half, top, u + half, bottom], camera)
     assert np.linalg.norm(sightings.position[0]) == pytest.approx(3.0, rel=0.01)
+
+
+@pytest.mark.parametrize("lens", LENSES)
+def test_through_a_lens_that_bends_a_cut_off_head_is_as_far_away_as_its_width_says(lens) -> None:
+    camera, half = LENSES[lens], 0.375 * HEAD_M
+    rim = on_image_plane(np.array([camera.cx, 0.0]), camera)
+    points = rim + np.array([[-half, 0.02, 0.0], [half, 0.02, 0.0], [0.0, 0.04, 0.0]])
+    bent = cv2.projectPoints(points, np.zeros(3), np.zeros(3), camera.matrix, np.array(camera.distortion))
+    left, right, bottom = bent[0][:, 0]
+    sightings = lifted([left[0], 0.0, right[0], bottom[1]], camera)
+    assert sightings.position[0, 0] == pytest.approx(1.0, rel=0.005)
+
+
+@pytest.mark.parametrize("aside", [0.0, 1.0, -1.7])
+def test_a_range_from_the_size_of_a_head_is_one_in_every_direction_and_a_measured_one_is_none(aside) -> None:
+    camera = Camera(1280, 480, 320.0, 320.0, 640.0, 240.0)
+    box = in_picture([aside, 0.0, 1.0], 0.75, camera)
+    assert by_size(lifted(box, camera).bias).tolist() == [True]
+    depth = np.full((480, 1280), 2.0, np.float32)
+    assert by_size(lift(seen(box), camera, OPTICAL_TO_BODY, depth, HEAD_M, SIGMA, 45.0).bias).tolist() == [False]
 
 
 def test_where_a_lens_model_folds_over_people_are_placed_all_the_same() -> None:

@@ -84,6 +84,15 @@ def test_the_memory_is_forgotten(case: str) -> None:
     assert frame(ring, seconds + 0.1, ego=None if case == "odometry is lost" else [1.0, 0.0])["memory_valid"].any()
 
 
+def test_nothing_is_looked_at_that_is_older_than_a_path_can_be_moved_on() -> None:
+    ring = ForecastRing(SLOTS, 2.0, STEP_S)
+    frame(ring, 0.0)
+    frame(ring, 1.0)
+    feeds = frame(ring, 1.3)
+    assert feeds["memory_valid"][0, 0].tolist() == [1, 0, 0]
+    assert not frame(ring, 2.8)["memory_valid"].any()
+
+
 def test_old_forecasts_are_masked_and_no_memory_remembers_nothing() -> None:
     ring, none = ForecastRing(SLOTS, 0.5, STEP_S), ForecastRing(SLOTS, 0.0, STEP_S)
     for i in range(4):

@@ -72,17 +72,17 @@ def test_time_to_contact_is_when_the_disc_is_entered() -> None:
     assert risk.closest_m == pytest.approx(0.0, abs=1e-6)
 
 
-@given(st.floats(-8, 8), st.floats(-8, 8), st.floats(-3, 3), st.floats(-3, 3))
-def test_contact_agrees_with_small_steps_along_the_path(x, y, vx, vy) -> None:
+@given(st.floats(-8, 8), st.floats(-8, 8), st.floats(-3, 3), st.floats(-3, 3), st.sampled_from([0.6, 1.0, 1.5]))
+def test_contact_agrees_with_small_steps_along_the_path(x, y, vx, vy, limit) -> None:
     forecast = forecast_of([x, y], [vx, vy])
-    found = contacts(forecast, horizon_s=4.8, soft_m=0.15)
+    found = contacts(forecast, horizon_s=4.8, soft_m=0.15, wearer_radius_m=limit - 0.2, conflict_margin_m=0.2)
     t = np.linspace(0, 4.8, 4801)
     distance = np.hypot(x + vx * t, y + vy * t)
     assert found.closest_m[0] == pytest.approx(distance.min(), abs=5e-3)
-    if distance.min() < 0.99:
-        assert found.time_s[0] == pytest.approx(t[np.argmax(distance <= 1.0)], abs=5e-3)
+    if distance.min() < limit - 0.01:
+        assert found.time_s[0] == pytest.approx(t[np.argmax(distance <= limit)], abs=5e-3)
         assert found.share[0] == pytest.approx(1.0)
-    elif distance.min() > 1.01:
+    elif distance.min() > limit + 0.01:
         assert np.isinf(found.time_s[0])
 
 

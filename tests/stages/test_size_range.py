@@ -88,6 +88,19 @@ def test_a_sighting_where_the_track_expects_it_is_taken_as_it_is() -> None:
     np.testing.assert_allclose(weighed, noise)
 
 
+@pytest.mark.parametrize("bearing", [0.7, 2.0, -1.3])
+def test_all_directions_are_alike(bearing: float) -> None:
+    turn = np.array([[np.cos(bearing), -np.sin(bearing)], [np.sin(bearing), np.cos(bearing)]])
+    place, spread = np.array([4.0, 0.3]), np.array([[0.5, 0.1], [0.1, 0.2]])
+    seen, noise = np.array([5.0, 0.0]), np.array([[0.4, 0.0], [0.0, 0.05]])
+    ahead = linear_in_size(place[None], spread[None], seen[None], noise[None])
+    turned = linear_in_size(
+        (turn @ place)[None], (turn @ spread @ turn.T)[None], (turn @ seen)[None], (turn @ noise @ turn.T)[None]
+    )
+    np.testing.assert_allclose(turned[0][0], turn @ ahead[0][0])
+    np.testing.assert_allclose(turned[1][0], turn @ ahead[1][0] @ turn.T)
+
+
 RANGES = st.floats(0.0, 100.0)
 SPREADS = st.floats(1e-3, 30.0)
 

@@ -1,5 +1,7 @@
 """Tracks of a camera that for a moment does not know its orientation, or whose intrinsics are another picture's."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -7,7 +9,7 @@ from walking_people import CAMERA, heads, view
 
 from headway.geometry import OPTICAL_TO_BODY
 from headway.stages.tracks import TrackStage
-from headway.types import Camera, Frame
+from headway.types import Camera, Frame, Heads
 
 RATE = 15.0
 
@@ -47,6 +49,21 @@ def test_intrinsics_of_another_image_size_place_nobody_and_are_said() -> None:
         tracks = TrackStage()(frame, heads([3.0, 0.5, 0.0]))
         assert (len(tracks) == 1) == usable
         assert ("1280x960" in tracks.unsure) != usable
+
+
+@pytest.mark.parametrize("change", [{"fx": 0.0}, {"fy": -500.0}, {"width": 0}, {"cx": np.nan}, {"fy": np.inf}])
+def test_intrinsics_that_no_camera_has_place_nobody_and_are_said(change) -> None:
+    tracks = TrackStage()(view(0.0, camera=replace(CAMERA, **change)), heads([3.0, 0.5, 0.0]))
+    assert len(tracks) == 0
+    assert "no usable camera_info" in tracks.unsure
+
+
+def test_where_somebody_looked_is_known_for_half_a_second_after_they_were_seen() -> None:
+    stage = TrackStage()
+    stage(view(0.0), heads([3.0, 0.5, 0.0]))
+    for seconds, known in ((0.3, True), (0.5, True), (0.6, False)):
+        tracks = stage(view(seconds), Heads.empty())
+        assert np.isfinite(tracks.head_direction).all() == known
 
 
 def test_an_orientation_of_the_recording_before_is_no_orientation() -> None:
