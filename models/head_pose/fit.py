@@ -166,12 +166,13 @@ class Run:
         saved = logged = started
         terms: dict[str, list[Tensor]] = {}
         while (progress := self.team.agree(self.limit.progress(self.elapsed_s, self.step))) < 1.0:
-            for name, value in self._one_step(progress).items():
-                terms.setdefault(name, []).append(value)
+            said = self._one_step(progress)
             now = time.monotonic()
             self.elapsed_s = before + now - started
             if self.team.rank > 0:
                 continue
+            for name, value in said.items():
+                terms.setdefault(name, []).append(value)
             if now - logged > LOG_EVERY_S or self.limit.progress(self.elapsed_s, self.step) >= 1.0:
                 means = {name: float(torch.stack(values).mean()) for name, values in terms.items()}
                 self._log(means)

@@ -1,6 +1,7 @@
 """The training loop: it stops where it is told, goes on where it stopped, and one command writes a model that loads."""
 
 import math
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,6 +53,21 @@ def test_a_run_goes_on_where_it_stopped(folder, monkeypatch):
     assert second.step == 7
     lines = (folder.parent / "work" / "log.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in lines] == ["step", "4", "7"]
+
+
+def test_a_helper_keeps_nothing_of_the_steps_behind_it(folder, monkeypatch):
+    run, seen, alive = prepare(order(folder, 6), read_labels(folder), []), [], []
+    run.team, step = Team(rank=1), run._one_step
+
+    def watched(progress):
+        said = step(progress)
+        seen.extend(weakref.ref(value) for value in said.values())
+        alive.append(sum(reference() is not None for reference in seen) / len(said))
+        return said
+
+    monkeypatch.setattr(run, "_one_step", watched)
+    run.fit()
+    assert max(alive) <= 2
 
 
 def test_convolutions_in_bfloat16_give_nearly_the_same_loss_and_gradient(folder):
