@@ -55,6 +55,16 @@ def test_a_run_goes_on_where_it_stopped(folder, monkeypatch):
     assert [line.split(",")[0] for line in lines] == ["step", "4", "7"]
 
 
+def test_a_run_does_not_go_on_with_another_seed_or_network(folder):
+    labels = read_labels(folder)
+    prepare(order(folder, 1), labels, []).fit()
+    other = replace(order(folder, 2), config=replace(CONFIG, seed=5))
+    with pytest.raises(UsageError, match=r"seed 0 \(now 5\)"):
+        prepare(other, labels, []).resume()
+    with pytest.raises(UsageError, match=r"network\.neck 64 \(now 96\)"):
+        prepare(replace(order(folder, 2), size="small"), labels, []).resume()
+
+
 def test_a_helper_keeps_nothing_of_the_steps_behind_it(folder, monkeypatch):
     run, seen, alive = prepare(order(folder, 6), read_labels(folder), []), [], []
     run.team, step = Team(rank=1), run._one_step
