@@ -14,7 +14,7 @@ from headway.errors import UsageError
 from headway.evaluate.roads import PUBLISHED_ROUTES
 from headway.evaluate.tub import SPLIT_PATTERN, Drive, fold_blocks, joined, read_tub, split_blocks
 from headway.models.driving.data import training_frames
-from headway.models.driving.drives import read_drives
+from headway.models.driving.drives import UNREADABLE, read_drives
 from headway.models.driving.imitation import Episode, balanced, collect, routes_of, witnessed
 from headway.worlds.roadworld import Roadworld
 
@@ -153,5 +153,5 @@ def load_frames(path: Path) -> tuple[Drive, dict[str, Any]]:
         with np.load(path) as stored:
             drive = Drive(*(stored[name] for name in ("images", *CONTROLS, "drawn")))
             return drive, json.loads(str(stored["facts"]))
-    except (OSError, KeyError, ValueError) as error:
+    except UNREADABLE as error:
         raise UsageError(f"{path} holds no training frames: {error}") from error
