@@ -67,13 +67,13 @@ def build(
 ) -> DrivingNetwork:
     """Trains, calibrates on what has not been seen, and writes the model folder without evaluation or card."""
     start = time.monotonic()
+    out.mkdir(parents=True, exist_ok=True)  # now: where it cannot be made, no training is lost
     if network_config.teacher:
         network, log, shown = taught(material, network_config, config, progress)
         material = replace(material, facts={**material.facts, "distillation": shown})
     else:
         network, log = fit(material.fit, network_config, config, progress)
     calibration = calibrated(network, material)
-    out.mkdir(parents=True, exist_ok=True)
     training = {
         "command": command,
         "seconds": seconds_since(start),

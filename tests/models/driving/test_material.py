@@ -78,6 +78,14 @@ def test_every_member_leaves_out_a_drive_of_each_round():
         m.check_rounds(episodes=8, dagger=1, members=5)
 
 
+def test_a_folder_that_cannot_be_made_is_found_before_the_training(tmp_path):
+    (tmp_path / "out").write_text("")
+    tiny, done = NetworkConfig(members=2), []
+    with pytest.raises(FileExistsError):
+        build(recorded(), tmp_path / "out", "", tiny, TrainConfig(), lambda *step: done.append(step))
+    assert not done
+
+
 def test_the_card_says_that_no_member_left_anything_out(tmp_path, few_drives):
     material = m.stored_material(m.save_frames(recorded(), tmp_path), members=2)
     tiny = NetworkConfig(members=2, channels=(4, 4, 4, 4, 4), squeeze=4, hidden=8)

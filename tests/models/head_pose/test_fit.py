@@ -144,6 +144,14 @@ def test_an_unreadable_training_image_is_named_and_nothing_is_written(folder):
     assert not (folder.parent / "out").exists()
 
 
+def test_what_the_end_of_a_training_needs_is_asked_for_before_it(folder):
+    with pytest.raises(UsageError, match="nowhere is no folder"):
+        produce(replace(order(folder, 3), validation=folder / "nowhere"))
+    with pytest.raises(FileExistsError):
+        produce(replace(order(folder, 3), out=folder / "annotations.json"))
+    assert [p.name for p in (folder.parent / "work").iterdir()] == ["cache"]
+
+
 def test_a_run_can_start_from_the_weights_of_another(folder):
     first = replace(order(folder, 2), out=folder.parent / "first")
     produce(first)
