@@ -248,3 +248,14 @@ def test_weights_can_be_kept_only_where_the_run_began_with_some(folder, monkeypa
     assert end.value.code == 2
     assert "--keep 0.5: there is no --init" in " ".join(capsys.readouterr().err.split())
     assert not out.exists()
+
+
+@pytest.mark.parametrize("words", [["head-pose", "--data", "d", "--val", "v"], ["driving", "--network", "caril"]])
+def test_no_minutes_are_refused_and_not_taken_for_a_run_without_end(monkeypatch, capsys, words):
+    monkeypatch.setattr("sys.argv", ["headway", "train", *words, "--out", "out", "--minutes", "0"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    said = capsys.readouterr().err
+    assert "--minutes" in said
+    assert "0.01" in said
