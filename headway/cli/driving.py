@@ -87,7 +87,10 @@ def train(
         Optional[Path],  # noqa: UP045
         typer.Option(help="caril, roadworld: frames.npz of an earlier run (OUT.work), to learn from the same frames."),
     ] = None,
-    minutes: Annotated[Optional[float], typer.Option(help="caril: training time, resumed time included.")] = None,  # noqa: UP045
+    minutes: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="caril: training time, resumed time included.", min=0.01),
+    ] = None,
     device: Annotated[str, typer.Option(help="caril: cpu, or cuda, where steps are left.")] = "cpu",
 ) -> None:
     """Trains the driving network, calibrates it, exports it, and writes the model folder with its card."""

@@ -23,7 +23,7 @@ def train(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Cache and checkpoints; a run found there is resumed. Default: OUT.work"),
     ] = None,
-    minutes: Annotated[Optional[float], typer.Option(help="Training time, resumed time included.", min=0.0)] = None,  # noqa: UP045
+    minutes: Annotated[Optional[float], typer.Option(help="Training time, resumed time included.", min=0.01)] = None,  # noqa: UP045
     steps: Annotated[Optional[int], typer.Option(help="Training steps.", min=1)] = None,  # noqa: UP045
     seed: Annotated[int, typer.Option(help="Seed of weights and pictures.")] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads of each process.", min=1)] = 1,

@@ -15,8 +15,6 @@ ANCHORS = (
     ((436, 615), (739, 380), (925, 792)),
 )
 """Width and height in pixels at 1280, level by level (P3 to P6)."""
-ANGLE_RANGE_DEG = (180.0, 360.0, 180.0)
-"""Spans of pitch, yaw, roll: an angle is (sigmoid - 0.5) times its span."""
 TOP_K = 300
 SCORE_THRESHOLD, NMS_IOU = 0.7, 0.45
 """Of the published demo; the published evaluation keeps everything above 0.001 and suppresses at IoU 0.65."""

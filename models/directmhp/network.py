@@ -105,9 +105,6 @@ class Detect(nn.Module):
         return out
 
 
-_UP, _CAT = "up", "cat"
-
-
 class DirectMHP(nn.Module):
     """The whole network. Input (B, 3, H, W) float32 RGB 0..1, H and W multiples of 64."""
 

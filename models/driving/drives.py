@@ -7,6 +7,7 @@ the episode that a frame belongs to, facts: JSON.
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,6 +22,9 @@ from headway.models.driving.imitation import Episode, Policy, collect, routes_of
 from headway.runtime.model import Model
 from headway.worlds import World
 from headway.worlds.roadworld import TRAINING_SEEDS
+
+UNREADABLE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile)
+"""What reading an npz raises where the file is empty, cut off or something else."""
 
 COLUMNS = ("images", "steering", "throttle", "brake")
 
@@ -86,7 +90,7 @@ def read_drives(path: Path) -> Recording:
         with np.load(path) as stored:
             drive, seed = Drive(*(stored[name] for name in COLUMNS)), stored["seed"]
             facts = json.loads(str(stored["facts"]))
-    except (OSError, KeyError, ValueError) as error:
+    except UNREADABLE as error:
         raise UsageError(f"{path} holds no recorded drives (headway render drives): {error}") from error
     starts = [0, *(np.flatnonzero(np.diff(seed)) + 1), len(seed)]
     rows = [np.arange(a, b) for a, b in pairwise(starts)]

@@ -14,7 +14,7 @@ from headway.errors import UsageError
 from headway.evaluate.roads import PUBLISHED_ROUTES
 from headway.evaluate.tub import SPLIT_PATTERN, Drive, fold_blocks, joined, read_tub, split_blocks
 from headway.models.driving.data import training_frames
-from headway.models.driving.drives import read_drives
+from headway.models.driving.drives import UNREADABLE, read_drives
 from headway.models.driving.imitation import Episode, balanced, collect, routes_of, witnessed
 from headway.worlds.roadworld import Roadworld
 
@@ -23,6 +23,8 @@ CONTROLS = ("steering", "throttle", "brake")
 TUB_LICENCE = "donkeycar sample tub, repository autorope/donkeycar, MIT"
 FIRST_CALIBRATION, CALIBRATION_DRIVES = 5000, 150
 """Seeds of the drives that calibrate in roadworld: below those of evaluation, above those of training."""
+SEEDS_A_ROUND = 1000
+"""From the first seed of the first drives, or of a DAgger round, to that of the next round."""
 EVERYTHING = "none: each member learns from all frames, from a seed of its own"
 ROAD_LICENCE = "none: every frame was drawn by headway/worlds"
 
@@ -67,6 +69,23 @@ def road_material(
     return episode_material("driving-roadworld", episodes, members, seed, facts, ROAD_LICENCE)
 
 
+def check_rounds(episodes: int, dagger: int, members: int) -> None:
+    """Raises UsageError where a member would leave out no drive of a round, or where one would drive the seeds of
+    another or of the calibration."""
+    check_members(episodes // 2 if dagger else episodes, members)
+    if episodes > SEEDS_A_ROUND or (dagger + 1) * SEEDS_A_ROUND > FIRST_CALIBRATION:
+        most = FIRST_CALIBRATION // SEEDS_A_ROUND - 1
+        raise UsageError(
+            f"{episodes} drives and {dagger} rounds: at most {SEEDS_A_ROUND} and {most}, or seeds would be driven twice"
+        )
+
+
+def check_members(drives: int, members: int) -> None:
+    """Raises UsageError where a member would leave out none."""
+    if drives < members:
+        raise UsageError(f"{drives} recorded drives for {members} members: each leaves out at least one")
+
+
 def road_calibration(material: Material) -> Material:
     """With drives of the evaluation's kind to calibrate the whole ensemble on."""
     drive, facts = unseen_drives()
@@ -84,8 +103,7 @@ def drives_material(name: str, files: Sequence[Path], members: int, seed: int) -
     """Folds of the episodes in files of `headway render drives`, in the order given."""
     recordings = [read_drives(path) for path in files]
     episodes = [episode for recording in recordings for episode in recording.episodes]
-    if len(episodes) < members:
-        raise UsageError(f"{len(episodes)} recorded drives for {members} members: each leaves out at least one")
+    check_members(len(episodes), members)
     facts = {"data": recordings[0].facts["world"], "recordings": [recording.facts for recording in recordings]}
     licence = f"drawn by the world '{facts['data']}', whose assets have the licence of their makers"
     return episode_material(name, episodes, members, seed, facts, licence)
@@ -153,5 +171,5 @@ def load_frames(path: Path) -> tuple[Drive, dict[str, Any]]:
         with np.load(path) as stored:
             drive = Drive(*(stored[name] for name in ("images", *CONTROLS, "drawn")))
             return drive, json.loads(str(stored["facts"]))
-    except (OSError, KeyError, ValueError) as error:
+    except UNREADABLE as error:
         raise UsageError(f"{path} holds no training frames: {error}") from error

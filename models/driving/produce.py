@@ -23,7 +23,9 @@ from headway.models.driving.config import BESIDE_SHARE, BINS, WORLD_THROTTLE, Ne
 from headway.models.driving.lesson import TEACHER_SCALE, ablation, lesson_of
 from headway.models.driving.material import (
     CONTROLS,
+    SEEDS_A_ROUND,
     Material,
+    check_rounds,
     drives_material,
     merged,
     road_calibration,
@@ -65,13 +67,13 @@ def build(
 ) -> DrivingNetwork:
     """Trains, calibrates on what has not been seen, and writes the model folder without evaluation or card."""
     start = time.monotonic()
+    out.mkdir(parents=True, exist_ok=True)  # now: where it cannot be made, no training is lost
     if network_config.teacher:
         network, log, shown = taught(material, network_config, config, progress)
         material = replace(material, facts={**material.facts, "distillation": shown})
     else:
         network, log = fit(material.fit, network_config, config, progress)
     calibration = calibrated(network, material)
-    out.mkdir(parents=True, exist_ok=True)
     training = {
         "command": command,
         "seconds": seconds_since(start),
@@ -186,6 +188,7 @@ def produce_road(
     tub: a second domain to learn from. The teacher, where there is one, teaches in the last round only.
     """
     members = network_config.members
+    check_rounds(episodes, dagger, members)
     material = road_material(members, config.seed, episodes, recorded)
     if tub is not None:
         material = with_tub(material, tub_material(tub, members, config.smooth_frames))
@@ -199,7 +202,9 @@ def produce_road(
     alone = replace(network_config, teacher=False)
     for round_ in range(1, dagger + 1):
         network = build(material, out, command, alone, config, progress)
-        more = road_material(members, config.seed, episodes // 2, recorded, steering_of(network), round_ * 1000)
+        more = road_material(
+            members, config.seed, episodes // 2, recorded, steering_of(network), round_ * SEEDS_A_ROUND
+        )
         material = merged(material, more)
     material = road_calibration(material)
     material = replace(material, facts={**material.facts, "recorded_by": command})

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from headway.errors import UsageError
 from headway.evaluate.tub import HEIGHT, WIDTH, Drive
 from headway.export.package import package_model
+from headway.models.checkpoint import read_checkpoint, write_checkpoint
 from headway.models.driving.reference import (
     BINS,
     SIZE,
@@ -113,10 +114,9 @@ class Training:
 
     def resume(self) -> bool:
         """Goes on from the checkpoint in the folder, if there is one, whatever device wrote it."""
-        path = self.folder / CHECKPOINT
-        if not path.is_file():
+        state = read_checkpoint(self.folder / CHECKPOINT, self._settings())
+        if state is None:
             return False
-        state = torch.load(path, map_location="cpu", weights_only=True)
         self.network.load_state_dict(state["network"])
         self._load_optimizer(state["optimizer"], state["schedule"])
         self.step, self.elapsed_s, self.log = state["step"], state["elapsed_s"], state["log"]
@@ -124,15 +124,17 @@ class Training:
         return True
 
     def save(self) -> None:
-        """Writes the checkpoint by rename."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Writes the checkpoint."""
         parts = {"network": self.network, "optimizer": self.optimizer, "schedule": self.schedule}
         state: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}
         for name in ("step", "elapsed_s", "log", "trained_on"):
             state[name] = getattr(self, name)
-        part = self.folder / (CHECKPOINT + ".part")
-        torch.save(state, part)
-        part.rename(self.folder / CHECKPOINT)
+        write_checkpoint(self.folder / CHECKPOINT, state, self._settings())
+
+    def _settings(self) -> dict[str, Any]:
+        c = self.config
+        frames = {"frames": len(self.drive), "label_gain": self.gain}
+        return {"seed": c.seed, "batch": c.batch, "mirror": c.mirror, **frames}
 
     def fit(self, progress: Progress = lambda share, step, loss: None) -> None:
         """Trains to the limit, on the device; afterwards the network is on the CPU. Raises UsageError where steps are

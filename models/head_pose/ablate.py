@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from headway.errors import UsageError
 from headway.json_files import write_json
 from headway.models.head_pose.produce import ABLATIONS, Order, produce
 from headway.models.render.annotations import on_streets
@@ -41,22 +42,27 @@ WITHOUT: dict[str, Callable[[Order], Order]] = {
 
 def ablate(order: Order, told: Callable[[str, Mapping[str, Any]], None] = lambda name, row: None) -> Path:
     """Runs `order` once for each of WITHOUT, below its work folder; returns the file of the numbers, which
-    `finish` puts into the card of the model folder `order.out`. Runs that are there already are not repeated."""
-    file = order.out / ABLATIONS
-    content: dict[str, Any] = {"limit": vars(order.limit), "size": order.size, "seed": order.config.seed, "rows": {}}
-    content["streets"] = on_streets(order.data)
-    if order.teacher:
-        content["teacher"] = read_manifest(order.teacher).name
+    `finish` puts into the card of the model folder `order.out`. Runs that are there already are not repeated; raises
+    UsageError where they are of another length, seed or kind: the card has one line on all of them."""
+    file, cache = order.out / ABLATIONS, order.work / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    asked: dict[str, Any] = {"limit": vars(order.limit), "size": order.size, "seed": order.config.seed}
+    asked["streets"] = on_streets(order.data)
+    asked["teacher"] = read_manifest(order.teacher).name if order.teacher else None
+    content = {**asked, "rows": {}}
     if file.is_file():
-        content["rows"] = json.loads(file.read_text(encoding="utf-8"))["rows"]
+        before = json.loads(file.read_text(encoding="utf-8"))
+        if changed := [name for name, value in asked.items() if (before.get(name) or None) != (value or None)]:
+            raise UsageError(f"{file} holds runs with another {' and '.join(changed)}: move it away first")
+        content["rows"] = before["rows"]
     for name, change in WITHOUT.items():
         if name in content["rows"] or (name == DISTILLATION and order.teacher is None):
             continue
         folder = order.work / ("ablation-" + name.replace(" ", "-"))
         run = replace(change(order), out=folder / "model", work=folder)
-        (folder / "cache").parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "cache").exists():
-            (folder / "cache").symlink_to((order.work / "cache").resolve())  # decoded once for all
+            (folder / "cache").symlink_to(cache.resolve())  # decoded once for all
         content["rows"][name] = row = numbers(produce(run))
         write_json(file, content)
         told(name, row)

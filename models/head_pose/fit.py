@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from headway.models.checkpoint import read_checkpoint, write_checkpoint
 from headway.models.head_pose.config import SIZES, LossConfig, NetworkConfig, TrainConfig
 from headway.models.head_pose.crops import Sampler
 from headway.models.head_pose.data import as_input
@@ -120,10 +122,9 @@ class Run:
 
     def resume(self) -> bool:
         """Goes on from the checkpoint in `folder`, if there is one."""
-        path = self.folder / CHECKPOINT_FILE
-        if not path.is_file():
+        state = read_checkpoint(self.folder / CHECKPOINT_FILE, self._settings())
+        if state is None:
             return False
-        state = torch.load(path, weights_only=True, map_location=self.device)
         self.network.load_state_dict(state["network"])
         self.average.network.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -144,8 +145,7 @@ class Run:
         self.average = Average(self.network, self.config.ema)
 
     def save(self) -> None:
-        """Writes the checkpoint by rename, so that a kill leaves the old one whole."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Writes the checkpoint."""
         state = {
             "network": self.network.state_dict(),
             "average": self.average.network.state_dict(),
@@ -153,11 +153,14 @@ class Run:
             "step": self.step,
             "elapsed_s": self.elapsed_s,
             "pictures": self.pictures,
-            "config": asdict(self.config),
         }
-        part = self.folder / (CHECKPOINT_FILE + ".part")
-        torch.save(state, part)
-        part.rename(self.folder / CHECKPOINT_FILE)
+        write_checkpoint(self.folder / CHECKPOINT_FILE, state, self._settings())
+
+    def _settings(self) -> dict[str, Any]:
+        parts = {"network": asdict(self.shape), "loss": asdict(self.loss)}
+        named = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
+        labels = self.crops.labels
+        return {**asdict(self.config), **named, "images": len(labels.images), "heads": len(labels)}
 
     def fit(self, report: Callable[[float, dict[str, float]], None] | None = None) -> None:
         """Trains to the limit; `report` gets progress 0..1 and the mean terms since the last call."""
@@ -166,12 +169,13 @@ class Run:
         saved = logged = started
         terms: dict[str, list[Tensor]] = {}
         while (progress := self.team.agree(self.limit.progress(self.elapsed_s, self.step))) < 1.0:
-            for name, value in self._one_step(progress).items():
-                terms.setdefault(name, []).append(value)
+            said = self._one_step(progress)
             now = time.monotonic()
             self.elapsed_s = before + now - started
             if self.team.rank > 0:
                 continue
+            for name, value in said.items():
+                terms.setdefault(name, []).append(value)
             if now - logged > LOG_EVERY_S or self.limit.progress(self.elapsed_s, self.step) >= 1.0:
                 means = {name: float(torch.stack(values).mean()) for name, values in terms.items()}
                 self._log(means)

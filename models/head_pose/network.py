@@ -169,8 +169,3 @@ def unit(v: Tensor, axis: int) -> Tensor:
     """Vectors along `axis` at length 1; zero stays zero."""
     # A clamp, not `+ 1e-12`: torch's exporter takes so small a number for zero and leaves the addition out.
     return v / torch.sqrt((v * v).sum(axis, keepdim=True).clamp(min=1e-12))
-
-
-def parameter_count(network: nn.Module) -> int:
-    """Trainable parameters."""
-    return sum(p.numel() for p in network.parameters())

@@ -88,10 +88,11 @@ class Order:
 
 def produce(order: Order, report: Report | None = None) -> dict[str, Any]:
     """Trains (or goes on training), writes the model folder, and returns its evaluation."""
-    labels = read_labels(order.data)
+    labels, _ = read_labels(order.data), read_labels(order.validation)  # both now: after the training is too late
     ImageCache(labels, order.work / "cache")  # made once, before the others look for it
     with lead(1 if order.device == "cuda" else order.jobs, order.work, assist, order) as team:
         run = begin(order, labels, team)
+        order.out.mkdir(parents=True, exist_ok=True)
         run.fit(report)
     return export(order, run, labels)
 
@@ -159,7 +160,6 @@ def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
     if order.init and order.keep:
         draw_back(network, _weights(order.init), order.keep)
     distilled = _distilled(order, network)
-    order.out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(order.work / LOG_FILE, order.out / LOG_FILE)
     sample = Letterbox(order.height, order.width)(read_image(read_first(order.validation)))
     package_model(

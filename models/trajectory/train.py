@@ -6,13 +6,15 @@ import csv
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from headway.models.checkpoint import read_checkpoint, write_checkpoint
 from headway.models.trajectory.camera import CameraSampler
 from headway.models.trajectory.config import CameraConfig, TrainingConfig
 from headway.models.trajectory.data import Batch, SceneSampler, training_recordings
@@ -35,16 +37,13 @@ class Progress:
     step: int = 0
     seconds: float = 0.0
 
-    def save(self, path: Path) -> None:
-        """Writes a checkpoint; an interrupted write leaves the one before."""
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint."""
         state = {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict(), "average": self.average}
-        fresh = path.with_suffix(".tmp")
-        torch.save(state | {"rows": self.rows, "step": self.step, "seconds": self.seconds}, fresh)
-        fresh.replace(path)
+        return state | {"rows": self.rows, "step": self.step, "seconds": self.seconds}
 
-    def restore(self, path: Path) -> None:
-        """Reads a checkpoint; tensors and numbers only."""
-        state = torch.load(path, weights_only=True)
+    def restore(self, state: dict[str, Any]) -> None:
+        """The inverse of `state`."""
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.average, self.rows = state["average"], state["rows"]
@@ -71,8 +70,11 @@ def train(
     optimiser = torch.optim.AdamW(model.parameters(), training.rate, weight_decay=training.weight_decay)
     state = Progress(model, optimiser, {k: v.clone() for k, v in model.state_dict().items()})
     checkpoint = folder / CHECKPOINT if folder else None
-    if checkpoint and checkpoint.is_file():
-        state.restore(checkpoint)
+    settings = (
+        asdict(training) | {f"camera.{name}": value for name, value in asdict(camera).items()} | {"held_out": held_out}
+    )
+    if checkpoint and (stored := read_checkpoint(checkpoint, settings)):
+        state.restore(stored)
     seed = training.seed + 1000 * state.step
     recordings = [r for split in splits for r in training_recordings(held_out, split)]
     batches = iter(SceneSampler(recordings, model.config, training, seed))
@@ -101,7 +103,7 @@ def train(
             sums = {}
             if folder and checkpoint:
                 _write_log(folder / LOG, state.rows)
-                state.save(checkpoint)
+                write_checkpoint(checkpoint, state.state(), settings)
     model.load_state_dict(state.average)
     polish(model, drawn, training)
     train_memory(model, seen, training, camera, lambda step, row: progress(training.steps + step, row))

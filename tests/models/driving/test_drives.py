@@ -10,8 +10,8 @@ import pytest
 from headway.errors import UsageError
 from headway.models.driving.drives import policy_of, read_drives, record_drives, write_drives
 from headway.models.driving.imitation import record
-from headway.models.driving.material import drives_material
-from headway.runtime.model import open_model
+from headway.models.driving.material import drives_material, load_frames
+from headway.runtime.engine import open_model
 from headway.worlds.roadworld import Roadworld
 
 
@@ -70,6 +70,16 @@ def test_too_few_drives_and_a_file_that_is_none_are_named(recorded, tmp_path):
     np.savez(other, images=np.zeros(3))
     with pytest.raises(UsageError, match=r"other\.npz holds no recorded drives"):
         read_drives(other)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_file_that_is_empty_or_cut_off_is_named(recorded, tmp_path, share):
+    whole, path = recorded[0].read_bytes(), tmp_path / "cut.npz"
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(UsageError, match=r"cut\.npz holds no recorded drives"):
+        read_drives(path)
+    with pytest.raises(UsageError, match=r"cut\.npz holds no training frames"):
+        load_frames(path)
 
 
 def test_seeds_of_the_evaluation_and_a_place_that_cannot_be_written_are_named(recorded, tmp_path):

@@ -65,6 +65,27 @@ def test_frames_of_another_world_and_a_file_without_frames_are_named(tmp_path):
         m.stored_material(tmp_path / "no.npz", members=2)
 
 
+def test_no_round_drives_the_seeds_of_another_or_of_the_calibration():
+    m.check_rounds(episodes=1000, dagger=4, members=8)
+    for episodes, dagger in ((1001, 0), (60, 5)):
+        with pytest.raises(UsageError, match="seeds would be driven twice"):
+            m.check_rounds(episodes, dagger, members=3)
+
+
+def test_every_member_leaves_out_a_drive_of_each_round():
+    m.check_rounds(episodes=4, dagger=0, members=4)
+    with pytest.raises(UsageError, match="4 recorded drives for 5 members"):
+        m.check_rounds(episodes=8, dagger=1, members=5)
+
+
+def test_a_folder_that_cannot_be_made_is_found_before_the_training(tmp_path):
+    (tmp_path / "out").write_text("")
+    tiny, done = NetworkConfig(members=2), []
+    with pytest.raises(FileExistsError):
+        build(recorded(), tmp_path / "out", "", tiny, TrainConfig(), lambda *step: done.append(step))
+    assert not done
+
+
 def test_the_card_says_that_no_member_left_anything_out(tmp_path, few_drives):
     material = m.stored_material(m.save_frames(recorded(), tmp_path), members=2)
     tiny = NetworkConfig(members=2, channels=(4, 4, 4, 4, 4), squeeze=4, hidden=8)

@@ -94,6 +94,12 @@ def test_a_run_goes_on_as_if_it_had_not_stopped_and_its_folder_drives(tmp_path):
     assert once == [caril.steering(image)[0] for image in drive.images[:3]]
 
 
+def test_a_run_does_not_go_on_with_other_frames(tmp_path):
+    Training(drive_of(4), ReferenceConfig(batch=4), tmp_path).save()
+    with pytest.raises(UsageError, match=r"frames 4 \(now 6\)"):
+        Training(drive_of(6), ReferenceConfig(batch=4), tmp_path).resume()
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
 def test_cuda_is_asked_for_only_while_there_are_steps_left(tmp_path):
     drive = drive_of(4)

@@ -1,5 +1,7 @@
 """Ablations: one run for each part that is left out, none twice, and a table in the card."""
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+from headway.errors import UsageError
 from headway.models.head_pose import ablate as module
 from headway.models.head_pose.config import TrainConfig
 from headway.models.head_pose.fit import Limit
@@ -45,7 +48,24 @@ def test_the_card_has_a_row_for_each_and_no_run_is_made_twice(folder, monkeypatc
     finish(order.out, folder)
     assert "| uncertainty term |" in (order.out / "README.md").read_text()
     assert "ablations" in read_manifest(order.out).files
-    module.ablate(replace(order, command="ablation", teacher=order.out), lambda name, row: told.append(name))
-    assert told[2:] == ["distillation"]
-    finish(order.out, folder)
-    assert "distilled from `head-pose-nano`" in (order.out / "README.md").read_text()
+    for other in (replace(order, teacher=order.out), replace(order, limit=Limit(steps=3))):
+        with pytest.raises(UsageError, match=r"holds runs with another (teacher|limit)"):
+            module.ablate(other)
+
+
+def test_without_a_cache_pictures_are_decoded_once_for_all_runs(folder, monkeypatch):
+    monkeypatch.setenv("HEADWAY_DATA", str(folder.parent / "nowhere"))
+    monkeypatch.setattr(
+        module, "WITHOUT", {name: module.WITHOUT[name] for name in ("nothing left out", "distillation")}
+    )
+    parent = folder.parent
+    teacher = Order(folder, folder, parent / "big", parent / "big.work", Limit(steps=1), CONFIG, 64, 96, size="nano")
+    produce(teacher)
+    order = replace(teacher, out=parent / "out", work=parent / "work", teacher=teacher.out)
+    rows = json.loads(module.ablate(order).read_text())["rows"]
+    assert list(rows) == ["nothing left out", "distillation"]
+    links = [parent / "work" / f"ablation-{name.replace(' ', '-')}" / "cache" for name in rows]
+    assert {link.resolve() for link in links} == {(parent / "work" / "cache").resolve()}
+    shutil.copyfile(order.out / "ablations.json", teacher.out / "ablations.json")
+    finish(teacher.out, folder)
+    assert "distilled from `head-pose-nano`" in (teacher.out / "README.md").read_text()

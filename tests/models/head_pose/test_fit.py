@@ -1,6 +1,7 @@
 """The training loop: it stops where it is told, goes on where it stopped, and one command writes a model that loads."""
 
 import math
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,6 +53,31 @@ def test_a_run_goes_on_where_it_stopped(folder, monkeypatch):
     assert second.step == 7
     lines = (folder.parent / "work" / "log.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in lines] == ["step", "4", "7"]
+
+
+def test_a_run_does_not_go_on_with_another_seed_or_network(folder):
+    labels = read_labels(folder)
+    prepare(order(folder, 1), labels, []).fit()
+    other = replace(order(folder, 2), config=replace(CONFIG, seed=5))
+    with pytest.raises(UsageError, match=r"seed 0 \(now 5\)"):
+        prepare(other, labels, []).resume()
+    with pytest.raises(UsageError, match=r"network\.neck 64 \(now 96\)"):
+        prepare(replace(order(folder, 2), size="small"), labels, []).resume()
+
+
+def test_a_helper_keeps_nothing_of_the_steps_behind_it(folder, monkeypatch):
+    run, seen, alive = prepare(order(folder, 6), read_labels(folder), []), [], []
+    run.team, step = Team(rank=1), run._one_step
+
+    def watched(progress):
+        said = step(progress)
+        seen.extend(weakref.ref(value) for value in said.values())
+        alive.append(sum(reference() is not None for reference in seen) / len(said))
+        return said
+
+    monkeypatch.setattr(run, "_one_step", watched)
+    run.fit()
+    assert max(alive) <= 2
 
 
 def test_convolutions_in_bfloat16_give_nearly_the_same_loss_and_gradient(folder):
@@ -116,6 +142,14 @@ def test_an_unreadable_training_image_is_named_and_nothing_is_written(folder):
     with pytest.raises(UsageError, match=r"3\.png"):
         produce(order(folder, 3))
     assert not (folder.parent / "out").exists()
+
+
+def test_what_the_end_of_a_training_needs_is_asked_for_before_it(folder):
+    with pytest.raises(UsageError, match="nowhere is no folder"):
+        produce(replace(order(folder, 3), validation=folder / "nowhere"))
+    with pytest.raises(FileExistsError):
+        produce(replace(order(folder, 3), out=folder / "annotations.json"))
+    assert [p.name for p in (folder.parent / "work").iterdir()] == ["cache"]
 
 
 def test_a_run_can_start_from_the_weights_of_another(folder):
@@ -214,3 +248,14 @@ def test_weights_can_be_kept_only_where_the_run_began_with_some(folder, monkeypa
     assert end.value.code == 2
     assert "--keep 0.5: there is no --init" in " ".join(capsys.readouterr().err.split())
     assert not out.exists()
+
+
+@pytest.mark.parametrize("words", [["head-pose", "--data", "d", "--val", "v"], ["driving", "--network", "caril"]])
+def test_no_minutes_are_refused_and_not_taken_for_a_run_without_end(monkeypatch, capsys, words):
+    monkeypatch.setattr("sys.argv", ["headway", "train", *words, "--out", "out", "--minutes", "0"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    said = capsys.readouterr().err
+    assert "--minutes" in said
+    assert "0.01" in said
