@@ -11,7 +11,9 @@ import pytest
 
 from headway.node_config import WatchdogConfig
 from headway.nodes import watchdog as watchdog_module
+from headway.nodes.request import Request
 from headway.nodes.watchdog import Watchdog
+from headway.types import Trace
 
 
 class Node:
@@ -21,6 +23,12 @@ class Node:
         self.config = SimpleNamespace(watchdog=WatchdogConfig(**settings))
         self.rests, self.ended = False, 0
         self.errors: list[str] = []
+        self.given_up: list[str] = []
+
+    opened = ()
+
+    def give_up(self, request: Request, reason: str) -> None:
+        self.given_up.append(reason)
 
     def at_rest(self) -> bool:
         return self.rests
@@ -72,3 +80,15 @@ def test_a_restart_that_does_not_end_in_time_is_a_failure() -> None:
         assert fault in watchdog.fault
         assert bool(watchdog.fault) is bool(fault)
     may_end.set()
+
+
+def test_a_frame_that_is_being_published_at_this_moment_is_not_answered_twice() -> None:
+    node = Node()
+    watchdog = Watchdog(node)
+    answered, hanging = (Request(None, 1, 1, Trace()) for _ in range(2))
+    assert answered.claim("worker")
+    watchdog._give_up(answered, "no answer for 1.0 s")
+    assert (node.given_up, watchdog.fault) == ([], "")
+    watchdog._give_up(hanging, "no answer for 2.0 s")
+    assert node.given_up == ["no answer for 2.0 s"]
+    assert watchdog.fault, "what hangs is no engine: nothing can be opened anew"
