@@ -1,4 +1,4 @@
-"""What is not taken in: tracks of other axes, old odometry, heads too unsure to begin with, and a detector gone wild."""
+"""What is not taken in: tracks of other axes, old odometry, heads too unsure to begin with, a detector gone wild."""
 
 from dataclasses import replace
 
