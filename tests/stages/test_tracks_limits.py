@@ -51,3 +51,22 @@ def test_of_a_crowd_that_cannot_be_only_the_nearest_are_kept() -> None:
     tracks = stage(view(0.0), wild)
     assert len(tracks) + tracks.left_out == 128
     assert np.linalg.norm(stage._table.state[:, :2], axis=1).max() < 10.5
+
+
+def test_an_error_common_to_all_sightings_of_a_head_does_not_average_out() -> None:
+    """A child's head is taken for a farther one in every frame: looking longer makes the range no surer."""
+    stage = TrackStage()
+    for i in range(60):
+        tracks = stage(view(i / 15), SOMEBODY)
+    assert np.sqrt(tracks.covariance[0, 0, 0]) > 0.9 * TrackConfig().head_size_sigma * 4.0
+    assert np.sqrt(stage._table.covariance[0, 0, 0]) < 0.2
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, (1.0, 0.0)), ((1.0, 0.0), None)], ids=["comes", "goes"])
+def test_where_odometry_comes_or_goes_the_path_so_far_is_not_one_with_what_follows(before, after) -> None:
+    stage = TrackStage()
+    for i in range(15):
+        tracks = stage(view(i / 15, velocity=before), SOMEBODY)
+    assert np.isfinite(tracks.history_age_s).sum() > 2
+    tracks = stage(view(1.0, velocity=after), SOMEBODY)
+    assert np.isfinite(tracks.history_age_s).sum() == 1
