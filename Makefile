@@ -32,8 +32,9 @@ $(VENV)/.test-ready: $(INPUTS)
 demo: $(VENV)/.demo-ready
 	@$(RUN) headway demo --out out/demo
 
-# Files of tests go to as many processes as there are cores, one thread each.
-PYTEST := OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+# Files of tests go to as many processes as there are cores, one thread each. Where one dies the run ends, with the name of
+# the test: in a new process the same test would be tried again and again.
+PYTEST := OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --max-worker-restart 0
 
 test: $(VENV)/.test-ready lint
 	@$(RUN) $(PYTEST)
@@ -42,7 +43,7 @@ test: $(VENV)/.test-ready lint
 test-nightly: $(VENV)/.test-ready
 	@mkdir -p out
 	@$(RUN) $(PYTEST) tests/fuzz $$(grep -rl --include='test_*.py' '^from hypothesis' tests | grep -v ^tests/fuzz) \
-	--hypothesis-profile=nightly --fuzz-json out/fuzz.json && \
+	--hypothesis-profile=nightly -o faulthandler_timeout=0 --fuzz-json out/fuzz.json && \
 	if [ "$$(uname -m)" != x86_64 ]; then echo "atheris has no wheels for $$(uname -m): left out"; exit 0; fi && \
 	pip install --quiet atheris && \
 	python tools/fuzz_bytes.py image --runs 100000 --json out/fuzz-image.json && \

@@ -6,9 +6,6 @@ need() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
 need "${PYTHON:-python3}" python3
 need gcc gcc
 need g++ g++
-need cmake cmake
-need ninja ninja-build
-need git git
 if command -v "${PYTHON:-python3}" >/dev/null 2>&1; then
   "${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {
     echo "error: Python 3.10 or newer is needed, $("${PYTHON:-python3}" --version) was found: set PYTHON=python3.x" >&2
@@ -20,7 +17,8 @@ if command -v "${PYTHON:-python3}" >/dev/null 2>&1; then
 fi
 if [ "${1:-}" = render ]; then
   # The tests draw people off-screen through EGL with Mesa's software rasteriser.
-  ldconfig -p 2>/dev/null | grep -q 'libEGL.so.1' || missing+=(libegl1)
+  # Loaded, not looked up: ldconfig is not on the path of ordinary users of Debian.
+  "${PYTHON:-python3}" -c 'import ctypes; ctypes.CDLL("libEGL.so.1")' 2>/dev/null || missing+=(libegl1)
   # One of these is enough: Mesa's rasteriser (its name depends on the release) or NVIDIA's own EGL.
   { compgen -G '/usr/lib/*/dri/*swrast*.so' || compgen -G '/usr/lib/*/libgallium*.so' ||
     compgen -G '/usr/lib/*/libEGL_nvidia.so*'; } >/dev/null || missing+=(libgl1-mesa-dri)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros], or source /opt/ros")
-pytest.importorskip("headway_msgs", reason="headway_msgs is not built: tools/build_messages.sh builds it")
+pytest.importorskip("headway_msgs.msg._trace", reason="headway_msgs is not built: run tools/build_messages.sh")
 
 from fuzzing import Outcomes, examples
 from hostile import SMALL, image, message, spoilt
