@@ -3,11 +3,13 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from headway.bags.topics import InputTopics
 from headway.report import plots
+from headway.report.heads_plots import _errors
 from headway.report.plots import HOLDS_S, LEVEL_COLOURS, PEOPLE_SHOWN
 from headway.report.progress import bars
 from headway.report.run import STAGES_OF, Row, Run
@@ -69,3 +71,11 @@ def test_a_bar_leaves_nothing_in_a_log(capfd):
 def test_one_frame_is_counted_as_one(capsys):
     print_summary(summary(a_run(1)))
     assert "1 frame in, 1 answered" in capsys.readouterr().out
+
+
+def test_sizes_of_heads_are_written_as_numbers_not_as_powers():
+    pytest.importorskip("matplotlib", reason="the extra eval is not installed")
+    x = np.linspace(20.0, 90.0, 50)
+    drawing = _errors(x, x, x)
+    assert ">32<" in drawing
+    assert ">64<" in drawing
