@@ -76,6 +76,11 @@ def test_every_target_of_make_that_is_named_exists():
     assert named <= targets
 
 
+def test_every_file_of_the_nodes_stands_in_their_table():
+    table = (ROOT / "nodes" / "README.md").read_text(encoding="utf-8")
+    assert {p.name for p in ROOT.glob("nodes/*.py")} - {"__init__.py"} == set(re.findall(r"`(\w+\.py)`", table))
+
+
 def test_the_python_example_runs_and_finds_heads():
     (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
     done = subprocess.run([sys.executable, "-c", example], cwd=ROOT, capture_output=True, text=True, timeout=120)
