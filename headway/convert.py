@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,6 @@ from headway.bags import BagWriter
 from headway.errors import BagError, UsageError
 from headway.images import COMPRESSED, opencv_name, picture_file
 from headway.messages import stamp
-from headway.paths import natural
 
 IMAGE_TOPIC = "/camera/image_raw/compressed"
 CAMERA_TOPIC = "/camera/camera_info"
@@ -126,7 +126,7 @@ def _video(source: Path, rate_hz: float | None, result: Converted) -> tuple[Time
 
 
 def _folder(source: Path, rate_hz: float | None, result: Converted) -> tuple[Timed, float]:
-    files = sorted((p for p in source.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=lambda p: natural(p.name))
+    files = sorted((p for p in source.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=lambda p: _natural(p.name))
     if not files:
         raise UsageError(f"{source} holds no image ({', '.join(IMAGE_SUFFIXES)})")
     rate = rate_hz or FOLDER_RATE_HZ
@@ -216,3 +216,8 @@ class writing(BagWriter):
             self.close()
         finally:
             self._part.unlink(missing_ok=True)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A sort key that puts 2.jpg before 10.jpg."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part]
