@@ -49,6 +49,14 @@ def test_times_of_a_run_whose_stamps_went_back_start_at_zero_and_stay_within_the
     assert max(edges) <= WIDTH - RIGHT + 1.5  # the last frame's is drawn as wide as can be seen
 
 
+def test_frames_that_a_task_skipped_do_not_break_its_line_and_refused_ones_do():
+    run = a_run(*range(9))
+    for i, row in enumerate(run.rows):
+        row.tasks = {"driving": "", **({"head_pose": "black" if i == 4 else ""} if i % 2 == 0 else {})}
+    lines = re.findall(r'<polyline points="([^"]*)"', plots.people(run))
+    assert [len(line.split()) for line in lines] == [2, 2, 2, 2]  # heads and looking: frames 0 and 2, 6 and 8
+
+
 def test_of_many_people_those_with_alerts_are_drawn_and_the_rest_is_counted():
     people = [(i, Level.NOTICE) for i in range(PEOPLE_SHOWN + 3)] + [(99, Level.ALERT)]
     drawing = plots.risk(a_run(1, 2, people=people))
