@@ -130,7 +130,8 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
 
 
 def read_parameter_file(path: Path, node: str) -> dict[str, Any]:
-    """Parameters of `node` (or of /**) in a ROS 2 parameter file, as a flat dict of dotted names."""
+    """Parameters of `node` (or of /**) in a ROS 2 parameter file, as a flat dict of dotted names. Raises ConfigError,
+    also where the file has none for that node."""
     try:
         with path.open("rb") as file:
             content = file.read(SIZE_LIMIT + 1)
@@ -144,10 +145,11 @@ def read_parameter_file(path: Path, node: str) -> dict[str, Any]:
     if not isinstance(raw, Mapping):
         raise ConfigError(f"{path} is not a ROS 2 parameter file: expected '<node>: ros__parameters: ...'")
     flat: dict[str, Any] = {}
-    for key in ("/**", f"/**/{node}", node, f"/{node}"):
-        section = raw.get(key)
-        if section is None:
-            continue
+    keys = [key for key in ("/**", f"/**/{node}", node, f"/{node}") if raw.get(key) is not None]
+    if not keys:  # a file of another node: all it sets would be left out in silence
+        raise ConfigError(f"{path} has no parameters of node '{node}', only of: {', '.join(map(str, raw))}")
+    for key in keys:
+        section = raw[key]
         if not isinstance(section, Mapping) or not isinstance(section.get("ros__parameters"), Mapping):
             raise ConfigError(f"{path}: '{key}' has no 'ros__parameters' mapping")
         for name, value in _flatten(section["ros__parameters"]):

@@ -22,7 +22,8 @@ from headway.bags.topics import InputTopics, choose_topics
 from headway.children import child, terminable
 from headway.errors import HeadwayError, MissingDependencyError
 from headway.images import COMPRESSED
-from headway.node_config import HeadwayNodeConfig, load, parameter_file
+from headway.node_config import NODE_CONFIGS, HeadwayNodeConfig, load, parameter_file
+from headway.pipeline import TASKS
 from headway.ros_environment import child_environment, own_domain
 from headway.tasks import TASKS
 
@@ -87,8 +88,8 @@ def run_graph(
 ) -> Performance:
     """Plays `bag` through the graph; writes `out`/output.mcap and `out`/logs/.
 
-    parameter_files: node -> file instead of the launch files' one. Raises BagError, MissingDependencyError (no ROS 2),
-    HeadwayError where a node cannot start (its last words are in the message) or dies.
+    parameter_files: node -> file instead of the launch files' one. Raises BagError, ConfigError (one of these files),
+    MissingDependencyError (no ROS 2), HeadwayError where a node cannot start (with its last words) or dies.
     """
     require_ros()
     with BagReader(bag) as reader:
@@ -99,6 +100,8 @@ def run_graph(
     logs = out / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     files = {node: (parameter_files or {}).get(node) or parameter_file(node) for node in nodes}
+    for node, file in files.items():
+        load(NODE_CONFIGS[node](), node, file)  # ROS would pass over a file without parameters of this node
     hosts = _hosts(files["headway"]) if composed else {task: task for task in TASKS}
     plan = _plan(bag, out, topics, kinds, hosts, rate)
     performance = Performance(out / OUTPUT, topics)

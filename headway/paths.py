@@ -1,10 +1,9 @@
-"""Where the project's own files lie, in a checkout, in site-packages, or under a colcon install prefix; the order of
-numbered files; and results that are written as text."""
+"""Where the project's own files lie, in a checkout, in site-packages, or under a colcon install prefix; and results
+that are written as text."""
 
 from __future__ import annotations
 
 import os
-import re
 import sys
 from pathlib import Path
 
@@ -58,11 +57,6 @@ def share_dir() -> Path:
     raise FileNotFoundError(
         "share/headway is not installed: install headway with pip or colcon, or run from a checkout"
     )
-
-
-def natural(name: str) -> list[tuple[int, str]]:
-    """A sort key that puts 2.jpg before 10.jpg."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part]
 
 
 def write_text(path: Path, text: str, errors: str = "strict") -> None:

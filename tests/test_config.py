@@ -76,6 +76,13 @@ def test_a_file_that_is_no_parameter_file_is_refused_by_name(tmp_path, text):
         read_parameter_file(path, "outer")
 
 
+def test_a_file_of_another_node_is_refused_since_all_it_sets_would_be_left_out(tmp_path):
+    path = tmp_path / "p.yaml"
+    path.write_text("/**/other: {ros__parameters: {name: slow}}")
+    with pytest.raises(ConfigError, match=r"p\.yaml has no parameters of node 'outer', only of: /\*\*/other"):
+        read_parameter_file(path, "outer")
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"gone\.yaml does not exist"):
         read_parameter_file(tmp_path / "gone.yaml", "outer")

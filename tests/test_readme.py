@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from headway.cli.main import build
+from headway.faults.inject import FAULTS
 
 ROOT = Path(__file__).parents[1]
 
@@ -73,3 +74,20 @@ def test_every_target_of_make_that_is_named_exists():
     named |= {n for p in sources for n in re.findall(r"`make ([a-z-]+)", p.read_text(encoding="utf-8"))}
     assert len(named) > 5
     assert named <= targets
+
+
+def test_every_file_of_the_nodes_stands_in_their_table():
+    table = (ROOT / "nodes" / "README.md").read_text(encoding="utf-8")
+    assert {p.name for p in ROOT.glob("nodes/*.py")} - {"__init__.py"} == set(re.findall(r"`(\w+\.py)`", table))
+
+
+def test_the_python_example_runs_and_finds_heads():
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    done = subprocess.run([sys.executable, "-c", example], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert re.fullmatch(r"(head at \d+, \d+: yaw -?\d+°, expected error \d+°\n)+", done.stdout)
+
+
+def test_as_many_faults_are_announced_as_there_are():
+    (count,) = re.findall(r"--fault all` injects (\d+) faults", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert int(count) == len(FAULTS)

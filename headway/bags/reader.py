@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,7 +22,6 @@ from headway.bags.source import Damage, Record, Source, Topic
 from headway.bags.sqlite import SqliteSource
 from headway.bags.types import typestore
 from headway.errors import BagError
-from headway.paths import natural
 
 REORDER_NS = 1_000_000_000
 """Messages are sorted by log time within this window: recorders write nearly in order, and a bag may not fit memory."""
@@ -102,11 +102,14 @@ class BagReader:
             yield self._message(heapq.heappop(heap)[2])
 
     def _records(self, wanted: set[str]) -> Iterator[Record]:
-        for source in self._sources:
-            try:
-                yield from (record for record in source.records() if record.topic in wanted)
-            except Damage as damage:
-                self.losses.append(str(damage))
+        """Of several files by time, one record of each in hand: they may follow each other or have run side by side."""
+        return heapq.merge(*(self._wanted(source, wanted) for source in self._sources), key=attrgetter("stamp_ns"))
+
+    def _wanted(self, source: Source, wanted: set[str]) -> Iterator[Record]:
+        try:
+            yield from (record for record in source.records() if record.topic in wanted)
+        except Damage as damage:
+            self.losses.append(str(damage))
 
     def _message(self, record: Record) -> Message:
         data = _decompressed(record.data) if self._compressed else record.data
@@ -137,7 +140,7 @@ class BagReader:
         found = [n for n in there if n.endswith((".mcap", ".db3")) or (_packed(n) and Path(n).stem not in there)]
         if not found:
             raise BagError(f"{self.path} holds no .mcap and no .db3 file: it is no bag; {_FROM_IMAGES}")
-        return [self.path / name for name in sorted(found, key=natural)]
+        return [self.path / name for name in sorted(found)]
 
     def _named_in(self, metadata: Path) -> list[Path]:
         try:

@@ -24,7 +24,7 @@ def replay(
     graph: Annotated[bool, typer.Option("--graph", help="Through the real ROS 2 graph, at the recorded rate.")] = False,
     params: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--params", help="ROS parameter file; default: the one of the launch files."),
+        typer.Option("--params", help="ROS parameter file, with --graph of all nodes; default: the launch files' own."),
     ] = None,
     image: Annotated[Topic, typer.Option("--image", help="Image topic; default: the first with messages.")] = None,
     camera_info: Annotated[Topic, typer.Option("--camera-info", help="CameraInfo topic.")] = None,

@@ -59,7 +59,8 @@ def _errors(yaw: Array, size: Array, error: Array) -> str:
     right.scatter(size[::step], error[::step], s=5, color=GREY, linewidths=0)
     edges = np.geomspace(max(size.min(), 1), max(size.max(), 2), 9)
     _medians(right, size, error, edges)
-    right.set_xscale("log")
+    right.set_xscale("log", base=2)
+    right.xaxis.set_major_formatter("{x:g}")  # 32 and 64, not powers
     _label(right, "size of the head, px", "", None, (0, 180))
     return _svg(figure)
 

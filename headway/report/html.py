@@ -26,7 +26,8 @@ body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,"S
 main{max-width:1180px;margin:0 auto;padding:28px 24px 60px}
 h1{font-size:26px;margin:0 0 2px}h2{font-size:17px;margin:0 0 10px}
 p.sub{margin:0 0 20px;color:var(--soft)}
-section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:18px 20px;margin:0 0 18px}
+section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:18px 20px;margin:0 0 18px;
+  overflow-x:auto}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(140px,1fr));gap:12px;margin:0 0 18px}
 .tile{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 16px}
 .tile b{display:block;font-size:22px;font-weight:650;white-space:nowrap}.tile span{color:var(--soft);font-size:13px}

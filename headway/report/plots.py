@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from headway.report.run import Row, Run
 from headway.report.svg import Band, Line, Span, plot, timeline
@@ -103,15 +103,16 @@ def throttle(run: Run) -> str:
 
 def people(run: Run) -> str:
     """How many heads and tracks each frame has."""
-    x = [run.seconds(r.stamp_ns) for r in run.rows]
+    shown: dict[str, tuple[str, Callable[[Row], int]]] = {
+        "heads": ("head_pose", lambda r: r.heads),
+        "looking at the camera": ("head_pose", lambda r: r.looking),
+        "people followed": ("trajectory", lambda r: len(r.tracks)),
+    }
     lines = []
-    if any("head_pose" in r.tasks for r in run.rows):
-        lines.append(Line("heads", x, [r.heads if r.tasks.get("head_pose") == "" else None for r in run.rows]))
-        lines.append(
-            Line("looking at the camera", x, [r.looking if r.tasks.get("head_pose") == "" else None for r in run.rows])
-        )
-    if any("trajectory" in r.tasks for r in run.rows):
-        lines.append(
-            Line("people followed", x, [len(r.tracks) if r.tasks.get("trajectory") == "" else None for r in run.rows])
-        )
+    for name, (task, count) in shown.items():
+        # As in `stages`: a frame that the task skipped is no gap, one that it refused is.
+        rows = [r for r in run.rows if task in r.tasks]
+        counts = [count(r) if r.tasks[task] == "" else None for r in rows]
+        if rows:
+            lines.append(Line(name, [run.seconds(r.stamp_ns) for r in rows], counts))
     return plot(lines, "count") if lines else ""

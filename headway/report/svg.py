@@ -82,8 +82,10 @@ def plot(
     for line in lines:
         dash = ' stroke-dasharray="5 4"' if line.dashed else ""
         for piece in _pieces(line):
-            points = " ".join(f"{axes.x(x):.1f},{axes.y(y):.1f}" for x, y in piece)
-            parts.append(f'<polyline points="{points}" fill="none" stroke="{line.colour}" stroke-width="1.6"{dash}/>')
+            # A point between two gaps is drawn as a dot: a line to itself with round ends.
+            points = " ".join(f"{axes.x(x):.1f},{axes.y(y):.1f}" for x, y in (piece if piece[1:] else piece * 2))
+            stroke = f'stroke="{line.colour}" stroke-width="1.6" stroke-linecap="round"{dash}'
+            parts.append(f'<polyline points="{points}" fill="none" {stroke}/>')
     legend = [(v.name, v.colour) for v in lines] + [(b.name, b.colour + "55") for b in bands]
     return _svg(parts, HEIGHT) + _legend(legend)
 

@@ -77,7 +77,18 @@ def test_a_directory_without_metadata_is_read_as_a_recorder_that_died_leaves_it(
         assert indices(bag) == list(range(40))
 
 
-def test_the_parts_of_a_folder_without_metadata_are_read_in_order_of_their_numbers(tmp_path):
+def test_files_that_were_recorded_side_by_side_are_merged_by_time(tmp_path):
+    """Else all of the first came before any of the second, and an IMU in a file of its own was never there in time."""
+    with BagWriter(tmp_path / "a.mcap") as a, BagWriter(tmp_path / "b.mcap") as b:
+        for i in range(20):
+            bag = a if i % 2 else b
+            bag.write(IMAGE, "sensor_msgs/msg/CompressedImage", image(i), START + i * 2_000_000_000)
+    with BagReader(tmp_path) as bag:
+        assert indices(bag) == list(range(20))
+
+
+def test_the_parts_of_a_folder_without_metadata_are_read_in_order_of_time(tmp_path):
+    """Of their names 10 comes before 2."""
     for part in range(11):
         with BagWriter(tmp_path / f"died_{part}.mcap") as bag:
             bag.write(IMAGE, "sensor_msgs/msg/CompressedImage", image(part), START + part * 2_000_000_000)

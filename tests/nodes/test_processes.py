@@ -25,7 +25,7 @@ from headway.convert.material import encode
 from headway.convert.tub import convert_tub
 from headway.convert.video import camera_info, convert_video
 from headway.demo import run_demo
-from headway.errors import BagError, HeadwayError, ModelError
+from headway.errors import BagError, ConfigError, HeadwayError, ModelError
 from headway.graph import Performance, node_arguments, run_graph
 from headway.images import COMPRESSED, IMAGE, decode_image
 from headway.node_config import NODE_CONFIGS, HeadwayNodeConfig, load, parameter_file
@@ -197,6 +197,14 @@ def test_raw_images_choose_the_raw_transport(tmp_path: Path) -> None:
     assert "image:=/cam/image" in arguments
     assert "imu:=/imu" in arguments
     assert not any(a.startswith("odom:=") for a in arguments)
+
+
+def test_a_parameter_file_without_one_of_the_nodes_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    """ROS passes over it: the camera's mounting in a copy of headway.yaml never reached the trajectory node."""
+    file = dict.fromkeys(("head_pose", "trajectory", "driving"), parameter_file("headway"))
+    with pytest.raises(ConfigError, match="no parameters of node 'head_pose'"):
+        run_graph(sample_dir() / "street-vehicle.mcap", tmp_path, parameter_files=file)
+    assert not (tmp_path / "output.mcap").exists()
 
 
 def test_a_bag_without_images_is_refused_before_anything_starts(tmp_path: Path) -> None:

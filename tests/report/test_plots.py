@@ -3,11 +3,13 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from headway.bags.topics import InputTopics
 from headway.report import plots
+from headway.report.heads_plots import _errors
 from headway.report.plots import HOLDS_S, LEVEL_COLOURS, PEOPLE_SHOWN
 from headway.report.progress import bars
 from headway.report.run import STAGES_OF, Row, Run
@@ -47,6 +49,14 @@ def test_times_of_a_run_whose_stamps_went_back_start_at_zero_and_stay_within_the
     assert max(edges) <= WIDTH - RIGHT + 1.5  # the last frame's is drawn as wide as can be seen
 
 
+def test_frames_that_a_task_skipped_do_not_break_its_line_and_refused_ones_do():
+    run = a_run(*range(9))
+    for i, row in enumerate(run.rows):
+        row.tasks = {"driving": "", **({"head_pose": "black" if i == 4 else ""} if i % 2 == 0 else {})}
+    lines = re.findall(r'<polyline points="([^"]*)"', plots.people(run))
+    assert [len(line.split()) for line in lines] == [2, 2, 2, 2]  # heads and looking: frames 0 and 2, 6 and 8
+
+
 def test_of_many_people_those_with_alerts_are_drawn_and_the_rest_is_counted():
     people = [(i, Level.NOTICE) for i in range(PEOPLE_SHOWN + 3)] + [(99, Level.ALERT)]
     drawing = plots.risk(a_run(1, 2, people=people))
@@ -69,3 +79,11 @@ def test_a_bar_leaves_nothing_in_a_log(capfd):
 def test_one_frame_is_counted_as_one(capsys):
     print_summary(summary(a_run(1)))
     assert "1 frame in, 1 answered" in capsys.readouterr().out
+
+
+def test_sizes_of_heads_are_written_as_numbers_not_as_powers():
+    pytest.importorskip("matplotlib", reason="the extra eval is not installed")
+    x = np.linspace(20.0, 90.0, 50)
+    drawing = _errors(x, x, x)
+    assert ">32<" in drawing
+    assert ">64<" in drawing

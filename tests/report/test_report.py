@@ -234,7 +234,8 @@ def test_a_plot_draws_its_points_where_the_axes_say():
 
 def test_a_gap_breaks_a_line_and_a_peak_survives_thinning():
     gap = points_of(plot([Line("a", [0, 1, 2, 3, 4], [1, 2, None, float("nan"), 3])], "ms"))
-    assert [len(piece) for piece in gap] == [2, 1]
+    assert [len(set(piece)) for piece in gap] == [2, 1]
+    assert len(gap[1]) == 2  # a single point would draw nothing
     values = [0.0] * 5000
     values[2501] = 9.0
     (line,) = points_of(plot([Line("a", list(range(5000)), values)], "ms"))

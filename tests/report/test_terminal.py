@@ -32,6 +32,17 @@ def test_a_table_without_a_terminal_is_as_wide_as_its_columns_need(capsys, monke
     assert "column 8" in capsys.readouterr().out
 
 
+def test_no_name_and_no_number_of_a_table_is_cut(capsys, monkeypatch):
+    """Of `headway-regression` and `headway` both rows said `headway…`."""
+    monkeypatch.setenv("COLUMNS", "40")
+    words = ["headway-regression", *(f"deviation {i}" for i in range(12))]
+    table = Table("saw", *words)
+    table.add_row("a sentence that wraps " * 9, *("0.123456" for _ in words))
+    terminal.tables().print(table)
+    out = capsys.readouterr().out
+    assert all(word in out for word in words)
+
+
 def test_the_title_of_a_bar_is_no_markup():
     with bar(f"replaying {HOSTILE}") as update:
         update(1, 2)
