@@ -74,6 +74,7 @@ def _report(console: Any, found: Any, before: Mapping[str, Any], json_file: Path
 
     from headway.cli.common import command
     from headway.json_files import write_json
+    from headway.runtime.gpu import gpu_clocks
 
     content: dict[str, Any] = {
         "rows": found.rows,
@@ -82,7 +83,7 @@ def _report(console: Any, found: Any, before: Mapping[str, Any], json_file: Path
         "inputs": found.inputs,
         **({"parity": found.parity} if found.parity else {}),
         "skipped": found.skipped,
-        "machine": {**before, "load_1min_after": os.getloadavg()[0]},
+        "machine": {**before, "load_1min_after": os.getloadavg()[0], "gpu_clocks": gpu_clocks()},
         "command": command(),
     }
     _print(console, content)
