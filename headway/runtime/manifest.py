@@ -146,11 +146,7 @@ def _parse(raw: Mapping[str, Any]) -> Manifest:
         raise ValueError(f"task '{raw['task']}' is none of {', '.join(TASKS)}")
     files = {k: FileEntry(**v) for k, v in raw["files"].items()}
     for entry in files.values():
-        # A manifest comes from outside: a path may not lead out of its folder.
-        if "\0" in entry.path or Path(entry.path).name != entry.path or entry.path in (".", ".."):
-            raise ValueError(f"file name {entry.path!r} is not a bare name")
-        if (length := len(os.fsencode(entry.path))) > LONGEST_NAME:
-            raise ValueError(f"file name {entry.path[:40]!r}... has {length} bytes: {LONGEST_NAME} is the most")
+        _bare(entry.path, "file name")
         _is(entry.sha256, str, "sha256")
     if "onnx" not in files:
         raise ValueError("files.onnx is missing")
@@ -164,7 +160,16 @@ def _parse(raw: Mapping[str, Any]) -> Manifest:
     )
     for name, kind in KINDS.items():
         _is(getattr(manifest, name), kind, name)
+    _bare(manifest.name, "name")
     return manifest
+
+
+def _bare(name: str, what: str) -> None:
+    """A manifest comes from outside: no file that is called after what it says may lie out of its folder."""
+    if not name or "\0" in name or Path(name).name != name or name in (".", ".."):
+        raise ValueError(f"{what} {name!r} is not a bare name")
+    if (length := len(os.fsencode(name))) > LONGEST_NAME:
+        raise ValueError(f"{what} {name[:40]!r}... has {length} bytes: {LONGEST_NAME} is the most")
 
 
 def _is(value: Any, kind: type, name: str) -> None:

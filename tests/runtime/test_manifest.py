@@ -153,3 +153,11 @@ def test_a_file_of_any_size_or_depth_is_refused_in_one_line(folder):
         (folder / "manifest.json").write_bytes(text.encode("utf-8", "surrogatepass"))
         with pytest.raises(ModelError, match="manifest"):
             read_manifest(folder)
+
+
+@pytest.mark.parametrize("name", ["../m", "/tmp/m", "a/b", "..", "", "m\0", "m" * 300])
+def test_a_name_after_which_files_are_called_cannot_leave_its_folder_either(folder, name):
+    raw = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(raw | {"name": name}))
+    with pytest.raises(ModelError, match=r"name '.*(bare name|255 is the most)"):
+        read_manifest(folder)
