@@ -21,7 +21,7 @@ from headway.export.operators import check_graph
 from headway.export.opset import lower
 from headway.export.quantise import Int8Report, to_int8
 from headway.runtime.cache import pack
-from headway.runtime.engine import graph_key, model_folder, open_own
+from headway.runtime.engine import check_engine, graph_key, model_folder, open_own
 from headway.runtime.few import FEW
 from headway.runtime.manifest import Manifest, file_entries, read_manifest, verified_path, write_manifest
 from headway.runtime.signature import VARIABLE, trusted_key
@@ -74,6 +74,8 @@ def deliver(
         raise UsageError(f"--to is one of {', '.join(TARGETS)}, --precision one of {', '.join(PRECISIONS)}")
     if opset and precision == "int8":
         raise UsageError("--opset: nvidia-modelopt writes INT8 graphs in an operator set of its own (19)")
+    for engine in engines:
+        check_engine(engine)
     source = model_folder(name)
     manifest = read_manifest(source, trusted_key())
     if out.resolve() == source.resolve():

@@ -105,17 +105,18 @@ def open_model(name: str, task: str, engine: str = "onnxruntime", threads: int =
     MissingDependencyError (the engine's library is not installed). Only "auto" falls back: `Model.engine.name` is the
     engine that answers.
     """
-    _check_engine(engine)
+    check_engine(engine)
     return _open(model_folder(name), name, task, engine, threads, trusted_key())
 
 
 def open_own(folder: Path, task: str, engine: str = "onnxruntime", threads: int = 1) -> Model:
     """The same for a folder that this process has made itself: no signature is asked for."""
-    _check_engine(engine)
+    check_engine(engine)
     return _open(folder, str(folder), task, engine, threads, None)
 
 
-def _check_engine(engine: str) -> None:
+def check_engine(engine: str) -> None:
+    """Raises UsageError for a name that is none of ENGINES."""
     if engine not in ENGINES:
         raise UsageError(f"engine '{engine}' is none of {', '.join(ENGINES)}")
 
