@@ -40,7 +40,7 @@ def load_graph(path: Path) -> onnx.ModelProto:
     except FileNotFoundError:
         raise ModelError(f"{path} does not exist") from None
     except (DecodeError, OSError, ValueError) as error:
-        raise ModelError(f"{path} is not an ONNX file: {error}") from error
+        raise ModelError(f"{path.name} is not an ONNX file: {error}") from error
 
 
 def check_graph(path: Path) -> onnx.ModelProto:

@@ -30,6 +30,12 @@ def test_every_installed_network_passes_the_allow_list(name):
     check_graph(verified_path(folder, read_manifest(folder), "onnx"))
 
 
+def test_a_file_that_is_no_graph_is_called_by_its_name_not_by_a_folder_that_is_gone_by_then(tmp_path):
+    (tmp_path / "driving.onnx").write_bytes(b"rubbish")
+    with pytest.raises(ModelError, match=r"^driving\.onnx is not an ONNX file: "):
+        check_graph(tmp_path / "driving.onnx")
+
+
 def test_a_non_maximum_suppression_in_the_graph_is_refused_by_name(tmp_path):
     node = helper.make_node("NonMaxSuppression", ["boxes", "scores"], ["kept"], name="suppress")
     path = save(
