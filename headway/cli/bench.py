@@ -28,6 +28,7 @@ def bench(
     from headway.bench_crowd import bench_crowd
     from headway.bench_machine import machine, product_rate
     from headway.bench_pipeline import bench_pipeline
+    from headway.cli.common import check_targets
     from headway.errors import EngineError, UsageError
     from headway.report.progress import bars
     from headway.report.terminal import tables
@@ -38,6 +39,7 @@ def bench(
     unknown = [engine for engine in chosen if engine not in known]
     if unknown:
         raise UsageError(f"--engines: '{unknown[0]}' is none of {', '.join(known)}")
+    check_targets(json_file)
     found, before = Bench(), {**machine(threads), "product_gflop_s": product_rate(threads)}
     networks = installed_models() if name == ALL else [] if name == PIPELINE else [name]
     console = tables()
