@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from headway.errors import ModelError
+from headway.json_files import finite
 from headway.runtime import signature
 
 SCHEMA = 1
@@ -217,9 +218,13 @@ def verified_path(folder: Path, manifest: Manifest, key: str) -> Path:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Path:
-    """Writes `folder`/manifest.json (sorted keys, so that a diff shows what changed) and returns its path."""
+    """Writes `folder`/manifest.json (sorted keys, so that a diff shows what changed) and returns its path.
+
+    A measurement that is no number (a loss that was allowed) is null.
+    """
     path = folder / FILE_NAME
-    path.write_text(json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    text = json.dumps(finite(asdict(manifest)), indent=1, sort_keys=True, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
     return path
 
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -161,3 +162,10 @@ def test_a_name_after_which_files_are_called_cannot_leave_its_folder_either(fold
     (folder / "manifest.json").write_text(json.dumps(raw | {"name": name}))
     with pytest.raises(ModelError, match=r"name '.*(bare name|255 is the most)"):
         read_manifest(folder)
+
+
+def test_a_measurement_that_is_no_number_leaves_good_json(folder):
+    manifest = replace(read_manifest(folder), evaluation={"gate_fp16": {"rows": [{"loss": float("nan")}]}})
+    text = write_manifest(folder, manifest).read_text()
+    assert "NaN" not in text
+    assert read_manifest(folder).evaluation["gate_fp16"]["rows"] == [{"loss": None}]
