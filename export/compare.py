@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +13,10 @@ import onnx
 from headway.bench.frames import real_feeds
 from headway.errors import ModelError, UsageError
 from headway.export.operators import check_graph
-from headway.export.parity import worst_difference
+from headway.export.parity import SAME, worst_difference
 from headway.export.rounded import rounded
+from headway.runtime.engine import open_own
+from headway.runtime.few import FEW, Few
 from headway.runtime.manifest import Manifest, file_entries, write_manifest
 from headway.runtime.model import open_own
 from headway.runtime.onnx import OnnxEngine
@@ -88,11 +90,37 @@ def parity(folder: Path, manifest: Manifest, names: Mapping[str, str], key: str)
     return worst, source
 
 
-def only(folder: Path, manifest: Manifest, names: Mapping[str, str], graph: str) -> None:
-    """A manifest in `folder` whose network is the file under key `graph`."""
+def few_parity(folder: Path, manifest: Manifest, names: Mapping[str, str]) -> tuple[dict[str, float], str]:
+    """Worst difference of the graph for few people to the full one on real input that it is there for, in the slots
+    that both have, by ONNX Runtime.
+
+    Raises ModelError where it is more than SAME, or no number: they are one network.
+    """
+    only(folder, manifest, names, "onnx")
+    said, reference = Few.of(manifest), open_own(folder, manifest.task)
+    feeds, source = real_feeds(reference, FRAMES, people=said.slots)
+    candidate = OnnxEngine(folder / names[FEW])
+    worst: dict[str, float] = {}
+    for feed in feeds:
+        expected = {k: v[:, : said.slots] for k, v in reference.infer(feed).items()}
+        found = worst_difference(expected, candidate.infer(said.cut(feed)), manifest.outputs)
+        worst = {k: max(v, worst.get(k, 0.0)) for k, v in found.items()}
+    reference.close()
+    candidate.close()
+    name, value = max(worst.items(), key=lambda item: item[1])
+    if value > SAME:  # what is no number is infinitely far off
+        raise ModelError(
+            f"{names[FEW]} is refused: '{name}' is {value:.3g} from what {names['onnx']} says on {source} "
+            f"(limit {SAME:g}): install the model again"
+        )
+    return worst, source
+
+
+def only(folder: Path, manifest: Manifest, names: Mapping[str, str], graph: str, beside: Collection[str] = ()) -> None:
+    """A manifest in `folder` whose network is the file under key `graph`; of other graphs those named `beside` stay."""
     if graph not in names:
         precision = graph.rpartition("_")[2]
         raise UsageError(f"the engine wants an {precision} graph: add --precision {precision}")
-    kept = {k: v for k, v in names.items() if not k.startswith(("onnx", "tensorrt"))}
+    kept = {k: v for k, v in names.items() if k in beside or not k.startswith(("onnx", "tensorrt"))}
     files = {**kept, graph: names[graph], "onnx": names[graph]}
     write_manifest(folder, replace(manifest, files=file_entries(folder, files)))

@@ -13,7 +13,7 @@ import onnx
 
 from headway.bench.frames import real_feeds
 from headway.errors import ModelError, UsageError
-from headway.export.compare import judged, only, parity, torch_parity
+from headway.export.compare import few_parity, judged, only, parity, torch_parity
 from headway.export.gate import Row, run_gate, unmeasured, verdict
 from headway.export.graph import cast_first, without_traces
 from headway.export.half import HalfReport, to_half
@@ -21,7 +21,8 @@ from headway.export.operators import check_graph
 from headway.export.opset import lower
 from headway.export.quantise import Int8Report, to_int8
 from headway.runtime.cache import pack
-from headway.runtime.engine import graph_key
+from headway.runtime.engine import check_engine, graph_key, model_folder, open_own
+from headway.runtime.few import FEW
 from headway.runtime.manifest import Manifest, file_entries, read_manifest, verified_path, write_manifest
 from headway.runtime.model import model_folder, open_own
 from headway.runtime.signature import VARIABLE, trusted_key
@@ -38,8 +39,10 @@ class Delivery:
     folder: Path
     files: dict[str, int] = field(default_factory=dict)
     torch_parity: dict[str, float] = field(default_factory=dict)
+    few_parity: dict[str, float] = field(default_factory=dict)
     parity: dict[str, float] = field(default_factory=dict)
     parity_source: str = ""
+    few_source: str = ""
     half: HalfReport | None = None
     int8: Int8Report | None = None
     layers: dict[str, int] = field(default_factory=dict)
@@ -65,13 +68,15 @@ def deliver(
     `opset`: an older ONNX operator set to write the graphs in (see headway.export.opset).
 
     Raises ModelError (not installed, not signed by the trusted key, wrong hash, an operator off the list, answers that
-    are no numbers), AccuracyLossError, UsageError, MissingDependencyError (no TensorRT) and EngineError (TensorRT
-    refuses).
+    are no numbers, a graph for few people that says something else), AccuracyLossError, UsageError,
+    MissingDependencyError (no TensorRT) and EngineError (TensorRT refuses).
     """
     if target not in TARGETS or precision not in PRECISIONS:
         raise UsageError(f"--to is one of {', '.join(TARGETS)}, --precision one of {', '.join(PRECISIONS)}")
     if opset and precision == "int8":
         raise UsageError("--opset: nvidia-modelopt writes INT8 graphs in an operator set of its own (19)")
+    for engine in engines:
+        check_engine(engine)
     source = model_folder(name)
     manifest = read_manifest(source, trusted_key())
     if out.resolve() == source.resolve():
@@ -91,6 +96,10 @@ def deliver(
         evaluation = dict(manifest.evaluation)
         say("comparing with torch on real input")
         evaluation |= _torch_parity(folder, manifest, names, delivery)
+        if FEW in names:
+            say("comparing the graph for few people")
+            delivery.few_parity, delivery.few_source = few_parity(folder, manifest, names)
+            evaluation |= {"parity_few": delivery.few_parity, "parity_few_on": delivery.few_source}
         if precision != "fp32":
             key = f"onnx_{precision}"
             names[key] = f"{manifest.name}.{precision}.onnx"
@@ -138,14 +147,13 @@ def _copy(source: Path, manifest: Manifest, folder: Path, opset: int | None) -> 
         path = verified_path(source, manifest, key)
         shutil.copyfile(path, folder / path.name)
         names[key] = path.name
-    path = folder / names["onnx"]
-    model = check_graph(path)
-    if cast_first(model):
-        onnx.save(model, str(path))
-        check_graph(path)
-    if opset:
-        for key in filter(lambda key: key.startswith("onnx"), names):
-            onnx.save(lower(check_graph(folder / names[key]), opset), str(folder / names[key]))
+    for path in (folder / name for key, name in names.items() if key.startswith("onnx")):
+        model = check_graph(path)
+        if cast_first(model):
+            onnx.save(model, str(path))
+            check_graph(path)
+        if opset:
+            onnx.save(lower(model, opset), str(path))
     return names
 
 
@@ -196,7 +204,8 @@ class _Gate:
             other = Path(beside) / self.manifest.name
             shutil.copytree(self.folder, other)
             only(self.folder, self.manifest, self.names, "onnx")
-            only(other, self.manifest, self.names, graph)
+            # As on the device: there ONNX Runtime answers for few people by the graph that is made for them.
+            only(other, self.manifest, self.names, graph, beside=(FEW,) if graph == "onnx" else ())
             try:
                 rows, used = run_gate(self.manifest.task, self.folder, other, self.data, engine)
             except UsageError as error:

@@ -12,6 +12,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from headway.errors import ModelError
+from headway.runtime.onnx_file import external_tensors
 
 NETWORK = "Conv ConvTranspose Gemm MatMul BatchNormalization MaxPool AveragePool GlobalAveragePool Resize Pad"
 ACTIVATIONS = "Relu LeakyRelu PRelu Sigmoid HardSigmoid HardSwish Tanh Softplus Elu Gelu Erf Softmax LogSoftmax"
@@ -33,20 +34,16 @@ NonMaxSuppression (a plug-in in TensorRT; the host does it over at most K boxes)
 ONNX_DOMAINS = ("", "ai.onnx")
 
 
-def load_graph(path: Path) -> onnx.ModelProto:
-    """Reads an ONNX file without following references to other files; raises ModelError where it is none."""
+def check_graph(path: Path) -> onnx.ModelProto:
+    """The graph of `path` after all checks: ONNX's own, operators, fixed shapes, everything in this one file."""
     try:
-        return onnx.load(str(path), load_external_data=False)
+        model = onnx.load(str(path), load_external_data=False)
+        outside = [f"tensor '{name}' lies outside the file" for name in external_tensors(path.read_bytes())]
     except FileNotFoundError:
         raise ModelError(f"{path} does not exist") from None
     except (DecodeError, OSError, ValueError) as error:
-        raise ModelError(f"{path} is not an ONNX file: {error}") from error
-
-
-def check_graph(path: Path) -> onnx.ModelProto:
-    """The graph of `path` after all checks: ONNX's own, operators, fixed shapes, everything in this one file."""
-    model = load_graph(path)
-    problems = external_tensors(model) or (forbidden_operators(model) + open_shapes(model))
+        raise ModelError(f"{path.name} is not an ONNX file: {error}") from error
+    problems = outside or (forbidden_operators(model) + open_shapes(model))
     if problems:
         more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
         raise ModelError(f"{path.name} cannot be exported: {'; '.join(problems[:3])}{more}")
@@ -76,14 +73,4 @@ def open_shapes(model: onnx.ModelProto) -> list[str]:
         if not dims or any(not d.HasField("dim_value") or d.dim_value < 1 for d in dims):
             shape = [d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in dims]
             found.append(f"tensor '{value.name}' has no fixed shape: {shape}")
-    return found
-
-
-def external_tensors(model: onnx.ModelProto) -> list[str]:
-    """One line for each tensor kept in another file: the manifest's hash would not cover it."""
-    found = []
-    for tensor in model.graph.initializer:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            where = next((e.value for e in tensor.external_data if e.key == "location"), "?")
-            found.append(f"tensor '{tensor.name}' lies outside the file, in '{where}'")
     return found

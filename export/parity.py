@@ -14,6 +14,8 @@ SCORE_COLUMNS = (("score",), ("objectness", "class"))
 """What an output is ranked by: the product of these columns, where it has them."""
 SCORE_TIE = 1e-3
 """Rows whose scores differ by less may change places between two engines without meaning anything."""
+SAME = 1e-3
+"""Metres, pixels, or units of log probability: a graph that differs by less says the same."""
 
 
 def worst_difference(

@@ -12,12 +12,9 @@ import torch
 from headway.errors import ModelError
 from headway.export.operators import check_graph
 from headway.export.package import export_onnx, exporter
-from headway.export.parity import worst_difference
+from headway.export.parity import SAME, worst_difference
 from headway.runtime.manifest import file_entries, read_manifest, verified_path, write_manifest
 from headway.runtime.onnx import OnnxEngine
-
-SAME = 1e-3
-"""Metres, pixels, or units of log probability: a graph that differs by less says the same."""
 
 
 def renew_graph(folder: Path, network: torch.nn.Module, feeds: Sequence[Mapping[str, np.ndarray]]) -> dict[str, float]:

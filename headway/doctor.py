@@ -7,7 +7,6 @@ import importlib.util
 import os
 import platform
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from headway.errors import HeadwayError
 from headway.paths import sample_dir
 from headway.ros_environment import SEGMENT_BYTES, shared_memory_free
+from headway.runtime.gpu import nvidia_smi
 
 OK, MISSING, BROKEN, OPTIONAL = "ok", "missing", "broken", "optional"
 ROS_ROOT = Path("/opt/ros")
@@ -183,8 +183,8 @@ def _gpu() -> Iterator[Finding]:
     if tegra.is_file():
         release = tegra.read_text(encoding="utf-8", errors="replace").splitlines()[0].lstrip("# ")
         yield Finding("GPU", OK, f"Jetson, {release[:40]}")
-    elif name := _nvidia_smi():
-        yield Finding("GPU", OK, name)
+    elif said := nvidia_smi("name", "driver_version", "memory.total"):
+        yield Finding("GPU", OK, ", ".join(said))
     else:
         yield Finding("GPU", OPTIONAL, "no NVIDIA GPU: the models run on the CPU")
         return
@@ -199,17 +199,6 @@ def _gpu() -> Iterator[Finding]:
         yield Finding("cuda-python", OK, _installed("cuda-bindings") or _installed("cuda-python") or "found")
     else:
         yield Finding("cuda-python", OPTIONAL, "not installed: TensorRT cannot run", extra)
-
-
-def _nvidia_smi() -> str:
-    if not shutil.which("nvidia-smi"):
-        return ""
-    command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.strip().splitlines()[0] if done.stdout.strip() else ""
 
 
 def _egl() -> Iterator[Finding]:

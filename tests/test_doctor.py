@@ -107,7 +107,7 @@ def test_tensorrt_without_cuda_python_is_told_since_it_cannot_run(monkeypatch: p
     from headway.runtime.tensorrt_cuda import MODULES
 
     assert doctor.CUDA_MODULES == MODULES
-    monkeypatch.setattr(doctor, "_nvidia_smi", lambda: "NVIDIA H100")
+    monkeypatch.setattr(doctor, "nvidia_smi", lambda *fields: ["NVIDIA H100"])
     monkeypatch.setattr(doctor, "_found", lambda module: module == "tensorrt")
     found = {f.what: f for f in doctor._gpu()}
     assert found["TensorRT"].state == doctor.OK

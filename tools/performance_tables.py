@@ -49,7 +49,8 @@ def _machine(content: dict[str, Any]) -> Iterator[str]:
     yield f"Command: `{content['command']}`"
     yield ""
     yield f"Machine: {m['cpu']}{clock}, {m['cores']} cores, {m['threads']} thread(s) for each engine, "
-    yield f"{m['gpu'] or 'no GPU'}, {m['memory_mib'] / 1024:.0f} GiB, {m['system']}, Python {m['python']}. "
+    gpu = f"{m['gpu'] or 'no GPU'}{_gpu_setting(m)}"
+    yield f"{gpu}, {m['memory_mib'] / 1024:.0f} GiB, {m['system']}, Python {m['python']}. "
     load = (m["load_1min"], m["load_1min_after"])
     word = (
         "other programs shared the cores: trust the CPU times" if max(load) > 0.75 * m["cores"] else "nothing else ran"
@@ -57,6 +58,15 @@ def _machine(content: dict[str, Any]) -> Iterator[str]:
     yield f"Load {load[0]:.1f} before and {load[1]:.1f} after ({word})."
     yield "Versions: " + ", ".join(f"{k} {v}" for k, v in m["versions"].items()) + "."
     yield "Input: " + "; ".join(f"{k}: {v}" for k, v in content["inputs"].items()) + "."
+
+
+def _gpu_setting(machine: dict[str, Any]) -> str:
+    mode, clocks = machine.get("power_mode"), machine.get("gpu_clocks")  # older files do not say
+    words = [f"power mode {mode}"] if mode else []
+    if clocks:
+        now, most = (f"{clocks[key]:.0f}" if clocks[key] else "?" for key in ("now_mhz", "max_mhz"))
+        words.append(f"{now} of {most} MHz" + (", fixed" if clocks["fixed"] else ""))
+    return f" ({', '.join(words)})" if words else ""
 
 
 def _rows(content: dict[str, Any]) -> Iterator[str]:

@@ -139,7 +139,7 @@ CROWDED_SCENE = "univ"
 
 
 def _feed_walks(model: Model, count: int, apart: bool, people: int | None = None) -> str:
-    """Moments of the ETH/UCY recordings, most crowded first; without them, walks drawn from a seed."""
+    """Moments of the ETH/UCY recordings, most crowded first; where there are none such, walks drawn from a seed."""
     from headway.evaluate.pedestrians import moments, read_split
     from headway.evaluate.trajectory import predict
 
@@ -153,12 +153,12 @@ def _feed_walks(model: Model, count: int, apart: bool, people: int | None = None
             predict(model, moment)
         if apart:
             return f"eth_ucy {scene}, moments from crowded to empty"
-        numbers = [len(m.ids) for m in chosen]
-        return f"eth_ucy {scene}, test split, moments with {min(numbers)} to {max(numbers)} people"
+        if numbers := [len(m.ids) for m in chosen]:
+            return f"eth_ucy {scene}, test split, moments with {min(numbers)} to {max(numbers)} people"
     rng = np.random.default_rng(0)
     for _ in range(count):
         model.infer(drawn_walks(model, rng, people))
-    return "walks drawn at random (no eth_ucy)"
+    return "walks drawn at random"
 
 
 def drawn_walks(model: Model, rng: np.random.Generator, people: int | None = None) -> Feeds:

@@ -13,6 +13,7 @@ from typing import Any
 from headway import __version__
 from headway.errors import HeadwayError
 from headway.runtime.cpu import cpu_field, cpu_flags
+from headway.runtime.gpu import power_mode
 
 PACKAGES = (
     "numpy", "opencv-python-headless", "simplejpeg", "onnxruntime", "onnxruntime-gpu", "openvino", "torch",
@@ -44,7 +45,7 @@ def product_rate(threads: int) -> float | None:
 
 
 def machine(threads: int) -> dict[str, Any]:
-    """CPU, cores, clock, load, memory, GPU, system, versions; None where the machine does not say."""
+    """CPU, cores, clock, load, memory, GPU, power mode, system, versions; None where the machine does not say."""
     return {
         "cpu": cpu_field("model name") or platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
@@ -56,6 +57,7 @@ def machine(threads: int) -> dict[str, Any]:
         "load_1min": os.getloadavg()[0],
         "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20,
         "gpu": _gpu(),
+        "power_mode": power_mode(),
         "jetson": JETSON.read_text(encoding="utf-8").splitlines()[0] if JETSON.is_file() else None,
         "system": platform.platform(),
         "python": platform.python_version(),

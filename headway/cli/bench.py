@@ -24,10 +24,11 @@ def bench(
     json_file: Annotated[Optional[Path], typer.Option("--json", help="Write the numbers to this file.")] = None,  # noqa: UP045
 ) -> None:
     """Times of networks and of the whole pipeline on this machine, engines interleaved."""
-    from headway.bench.crowd import bench_crowd
-    from headway.bench.machine import machine, product_rate
-    from headway.bench.networks import Bench, bench_network, not_run
-    from headway.bench.pipeline import bench_pipeline
+    from headway.bench import Bench, bench_network, not_run
+    from headway.bench_crowd import bench_crowd
+    from headway.bench_machine import machine, product_rate
+    from headway.bench_pipeline import bench_pipeline
+    from headway.cli.common import check_targets
     from headway.errors import EngineError, UsageError
     from headway.report.progress import bars
     from headway.report.terminal import tables
@@ -39,6 +40,7 @@ def bench(
     unknown = [engine for engine in chosen if engine not in known]
     if unknown:
         raise UsageError(f"--engines: '{unknown[0]}' is none of {', '.join(known)}")
+    check_targets(json_file)
     found, before = Bench(), {**machine(threads), "product_gflop_s": product_rate(threads)}
     networks = installed_models() if name == ALL else [] if name == PIPELINE else [name]
     console = tables()
@@ -75,6 +77,7 @@ def _report(console: Any, found: Any, before: Mapping[str, Any], json_file: Path
 
     from headway.cli.common import command
     from headway.json_files import write_json
+    from headway.runtime.gpu import gpu_clocks
 
     content: dict[str, Any] = {
         "rows": found.rows,
@@ -83,7 +86,7 @@ def _report(console: Any, found: Any, before: Mapping[str, Any], json_file: Path
         "inputs": found.inputs,
         **({"parity": found.parity} if found.parity else {}),
         "skipped": found.skipped,
-        "machine": {**before, "load_1min_after": os.getloadavg()[0]},
+        "machine": {**before, "load_1min_after": os.getloadavg()[0], "gpu_clocks": gpu_clocks()},
         "command": command(),
     }
     _print(console, content)

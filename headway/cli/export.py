@@ -82,9 +82,13 @@ def _tables(delivery: Any) -> list[Any]:
         for name, count in delivery.layers.items():
             table.add_row(name, str(count))
         tables.append(table)
-    for title, found in (("ONNX against torch", delivery.torch_parity), ("against fp32", delivery.parity)):
+    for title, found, source in (
+        ("ONNX against torch", delivery.torch_parity, delivery.parity_source),
+        ("the graph for few people against the whole", delivery.few_parity, delivery.few_source),
+        ("against fp32", delivery.parity, delivery.parity_source),
+    ):
         if found:
-            table = Table("output", "worst difference", title=f"{title}, on {delivery.parity_source}")
+            table = Table("output", "worst difference", title=f"{title}, on {source}")
             for name, worst in found.items():
                 table.add_row(name, f"{worst:.3g}")
             tables.append(table)

@@ -116,7 +116,9 @@ def main() -> None:
     except OSError as error:  # a disk that is full, a file that is a folder: the system's own words say which
         if debug:
             raise
-        text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        # Where a file is copied, it may be the other end that is meant.
+        names = " -> ".join(str(name) for name in (error.filename, error.filename2) if name)
+        text = f"{names}: {error.strerror}" if names else str(error)
         console.print(_error(text))
         raise SystemExit(1) from None
     except ImportError as error:

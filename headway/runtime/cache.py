@@ -125,7 +125,7 @@ class EngineCache:
 
     def _built(self, name: str, build: Build) -> bytes:
         phase = ["starting"]
-        with self._ticking(lambda seconds: f"{name}: building the engine, {seconds:.0f} s, {phase[0]}"):
+        with ticking(self._say, lambda seconds: f"{name}: building the engine, {seconds:.0f} s, {phase[0]}"):
             return build(lambda text: phase.__setitem__(0, text))
 
     def _keep(self, path: Path, data: bytes, name: str) -> None:
@@ -147,28 +147,29 @@ class EngineCache:
     def _locked(self, path: Path, name: str) -> Iterator[None]:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
-            with self._ticking(lambda seconds: f"{name}: another process builds the engine, {seconds:.0f} s"):
+            with ticking(self._say, lambda seconds: f"{name}: another process builds the engine, {seconds:.0f} s"):
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
         finally:
             os.close(file)  # and with it the lock, also when this process dies
 
-    @contextmanager
-    def _ticking(self, line: Callable[[float], str]) -> Iterator[None]:
-        """Says `line(seconds)` every TICK_S from a thread of its own until the block ends."""
-        done, start = threading.Event(), time.monotonic()
 
-        def tick() -> None:
-            while not done.wait(TICK_S):
-                self._say(line(time.monotonic() - start))
+@contextmanager
+def ticking(say: Say, line: Callable[[float], str]) -> Iterator[None]:
+    """Says `line(seconds)` every TICK_S from a thread of its own until the block ends."""
+    done, start = threading.Event(), time.monotonic()
 
-        thread = threading.Thread(target=tick, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
+    def tick() -> None:
+        while not done.wait(TICK_S):
+            say(line(time.monotonic() - start))
+
+    thread = threading.Thread(target=tick, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def private_folder(folder: Path) -> Path:

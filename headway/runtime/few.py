@@ -41,6 +41,11 @@ class Few:
             raise ModelError(f"model '{manifest.name}': config.few.slots is {slots}, 1..{spec.shape[1] - 1} is wanted")
         return cls(slots, str(mask))
 
+    def cut(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What the smaller graph is fed of the larger one's `feeds`: views."""
+        rows = feeds[self.mask].shape[1]
+        return {k: v[:, : self.slots] if v.ndim > 1 and v.shape[1] == rows else v for k, v in feeds.items()}
+
 
 class TwoSizes:
     """An Engine over both graphs. The arrays it returns are always of the larger graph's shapes."""
@@ -48,7 +53,6 @@ class TwoSizes:
     def __init__(self, whole: Engine, few: Engine, manifest: Manifest) -> None:
         self.name = whole.name
         self._whole, self._few, self._said = whole, few, Few.of(manifest)
-        self._all = manifest.inputs[self._said.mask].shape[1]
         self._specs = manifest.outputs
         # Both are warm from the start: the first crowd must not be the slowest frame.
         whole.infer({k: np.zeros(spec.shape, spec.dtype) for k, spec in manifest.inputs.items()})
@@ -58,9 +62,8 @@ class TwoSizes:
         slots = self._said.slots
         if np.count_nonzero(feeds[self._said.mask][:, slots:]):
             return self._whole.infer(feeds)
-        cut = {k: v[:, :slots] if v.ndim > 1 and v.shape[1] == self._all else v for k, v in feeds.items()}
         outputs = {k: np.zeros(spec.shape, spec.dtype) for k, spec in self._specs.items()}
-        for name, value in self._few.infer(cut).items():
+        for name, value in self._few.infer(self._said.cut(feeds)).items():
             outputs[name][:, :slots] = value
         return outputs
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from headway.errors import ModelError
+from headway.json_files import finite
 from headway.runtime import signature
 
 SCHEMA = 1
@@ -146,11 +147,7 @@ def _parse(raw: Mapping[str, Any]) -> Manifest:
         raise ValueError(f"task '{raw['task']}' is none of {', '.join(TASKS)}")
     files = {k: FileEntry(**v) for k, v in raw["files"].items()}
     for entry in files.values():
-        # A manifest comes from outside: a path may not lead out of its folder.
-        if "\0" in entry.path or Path(entry.path).name != entry.path or entry.path in (".", ".."):
-            raise ValueError(f"file name {entry.path!r} is not a bare name")
-        if (length := len(os.fsencode(entry.path))) > LONGEST_NAME:
-            raise ValueError(f"file name {entry.path[:40]!r}... has {length} bytes: {LONGEST_NAME} is the most")
+        _bare(entry.path, "file name")
         _is(entry.sha256, str, "sha256")
     if "onnx" not in files:
         raise ValueError("files.onnx is missing")
@@ -164,7 +161,16 @@ def _parse(raw: Mapping[str, Any]) -> Manifest:
     )
     for name, kind in KINDS.items():
         _is(getattr(manifest, name), kind, name)
+    _bare(manifest.name, "name")
     return manifest
+
+
+def _bare(name: str, what: str) -> None:
+    """A manifest comes from outside: no file that is called after what it says may lie out of its folder."""
+    if not name or "\0" in name or Path(name).name != name or name in (".", ".."):
+        raise ValueError(f"{what} {name!r} is not a bare name")
+    if (length := len(os.fsencode(name))) > LONGEST_NAME:
+        raise ValueError(f"{what} {name[:40]!r}... has {length} bytes: {LONGEST_NAME} is the most")
 
 
 def _is(value: Any, kind: type, name: str) -> None:
@@ -212,9 +218,13 @@ def verified_path(folder: Path, manifest: Manifest, key: str) -> Path:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Path:
-    """Writes `folder`/manifest.json (sorted keys, so that a diff shows what changed) and returns its path."""
+    """Writes `folder`/manifest.json (sorted keys, so that a diff shows what changed) and returns its path.
+
+    A measurement that is no number (a loss that was allowed) is null.
+    """
     path = folder / FILE_NAME
-    path.write_text(json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    text = json.dumps(finite(asdict(manifest)), indent=1, sort_keys=True, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
     return path
 
 

@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 
 import numpy as np
 
 from headway.errors import AbandonedError, EngineError
 from headway.runtime.engine import Engine
+
+
+@dataclass(eq=False)
+class _Opened:
+    engine: Engine
+    calls: int = 0  # in progress
 
 
 class RestartableEngine:
@@ -21,15 +29,15 @@ class RestartableEngine:
     def __init__(self, open_engine: Callable[[], Engine]) -> None:
         self._open = open_engine
         self._lock = threading.Lock()
-        self._calls = 0  # in progress on `_inner`
         self._closed = False
-        self._inner: Engine | None = open_engine()
-        self.name = self._inner.name
+        self._inner: _Opened | None = _Opened(open_engine())
+        self.name = self._inner.engine.name
 
     @property
     def busy(self) -> bool:
         """True while a call has not returned."""
-        return self._calls > 0
+        inner = self._inner
+        return inner is not None and inner.calls > 0
 
     def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """See Engine.infer. Raises AbandonedError where the call was given up before it returned."""
@@ -37,24 +45,34 @@ class RestartableEngine:
             inner = self._inner
             if inner is None:
                 raise EngineError("the engine is closed, or being restarted")
-            self._calls += 1
+            inner.calls += 1
         try:
-            return inner.infer(feeds)
+            return inner.engine.infer(feeds)
         finally:
             if not self._left(inner):
                 raise AbandonedError("the engine returned after it had been given up") from None
 
-    def _left(self, inner: Engine) -> bool:
+    def _left(self, inner: _Opened) -> bool:
         with self._lock:
-            if inner is not self._inner:
-                return False
-            self._calls -= 1
-            return True
+            inner.calls -= 1
+            if inner is self._inner:
+                return True
+            last = not inner.calls
+        if last:
+            with suppress(Exception):  # whatever a runtime raises that hung: nobody is there to hear it
+                inner.engine.close()
+        return False
 
     def give_up(self) -> None:
-        """Disowns the engine with every call in it; `infer` raises EngineError until `restart`."""
+        """Disowns the engine with every call in it; `infer` raises EngineError until `restart`.
+
+        Freeing an engine under a call would crash the process: the last call to return frees it.
+        """
         with self._lock:
-            self._inner, self._calls = None, 0
+            inner, self._inner = self._inner, None
+            idle = inner is not None and not inner.calls
+        if inner is not None and idle:
+            inner.engine.close()
 
     def restart(self) -> None:
         """Gives up the engine and opens a fresh one; raises what opening raises."""
@@ -62,14 +80,12 @@ class RestartableEngine:
         fresh = self._open()
         with self._lock:
             if not self._closed:
-                self._inner, self.name = fresh, fresh.name
+                self._inner, self.name = _Opened(fresh), fresh.name
                 return
         fresh.close()  # nobody wants it any more
 
     def close(self) -> None:
-        """Frees the engine; one with a call in it is left to that call, since freeing it would crash the process."""
+        """Frees the engine, or leaves that to the call that is still in it."""
         with self._lock:
-            inner, calls, self._closed = self._inner, self._calls, True
-            self._inner, self._calls = None, 0
-        if inner is not None and not calls:
-            inner.close()
+            self._closed = True
+        self.give_up()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from headway.errors import EngineError
-from headway.runtime.cache import EngineCache, EngineKey, unpack
+from headway.runtime.cache import EngineCache, EngineKey, ticking, unpack
 from headway.runtime.tensorrt_build import Library, build_engine, find_library, make_logger
 from headway.runtime.tensorrt_cuda import Buffer, Cuda, fill
 
@@ -39,6 +39,7 @@ class TensorRTEngine:
         say: Callable[[str], None] | None = None,
     ) -> None:
         self.name = "tensorrt" if precision == "fp32" else f"tensorrt-{precision}"
+        self._file = path.name
         self._say = say or (lambda line: log.warning("%s", line))
         library = find_library()
         self._cuda = Cuda()
@@ -49,7 +50,8 @@ class TensorRTEngine:
             key, path.name, lambda phase: build_engine(library, onnx, phase).engine, self._load
         )
         self._engine = engine
-        self._context = engine.create_execution_context()
+        with self._finishing():
+            self._context = engine.create_execution_context()
         if self._context is None:
             raise EngineError(f"{library.version} made no execution context for {path.name}: is the GPU out of memory?")
         self._stream = self._cuda.call("cudaStreamCreate")
@@ -59,14 +61,20 @@ class TensorRTEngine:
         try:
             self._allocate(library)
             if graph:
-                self._capture()
+                with self._finishing():
+                    self._capture()
         except EngineError:
             with suppress(EngineError):  # after one error CUDA often gives it for everything: the first is the cause
                 self.close()
             raise
 
+    def _finishing(self) -> AbstractContextManager[None]:
+        """Says each second that it lasts: TensorRT-RTX compiles its kernels for this GPU when an engine is loaded."""
+        return ticking(self._say, lambda seconds: f"{self._file}: finishing the engine for this GPU, {seconds:.0f} s")
+
     def _load(self, engine: bytes) -> Any:
-        loaded = self._runtime.deserialize_cuda_engine(engine)
+        with self._finishing():
+            loaded = self._runtime.deserialize_cuda_engine(engine)
         if loaded is None:
             raise EngineError(f"TensorRT cannot load it: {self._runtime.logger.last or 'no reason given'}")
         return loaded

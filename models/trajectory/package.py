@@ -14,12 +14,12 @@ from headway.errors import ModelError
 from headway.evaluate.pedestrians import SCENES
 from headway.export import renew
 from headway.export.package import export_onnx, package_model
-from headway.export.renew import SAME
+from headway.export.parity import SAME, worst_difference
 from headway.models.trajectory.config import CameraConfig, TrainingConfig, TrajectoryConfig
 from headway.models.trajectory.data import Batch, SceneSampler, training_recordings
 from headway.models.trajectory.network import TrajectoryNetwork
 from headway.models.trajectory.train import LOG
-from headway.runtime.few import FEW
+from headway.runtime.few import FEW, Few
 from headway.runtime.manifest import (
     Manifest,
     TensorSpec,
@@ -114,11 +114,11 @@ def add_few(folder: Path) -> Manifest:
     whole = OnnxEngine(verified_path(folder, manifest, "onnx"))
     expected = {k: v[:, :FEW_SLOTS].copy() for k, v in whole.infer(feeds).items()}
     whole.close()
-    slots = network.config.slots
-    cut = {k: v[:, :FEW_SLOTS] if v.shape[1] == slots else v for k, v in feeds.items()}
+    said = Few(FEW_SLOTS, "valid")
+    cut = said.cut(feeds)
     export_onnx(network, cut, tuple(expected), folder / name)
     few = OnnxEngine(folder / name)
-    differences = {k: float(np.abs(few.infer(cut)[k] - v).max()) for k, v in expected.items()}
+    differences = worst_difference(expected, few.infer(cut), manifest.outputs)
     few.close()
     if max(differences.values()) > SAME:
         (folder / name).unlink()
@@ -127,7 +127,7 @@ def add_few(folder: Path) -> Manifest:
     manifest = replace(
         manifest,
         files=file_entries(folder, names),
-        config={**manifest.config, "few": {"slots": FEW_SLOTS, "mask": "valid"}},
+        config={**manifest.config, "few": asdict(said)},
         evaluation={**manifest.evaluation, "parity_few": differences},
     )
     write_manifest(folder, manifest)

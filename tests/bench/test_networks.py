@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -215,8 +216,6 @@ def test_the_image_monitor_takes_the_crowd_for_a_picture_of_the_world(pipeline_f
 @pytest.fixture(scope="module")
 def schema():
     jsonschema = pytest.importorskip("jsonschema")
-    from pathlib import Path
-
     content = json.loads(Path("docs/bench.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(content)
     return jsonschema.Draft202012Validator(content)
@@ -228,8 +227,6 @@ def test_what_bench_writes_is_what_the_schema_says(schema, network_file, pipelin
 
 
 def test_the_published_files_are_what_the_schema_says(schema):
-    from pathlib import Path
-
     files = sorted(Path("docs/performance").glob("*.json"))
     assert files
     for file in files:
@@ -264,3 +261,17 @@ def test_the_published_tables_are_those_of_the_files():
     tool = [sys.executable, "tools/performance_tables.py", "--check", "docs/performance.md"]
     found = subprocess.run(tool, capture_output=True, text=True)
     assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_the_table_says_what_the_gpu_was_set_to(tmp_path):
+    content = json.loads(Path("docs/performance/h100-tensorrt-8.6-driving.json").read_text())
+    content["machine"] |= {
+        "power_mode": "MAXN",
+        "gpu_clocks": {"now_mhz": 1300.5, "max_mhz": 1300.5, "fixed": True},
+    }
+    page = tmp_path / "page.md"
+    page.with_suffix("").mkdir()
+    (tmp_path / "page" / "orin.json").write_text(json.dumps(content))
+    page.write_text(Path("docs/performance.md").read_text())
+    subprocess.run([sys.executable, "tools/performance_tables.py", str(page)], check=True)
+    assert " (power mode MAXN, 1300 of 1300 MHz, fixed), " in page.read_text()

@@ -1,9 +1,12 @@
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from headway.cli import main
 from headway.errors import UsageError
 from headway.paths import data_folder
 
@@ -97,6 +100,7 @@ def test_a_data_folder_that_does_not_exist_is_named(monkeypatch, tmp_path, name,
         ["evaluate", "trajectory"],
         ["evaluate", "head-pose", "--labels", "bundled"],
         ["replay", "bag.mcap", "--out", "out"],
+        ["bench", "driving"],
     ],
 )
 def test_a_file_that_cannot_be_written_is_named_before_the_work(tmp_path, monkeypatch, words):
@@ -107,3 +111,14 @@ def test_a_file_that_cannot_be_written_is_named_before_the_work(tmp_path, monkey
     assert done.returncode == 2, done.stderr
     assert "file/x.json cannot be written" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_where_a_file_is_copied_to_a_full_disk_both_ends_are_named(monkeypatch, capsys):
+    def full() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "weights/driving.onnx", None, "usb/driving.onnx")
+
+    monkeypatch.setattr(main, "build", lambda: full)
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    assert ended.value.code == 1
+    assert "weights/driving.onnx -> usb/driving.onnx: No space left on device" in capsys.readouterr().err

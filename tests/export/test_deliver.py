@@ -165,3 +165,9 @@ def test_an_engine_built_ahead_of_time_lies_in_the_folder_with_its_hash(tmp_path
     graph = verified_path(tmp_path / "out", manifest, "onnx").read_bytes()
     assert len(unpack(path.read_bytes(), engine_key(graph, "fp32", library))) > 100_000
     assert set(delivery.layers) == {"FLOAT"}
+
+
+def test_an_engine_that_does_not_exist_is_no_loss_to_be_allowed(tmp_path):
+    with pytest.raises(UsageError, match=r"engine 'abacus' is none of onnxruntime"):
+        deliver("driving", "onnx", "fp32", tmp_path / "out", engines=["abacus"], allow_loss=True)
+    assert list(tmp_path.iterdir()) == []

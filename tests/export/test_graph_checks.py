@@ -30,6 +30,12 @@ def test_every_installed_network_passes_the_allow_list(name):
     check_graph(verified_path(folder, read_manifest(folder), "onnx"))
 
 
+def test_a_file_that_is_no_graph_is_called_by_its_name_not_by_a_folder_that_is_gone_by_then(tmp_path):
+    (tmp_path / "driving.onnx").write_bytes(b"rubbish")
+    with pytest.raises(ModelError, match=r"^driving\.onnx is not an ONNX file: "):
+        check_graph(tmp_path / "driving.onnx")
+
+
 def test_a_non_maximum_suppression_in_the_graph_is_refused_by_name(tmp_path):
     node = helper.make_node("NonMaxSuppression", ["boxes", "scores"], ["kept"], name="suppress")
     path = save(
@@ -57,14 +63,20 @@ def test_an_open_shape_is_refused(tmp_path, shape):
         check_graph(path)
 
 
-def test_weights_outside_the_file_are_refused_before_anything_is_read(tmp_path):
+@pytest.mark.parametrize("place", ["weight", "constant"])
+def test_weights_outside_the_file_are_refused_even_where_that_file_lies_ready(tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "w.bin").write_bytes(bytes(36))
     weight = numpy_helper.from_array(np.ones((3, 3), np.float32), "w")
     weight.ClearField("raw_data")
     weight.data_location = TensorProto.EXTERNAL
-    weight.external_data.add(key="location", value="../../etc/passwd")
-    node = helper.make_node("MatMul", ["x", "w"], ["y"])
-    path = save(tmp_path / "m.onnx", [node], [tensor("x", [1, 3])], [tensor("y", [1, 3])], [weight])
-    with pytest.raises(ModelError, match=r"'w' lies outside the file, in '\.\./\.\./etc/passwd'"):
+    weight.external_data.add(key="location", value="w.bin")
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
+    if place == "constant":
+        nodes.insert(0, helper.make_node("Constant", [], ["w"], value=weight))
+    weights = [weight] if place == "weight" else []
+    path = save(tmp_path / "m.onnx", nodes, [tensor("x", [1, 3])], [tensor("y", [1, 3])], weights)
+    with pytest.raises(ModelError, match=r"^m\.onnx cannot be exported: tensor 'w' lies outside the file$"):
         check_graph(path)
 
 

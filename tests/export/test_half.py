@@ -7,6 +7,8 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from headway.errors import ModelError  # noqa: E402
 from headway.export.half import to_half  # noqa: E402
+from headway.export.trunk import ISLANDS, is_island  # noqa: E402
+from headway.runtime.engine import installed_models, model_folder  # noqa: E402
 from headway.runtime.manifest import read_manifest, verified_path  # noqa: E402
 from headway.runtime.model import installed_models, model_folder  # noqa: E402
 
@@ -104,6 +106,15 @@ def test_installed_networks_convert_with_softmax_and_decode_in_full(name):
     for node in half.graph.node:
         if node.op_type in full_only:
             assert types[node.name] != TensorProto.FLOAT16, node.name
+
+
+def test_every_word_for_an_island_names_something_in_a_shipped_network():
+    """A node that is renamed would lose its place in silence."""
+    named = set()
+    for name in installed_models():
+        model = onnx.load(str(verified_path(model_folder(name), read_manifest(model_folder(name)), "onnx")))
+        named |= {word for word in ISLANDS for node in model.graph.node if is_island(node, [word])}
+    assert named == set(ISLANDS)
 
 
 def test_what_is_picked_out_behind_the_last_layer_is_cast_and_not_the_whole_map():

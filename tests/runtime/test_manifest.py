@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -153,3 +154,18 @@ def test_a_file_of_any_size_or_depth_is_refused_in_one_line(folder):
         (folder / "manifest.json").write_bytes(text.encode("utf-8", "surrogatepass"))
         with pytest.raises(ModelError, match="manifest"):
             read_manifest(folder)
+
+
+@pytest.mark.parametrize("name", ["../m", "/tmp/m", "a/b", "..", "", "m\0", "m" * 300])
+def test_a_name_after_which_files_are_called_cannot_leave_its_folder_either(folder, name):
+    raw = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(raw | {"name": name}))
+    with pytest.raises(ModelError, match=r"name '.*(bare name|255 is the most)"):
+        read_manifest(folder)
+
+
+def test_a_measurement_that_is_no_number_leaves_good_json(folder):
+    manifest = replace(read_manifest(folder), evaluation={"gate_fp16": {"rows": [{"loss": float("nan")}]}})
+    text = write_manifest(folder, manifest).read_text()
+    assert "NaN" not in text
+    assert read_manifest(folder).evaluation["gate_fp16"]["rows"] == [{"loss": None}]

@@ -59,12 +59,13 @@ def test_a_call_that_was_given_up_never_answers_and_the_fresh_engine_does(fails:
     engine.restart()
     made[1].may.set()
     assert engine.infer({})["number"] == 1
+    assert not made[0].closed, "whoever is still inside would fall with it"
     assert engine.name == "engine 1"
     made[0].may.set()
     hung.join(10)
     assert isinstance(outcome[0], AbandonedError)
     assert not engine.busy
-    assert not made[0].closed, "whoever is still inside would fall with it"
+    assert made[0].closed, "nobody is inside any more: its memory on the GPU would be lost"
     engine.close()
     assert made[1].closed
 
@@ -84,6 +85,7 @@ def test_closing_leaves_an_engine_with_a_call_in_it_alone() -> None:
     assert not inner.closed
     inner.may.set()
     hung.join(10)
+    assert inner.closed
     with pytest.raises(EngineError, match="closed"):
         engine.infer({})
 
@@ -98,3 +100,43 @@ def test_an_engine_that_is_closed_while_it_is_opened_anew_leaves_none_open() -> 
     assert fresh.closed
     with pytest.raises(EngineError):
         engine.infer({})
+
+
+def test_an_engine_that_is_restarted_while_nobody_is_in_it_is_freed_first() -> None:
+    made = [Waiting(0), Waiting(1)]
+    opened = iter(made)
+    engine = RestartableEngine(lambda: next(opened))
+    engine.restart()
+    assert [inner.closed for inner in made] == [True, False]
+
+
+def test_of_two_calls_in_an_engine_that_was_given_up_the_last_to_return_frees_it() -> None:
+    inner = Waiting(0)
+    engine = RestartableEngine(lambda: inner)
+    first_may_return, seen = threading.Event(), []
+
+    def infer(feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if feeds:
+            assert first_may_return.wait(10)
+            return {}
+        return Waiting.infer(inner, feeds)
+
+    inner.infer = infer  # type: ignore[method-assign]
+
+    def call(feeds: dict[str, np.ndarray]) -> None:
+        with contextlib.suppress(AbandonedError):
+            engine.infer(feeds)
+        seen.append(inner.closed)
+
+    threads = [threading.Thread(target=call, args=(feeds,)) for feeds in ({"x": np.zeros(1)}, {})]
+    for thread in threads:
+        thread.start()
+    assert inner.inside.wait(10)
+    while engine._inner is not None and engine._inner.calls < 2:
+        pass
+    engine.give_up()
+    first_may_return.set()
+    threads[0].join(10)
+    inner.may.set()
+    threads[1].join(10)
+    assert seen == [False, True]

@@ -1,5 +1,6 @@
 """TensorRT: engines are really parsed and built here (TensorRT-RTX needs no GPU for that); running them needs one."""
 
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -8,11 +9,12 @@ from engine_text import product_types, tensor_types, uses_tf32
 from headway.bench.frames import real_feeds
 from headway.bench.parity import compare, outside
 from headway.errors import EngineError, HeadwayError, MissingDependencyError
+from headway.runtime import cache as cache_module
 from headway.runtime.cache import EngineCache, unpack
 from headway.runtime.manifest import read_manifest, verified_path
 from headway.runtime.model import installed_models, model_folder, open_model
 from headway.runtime.tensorrt import TensorRTEngine, engine_key
-from headway.runtime.tensorrt_build import Library, build_engine, find_library, hold_precisions
+from headway.runtime.tensorrt_build import Library, build_engine, find_library
 from headway.runtime.tensorrt_cuda import FUNCTIONS, Cuda, find_cuda
 
 
@@ -133,6 +135,22 @@ def test_a_gpu_without_memory_is_no_missing_gpu(skip_if_absent):
             skip_if_absent(error)
 
 
+def test_an_engine_that_is_finished_for_the_gpu_while_it_is_loaded_says_so_in_regular_lines(monkeypatch):
+    monkeypatch.setattr(cache_module, "TICK_S", 0.02)
+    said = []
+
+    def deserialize(engine):
+        while len(said) < 3:
+            time.sleep(0.01)
+        return engine
+
+    engine = object.__new__(TensorRTEngine)  # its constructor wants a GPU
+    engine._file, engine._say = "driving.onnx", said.append
+    engine._runtime = SimpleNamespace(deserialize_cuda_engine=deserialize)
+    assert engine._load(b"engine") == b"engine"
+    assert all(line.startswith("driving.onnx: finishing the engine for this GPU, ") for line in said)
+
+
 class Runtime:
     """As much of cuda-python as opening a device takes; `fails`: function -> name of the error that it ends in."""
 
@@ -225,66 +243,3 @@ def test_on_a_gpu_a_flipped_bit_in_the_cached_engine_leads_to_a_new_one(gpu, tmp
     path.write_bytes(data)
     TensorRTEngine(graph("driving"), cache=EngineCache(tmp_path, said.append)).close()
     assert sum("is built again: its checksum is wrong" in line for line in said) == 1
-
-
-DATA = SimpleNamespace(FLOAT="FLOAT", HALF="HALF", INT32="INT32", UINT8="UINT8")
-
-
-class Layer:
-    """A layer of a network of TensorRT 8, which knows its types only where they are given."""
-
-    def __init__(self, kind, inputs, outputs):
-        self.type, self.inputs, self.outputs = kind, inputs, outputs
-        self.num_inputs, self.num_outputs = len(inputs), len(outputs)
-        self.precision, self.set = None, {}
-
-    def get_input(self, i):
-        return self.inputs[i]
-
-    def get_output(self, i):
-        return self.outputs[i]
-
-    def set_output_type(self, i, kind):
-        self.set[i] = kind
-
-
-def test_tensorrt_8_is_held_to_the_precisions_that_the_casts_of_the_graph_say():
-    def tensor(name, kind="FLOAT"):
-        return SimpleNamespace(name=name, dtype=kind)
-
-    image, full, half, out, back, values, rows = (
-        tensor("image", "UINT8"),
-        tensor("full"),
-        tensor("half", "HALF"),
-        tensor("out"),
-        tensor("back"),
-        tensor("values"),
-        tensor("rows", "INT32"),
-    )
-    layers = [
-        Layer("CAST", [image], [full]),
-        Layer("CAST", [full], [half]),
-        Layer("CONVOLUTION", [half, None], [out]),
-        Layer("CAST", [out], [back]),
-        Layer("TOPK", [back], [values, rows]),
-    ]
-    network = SimpleNamespace(
-        num_inputs=1, get_input=lambda i: image, num_layers=len(layers), get_layer=layers.__getitem__
-    )
-    flags = []
-    trt = SimpleNamespace(
-        DataType=DATA,
-        LayerType=SimpleNamespace(CAST="CAST", CONSTANT="CONSTANT"),
-        BuilderFlag=SimpleNamespace(FP16="FP16", OBEY_PRECISION_CONSTRAINTS="OBEY"),
-    )
-    hold_precisions(trt, network, SimpleNamespace(set_flag=flags.append))
-    assert [layer.precision for layer in layers] == [None, None, "HALF", None, "FLOAT"]
-    assert layers[2].set == {0: "HALF"}
-    assert layers[4].set == {0: "FLOAT"}, "the rows of a ranking are no floats"
-    assert flags == ["OBEY", "FP16"]
-
-
-def test_tensorrt_8_is_not_given_a_graph_that_it_would_read_wrongly():
-    old = Library(SimpleNamespace(__version__="8.6.2"), "tensorrt")
-    with pytest.raises(EngineError, match=r"tensorrt 8\.6\.2 reads .* up to 17, this graph is of 18: .*--opset 17"):
-        build_engine(old, graph("driving").read_bytes())
