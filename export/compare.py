@@ -15,7 +15,6 @@ from headway.errors import ModelError, UsageError
 from headway.export.operators import check_graph
 from headway.export.parity import SAME, worst_difference
 from headway.export.rounded import rounded
-from headway.runtime.engine import open_own
 from headway.runtime.few import FEW, Few
 from headway.runtime.manifest import Manifest, file_entries, write_manifest
 from headway.runtime.model import open_own

@@ -21,7 +21,7 @@ from headway.export.operators import check_graph
 from headway.export.opset import lower
 from headway.export.quantise import Int8Report, to_int8
 from headway.runtime.cache import pack
-from headway.runtime.engine import check_engine, graph_key, model_folder, open_own
+from headway.runtime.engine import check_engine, graph_key
 from headway.runtime.few import FEW
 from headway.runtime.manifest import Manifest, file_entries, read_manifest, verified_path, write_manifest
 from headway.runtime.model import model_folder, open_own

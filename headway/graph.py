@@ -23,7 +23,6 @@ from headway.children import child, terminable
 from headway.errors import HeadwayError, MissingDependencyError
 from headway.images import COMPRESSED
 from headway.node_config import NODE_CONFIGS, HeadwayNodeConfig, load, parameter_file
-from headway.pipeline import TASKS
 from headway.ros_environment import child_environment, own_domain
 from headway.tasks import TASKS
 

@@ -11,7 +11,7 @@ from headway import tasks
 from headway.errors import ConfigError, ModelError
 from headway.node_config import NODE_CONFIGS, DrivingNodeConfig, HeadwayNodeConfig, load, open_pipeline
 from headway.runtime import providers
-from headway.runtime.engine import installed_models
+from headway.runtime.model import installed_models
 
 
 @pytest.mark.parametrize("node", NODE_CONFIGS)

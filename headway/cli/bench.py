@@ -24,10 +24,10 @@ def bench(
     json_file: Annotated[Optional[Path], typer.Option("--json", help="Write the numbers to this file.")] = None,  # noqa: UP045
 ) -> None:
     """Times of networks and of the whole pipeline on this machine, engines interleaved."""
-    from headway.bench import Bench, bench_network, not_run
-    from headway.bench_crowd import bench_crowd
-    from headway.bench_machine import machine, product_rate
-    from headway.bench_pipeline import bench_pipeline
+    from headway.bench.crowd import bench_crowd
+    from headway.bench.machine import machine, product_rate
+    from headway.bench.networks import Bench, bench_network, not_run
+    from headway.bench.pipeline import bench_pipeline
     from headway.cli.common import check_targets
     from headway.errors import EngineError, UsageError
     from headway.report.progress import bars

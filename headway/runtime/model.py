@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from headway.arrays import finite
-from headway.errors import AbandonedError, EngineError, ModelError, UsageError
+from headway.errors import AbandonedError, EngineError, ModelError
 from headway.paths import weights_dir
 from headway.runtime import providers
-from headway.runtime.engine import ENGINES, Engine
+from headway.runtime.engine import Engine, check_engine
 from headway.runtime.manifest import Manifest, TensorSpec, read_manifest
 from headway.runtime.restart import RestartableEngine
 from headway.runtime.signature import trusted_key
@@ -70,19 +70,14 @@ def open_model(name: str, task: str, engine: str = "onnxruntime", threads: int =
     MissingDependencyError (the engine's library is not installed). Only "auto" falls back: `Model.engine.name` is the
     engine that answers.
     """
-    _check_engine(engine)
+    check_engine(engine)
     return _open(model_folder(name), name, task, engine, threads, trusted_key())
 
 
 def open_own(folder: Path, task: str, engine: str = "onnxruntime", threads: int = 1) -> Model:
     """The same for a folder that this process has made itself: no signature is asked for."""
-    _check_engine(engine)
+    check_engine(engine)
     return _open(folder, str(folder), task, engine, threads, None)
-
-
-def _check_engine(engine: str) -> None:
-    if engine not in ENGINES:
-        raise UsageError(f"engine '{engine}' is none of {', '.join(ENGINES)}")
 
 
 def _open(folder: Path, name: str, task: str, engine: str, threads: int, public_key: Path | None) -> Model:
@@ -92,7 +87,11 @@ def _open(folder: Path, name: str, task: str, engine: str, threads: int, public_
 
     def warm(opened: Engine) -> None:
         blank = {k: np.zeros(spec.shape, spec.dtype) for k, spec in manifest.inputs.items()}
-        Model(manifest, opened, folder).infer(blank)
+        try:
+            Model(manifest, opened, folder).infer(blank)
+        except Exception:
+            opened.close()
+            raise
 
     def fresh() -> Engine:
         if engine == "auto":

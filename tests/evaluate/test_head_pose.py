@@ -26,8 +26,8 @@ from headway.evaluate.head_pose import (
     report_of,
 )
 from headway.geometry import euler_from_rotation, geodesic_deg, ray_basis, rotation_from_euler, viewing_ray
-from headway.runtime.engine import Model
 from headway.runtime.manifest import FileEntry, Manifest, TensorSpec
+from headway.runtime.model import Model
 from headway.types import Camera, Heads
 
 

@@ -8,7 +8,6 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from headway.errors import ModelError  # noqa: E402
 from headway.export.half import to_half  # noqa: E402
 from headway.export.trunk import ISLANDS, is_island  # noqa: E402
-from headway.runtime.engine import installed_models, model_folder  # noqa: E402
 from headway.runtime.manifest import read_manifest, verified_path  # noqa: E402
 from headway.runtime.model import installed_models, model_folder  # noqa: E402
 

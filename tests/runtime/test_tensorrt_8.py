@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from headway.errors import EngineError
-from headway.runtime.engine import model_folder
+from headway.runtime.model import model_folder
 from headway.runtime.tensorrt_build import Library, build_engine, hold_precisions
 
 DATA = SimpleNamespace(FLOAT="FLOAT", HALF="HALF", INT32="INT32", UINT8="UINT8")

@@ -11,7 +11,7 @@ from headway.errors import UsageError
 from headway.models.driving.drives import policy_of, read_drives, record_drives, write_drives
 from headway.models.driving.imitation import record
 from headway.models.driving.material import drives_material, load_frames
-from headway.runtime.engine import open_model
+from headway.runtime.model import open_model
 from headway.worlds.roadworld import Roadworld
 
 
