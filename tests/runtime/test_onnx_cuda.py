@@ -69,7 +69,7 @@ def test_through_fixed_buffers_the_answers_are_exactly_those_of_the_plain_engine
     feeds = real_feeds(model, 3)[0]
     engine = OnnxCudaEngine(graph(name))
     for feed in feeds:
-        expected = {k: v.copy() for k, v in model.engine._inner.infer(feed).items()}
+        expected = {k: v.copy() for k, v in model.engine.infer(feed).items()}
         for key, value in engine.infer(feed).items():
             assert np.abs(value - expected[key]).max() < 1e-4, key
     assert on_host.asked[0]["enable_cuda_graph"] == "1"
