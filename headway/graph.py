@@ -159,10 +159,10 @@ def require_ros() -> None:
     for package, cure in (("rclpy", "pip install '.[ros]' or source /opt/ros/<distro>/setup.bash"),
                           ("headway_msgs.msg", "tools/build_messages.sh or colcon builds it")):  # fmt: skip
         try:
-            found = importlib.util.find_spec(package) is not None
+            found = importlib.util.find_spec(package)
         except ModuleNotFoundError:
-            found = False
-        if not found:
+            found = None
+        if found is None or found.origin is None:  # no origin: the folder of that name in a checkout, not the package
             raise MissingDependencyError(f"{package.partition('.')[0]} is not installed: {cure}")
 
 

@@ -19,7 +19,7 @@ from headway.stages.poses import with_track_poses
 from headway.stages.shrink import Halves
 from headway.stages.tracks import camera_axes
 from headway.tasks import DRIVING, HEAD_POSE, TASKS, TRAJECTORY, Driving, HeadPose, Motion, Trajectory
-from headway.types import DriveCommand, Frame, Heads, Risks, Steering, Trace
+from headway.types import DriveCommand, Frame, Heads, Risks, Steering, Trace, View
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Pipeline:
                     raise FrameError(f"no heads: {reasons.get(HEAD_POSE, 'the head pose task is absent')}")
                 motion = self.trajectory.step(frame, heads, trace)
                 heads = with_track_poses(heads, motion.tracks, camera_axes(frame))
-        risks = motion.risks if motion else self._unsure(frame, reasons)
+        risks = motion.risks if motion else self.unsure(frame, reasons.get(TRAJECTORY, ""))
         if self.driving:
             with _Noted(reasons, DRIVING):
                 steering, command = self.driving.step(frame, risks, trace)
@@ -103,13 +103,13 @@ class Pipeline:
         """No task is asked about an image that says nothing; the vehicle comes to a stop."""
         tasks = dict(zip(TASKS, (self.head_pose, self.trajectory, self.driving), strict=True))
         reasons = {name: reason for name, task in tasks.items() if task}
-        risks = self._unsure(frame, reasons)
+        risks = self.unsure(frame, reason)
         command = self.driving.idle(frame, risks) if self.driving else None
         return Answer(None, None, None, command, risks, trace, reasons)
 
-    def _unsure(self, frame: Frame, reasons: dict[str, str]) -> Risks | None:
-        """Risks of a frame without motion: that nobody was looked for must not reach the gate as "nobody is there"."""
-        return Risks(frame.stamp_ns, (), reasons[TRAJECTORY]) if self.trajectory else None
+    def unsure(self, view: View, reason: str) -> Risks | None:
+        """Risks of a moment without motion: that nobody was looked for must not reach the gate as "nobody is there"."""
+        return Risks(view.stamp_ns, (), reason) if self.trajectory else None
 
     def reset(self) -> None:
         """Forgets what is carried from frame to frame, as when the camera starts anew. Driving goes on."""

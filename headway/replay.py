@@ -143,7 +143,7 @@ class Run:
         try:
             return message.decode()
         except BagError as error:
-            self._sensors.refused[str(error)] += 1
+            self._sensors.refused.add(str(error))
             return None
 
     def _ready(self, now_ns: int) -> bool:
@@ -229,7 +229,10 @@ class Run:
             out[messages.FORECASTS] = messages.forecast_array(None, view, silent, False, reason)
             out[messages.RISK] = messages.risk_array(None, view, silent, False, reason)
         if self._pipeline.driving:
-            command = self._pipeline.driving.idle(view)
+            driven = self._sensors.view(
+                view.stamp_ns, view.frame_id, 0, 0
+            )  # the vehicle's own speed is known all the same
+            command = self._pipeline.driving.idle(driven, self._pipeline.unsure(view, reason))
             out[messages.COMMAND] = messages.drive_command(command, view, silent, False, reason)
             out[messages.TWIST] = messages.twist_stamped(command, view, self._vehicle)
         self._send(message, image, out)

@@ -101,23 +101,23 @@ def follow(walk: Walk, model: Model, risk: RiskConfig | None = None) -> Run:
     joined: list[Any] = [np.concatenate(p) for p in zip(*rows, strict=True)]
     order = np.lexsort((joined[0], joined[2]))
     in_frame, of_person, track, age, touching, visible, *rest = (p[order] for p in joined)
-    paths = Approach(*rest[:4])
-    return Run(walk, published_alerts(walk)[0], in_frame, of_person, track, age, touching, visible, paths, rest[4])
+    paths = Approach(*rest[:3])
+    return Run(walk, published_alerts(walk)[0], in_frame, of_person, track, age, touching, visible, paths, rest[3])
 
 
 def _kept(found: Forecast, risk: RiskConfig) -> tuple[NDArray[Any], ...]:
     people, n = found.tracks, len(found)
     here = people.position[:n, :2]
-    paths = approach(here, found.modes, found.probability, found.radius, found.step_s, risk.disc)
+    paths = approach(here, found.modes, found.probability, found.step_s, risk.disc)
     touching = np.linalg.norm(here, axis=1) < risk.wearer_radius_m
     near, first = paths.closest_m.astype(np.float32), paths.first_s.astype(np.float32)
     visible = people.head_index >= 0
-    return people.ids, people.age_s, touching, visible, near, first, paths.best, paths.reachable, found.probability
+    return people.ids, people.age_s, touching, visible, near, first, paths.best, found.probability
 
 
 def _nobody(modes: int) -> tuple[NDArray[Any], ...]:
     none, no, paths = np.zeros(0, int), np.zeros(0, bool), np.zeros((0, modes))
-    return none, none, none, np.zeros(0), no, no, paths, paths, none, no, paths
+    return none, none, none, np.zeros(0), no, no, paths, paths, none, paths
 
 
 def published_alerts(walk: Walk) -> tuple[Mask, Mask]:
@@ -136,7 +136,7 @@ def published_alerts(walk: Walk) -> tuple[Mask, Mask]:
 def raised(run: Run, risk: RiskConfig) -> Mask:
     """(F, P) alerts of a rule, the same as RiskStage's."""
     found = weigh(run.paths, run.probability, risk.disc)
-    meets = (found.time_s <= risk.horizon_s) & found.reachable
+    meets = found.time_s <= risk.horizon_s
     share = np.where(meets, found.share, 0.0).tolist()
     young = ((run.age_s < risk.min_age_s) & ~run.touching).tolist()
     stamps = [run.walk.stamp_ns(f) for f in run.frame.tolist()]

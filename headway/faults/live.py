@@ -134,8 +134,8 @@ class LiveRun(Run):
             fields = messages.risk_array(None, view, Trace(), False, f"no image for {silence_s:.2f} s")
             self._say(messages.RISK, fields, self._now)
         if self._pipeline.driving and silence_s >= self._config.heartbeat_s:
-            command = self._pipeline.driving.idle(view)
             reason = f"no image for {silence_s:.2f} s"
+            command = self._pipeline.driving.idle(view, self._pipeline.unsure(view, reason))
             self._say(messages.COMMAND, messages.drive_command(command, view, Trace(), False, reason), self._now)
 
     def _send(self, message: Message, image: Any, out: dict[str, Fields]) -> None:

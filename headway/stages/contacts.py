@@ -30,13 +30,11 @@ class Disc:
 @dataclass(frozen=True)
 class Contacts:
     """n people. share (n,) of the modes that meet the wearer, by probability; time_s (n,) median first contact over
-    those, inf for none; closest_m (n,) of the most likely mode; reachable (n,) whether the conformal tube reaches the
-    wearer's disc."""
+    those, inf for none; closest_m (n,) of the most likely mode."""
 
     share: Array
     time_s: Array
     closest_m: Array
-    reachable: NDArray[np.bool_]
 
 
 def words(share: float, time_s: float, existence: float = 1.0) -> str:
@@ -50,35 +48,31 @@ def words(share: float, time_s: float, existence: float = 1.0) -> str:
 @dataclass(frozen=True)
 class Approach:
     """How near each path of n people comes. closest_m (n, K); first_s (n, K) when it enters the disc, inf where it does
-    not; best (n,) the most likely mode; reachable (n,) whether the tube of radius round it reaches the disc."""
+    not; best (n,) the most likely mode."""
 
     closest_m: Array
     first_s: Array
     best: NDArray[np.intp]
-    reachable: NDArray[np.bool_]
 
 
-def meet(here: Array, modes: Array, probability: Array, radius: Array, step_s: float, disc: Disc) -> Contacts:
+def meet(here: Array, modes: Array, probability: Array, step_s: float, disc: Disc) -> Contacts:
     """Where the paths of n people meet the wearer's disc round the origin.
 
-    here (n, 2) where they are, modes (n, K, T, 2) their paths, metres; probability (n, K); radius (n, T) metres round
-    the most likely mode.
+    here (n, 2) where they are, modes (n, K, T, 2) their paths, metres; probability (n, K).
     """
     if not len(modes):
-        return Contacts(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, bool))
-    return weigh(approach(here, modes, probability, radius, step_s, disc), probability, disc)
+        return Contacts(np.zeros(0), np.zeros(0), np.zeros(0))
+    return weigh(approach(here, modes, probability, step_s, disc), probability, disc)
 
 
-def approach(here: Array, modes: Array, probability: Array, radius: Array, step_s: float, disc: Disc) -> Approach:
+def approach(here: Array, modes: Array, probability: Array, step_s: float, disc: Disc) -> Approach:
     """The geometry of `meet`."""
     steps = max(1, min(modes.shape[2], math.ceil(disc.horizon_s / step_s - 1e-9)))
     # Each axis by itself, in one piece of memory: points side by side cost numpy three times as much.
     path = np.empty((2, *modes.shape[:2], steps + 1))
     path[..., 0], path[..., 1:] = here.T[..., None], modes[:, :, :steps].transpose(3, 0, 1, 2)
     near, first = _nearest_and_entry(path, disc.limit_m)  # (n, K, steps), (n, K)
-    best, people = probability.argmax(axis=1), np.arange(len(modes))
-    tube = np.sqrt(near[people, best]) - radius[:, :steps]
-    return Approach(np.sqrt(near.min(-1)), first * step_s, best, (tube <= disc.limit_m).any(axis=1))
+    return Approach(np.sqrt(near.min(-1)), first * step_s, probability.argmax(axis=1))
 
 
 def weigh(paths: Approach, probability: Array, disc: Disc) -> Contacts:
@@ -89,7 +83,7 @@ def weigh(paths: Approach, probability: Array, disc: Disc) -> Contacts:
     nobody = not some(meets)  # as nearly always: there is no median to look for
     time = np.full(len(weight), np.inf) if nobody else _weighted_median(paths.first_s, np.where(meets, weight, 0.0))
     closest = paths.closest_m[np.arange(len(weight)), paths.best]
-    return Contacts(weight.sum(axis=1).clip(0, 1), time, closest, paths.reachable)
+    return Contacts(weight.sum(axis=1).clip(0, 1), time, closest)
 
 
 def _nearest_and_entry(path: Array, limit: float) -> tuple[Array, Array]:

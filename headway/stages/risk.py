@@ -1,9 +1,9 @@
 """Who will meet the wearer, when, and how likely: forecasts in, one risk for each person out.
 
 A mode meets the wearer where its path comes within `wearer_radius_m` + `conflict_margin_m` of the origin. The share of
-the modes that do, by probability, decides on the level; the tube of conformal radius round the most likely mode must
-also reach the wearer. Levels rise at one share and fall at a lower one, some time after the last frame that called for
-them, so that they do not flicker. What of this is told aloud is `announce`'s matter.
+the modes that do, by probability, decides on the level. Levels rise at one share and fall at a lower one, some time
+after the last frame that called for them, so that they do not flicker. What of this is told aloud is `announce`'s
+matter.
 
 The probability that is said is what such a share has come to with recorded people (`contact_belief`), times the
 probability that there is a person at all (`existence`): a tree crown of which all paths meet the wearer must not sound
@@ -98,7 +98,7 @@ class RiskStage:
             reasons.append(f"no forecast for {silence:.1f} s before this one")
         self._stamp_ns = tracks.stamp_ns
         here = np.asarray(tracks.position[:n, :2], float)
-        contacts = meet(here, forecast.modes, forecast.probability, forecast.radius, forecast.step_s, self._disc)
+        contacts = meet(here, forecast.modes, forecast.probability, forecast.step_s, self._disc)
         ids, visible = tracks.ids[:n].tolist(), (tracks.head_index[:n] >= 0).tolist()
         unseen_s = self._unseen_s(tracks.stamp_ns, ids, visible)
         within = here[:, 0] ** 2 + here[:, 1] ** 2 <= self._disc.limit_m**2
@@ -117,7 +117,7 @@ class RiskStage:
 
     def _risk(self, now: int, person: _Person) -> Risk:
         c, identity, age, time = self.config, person.id, person.age_s, person.time_s
-        meets = time <= c.horizon_s and person.reachable
+        meets = time <= c.horizon_s
         touching = math.hypot(person.x, person.y) < c.wearer_radius_m
         held = Held(called_ns=now)
         if age < c.min_age_s and not touching:
@@ -165,7 +165,6 @@ class _Person(NamedTuple):
     probability: float
     time_s: float
     closest_m: float
-    reachable: bool
     direction: str
 
 
@@ -193,7 +192,6 @@ def _people(
         probability,
         contacts.time_s.tolist(),
         contacts.closest_m.tolist(),
-        contacts.reachable.tolist(),
         [_word(*place, heading) for place in zip(x, y, strict=True)],
     )
     return map(_Person, *columns)

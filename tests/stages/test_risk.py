@@ -47,7 +47,7 @@ def forecast_of(position, velocity, age_s=3.0, seconds=0.0, heading=0.0, spread=
 def contacts(forecast: Forecast, **config: float) -> Contacts:
     tracks = forecast.tracks
     disc = RiskConfig(**config).disc
-    return meet(tracks.position[:, :2], forecast.modes, forecast.probability, forecast.radius, forecast.step_s, disc)
+    return meet(tracks.position[:, :2], forecast.modes, forecast.probability, forecast.step_s, disc)
 
 
 def chain(folder, start, velocity, seconds: float, noise: float = 0.0) -> list[Risks]:
