@@ -22,7 +22,7 @@ OK, MISSING, BROKEN, OPTIONAL = "ok", "missing", "broken", "optional"
 ROS_ROOT = Path("/opt/ros")
 
 # tool -> Debian package
-TOOLS = {"gcc": "gcc", "g++": "g++", "cmake": "cmake", "ninja": "ninja-build", "git": "git"}
+TOOLS = {"gcc": "gcc", "g++": "g++"}
 # extra -> (what it is for, the packages that prove it)
 EXTRAS = {
     "render": ("synthetic people and streets", ("anny", "moderngl")),
@@ -60,9 +60,10 @@ def _installed(package: str) -> str:
 
 def _found(module: str) -> bool:
     try:
-        return importlib.util.find_spec(module) is not None
+        found = importlib.util.find_spec(module)
     except (ModuleNotFoundError, ValueError):
         return False
+    return found is not None and found.origin is not None  # no origin: a folder of that name, as in a checkout
 
 
 def _python() -> Iterator[Finding]:

@@ -96,9 +96,7 @@ def _heads(heads: Heads, ids: list[int]) -> list[Fields]:
     table[:, 9:12], table[:, 12], table[:, 13] = euler_radians(heads.rotation), heads.sigma_deg, heads.attention
     table[:, 12] *= math.pi / 180.0
     if not finite(table):
-        good = np.isfinite(table)
-        good[:, 5:9] = good[:, 5:9].all(axis=1, keepdims=True)
-        table = np.where(good, table, _INSTEAD)
+        table = np.where(np.isfinite(table), table, _INSTEAD)
     return [
         Fields(
             x_min=x_min,

@@ -169,4 +169,4 @@ def open_pipeline(c: HeadwayNodeConfig) -> Pipeline:
         if names.driving:
             driving = Driving.open(names.driving, c.drive, c.gate, c.engine, c.threads)
         opened.pop_all()
-    return Pipeline(head_pose, trajectory, driving, ImageMonitor(c.monitor) if c.monitor.enabled else None)
+    return Pipeline(head_pose, trajectory, driving, ImageMonitor(c.monitor))

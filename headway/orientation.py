@@ -90,7 +90,3 @@ class OrientationBuffer:
                 return slerp(earlier, newest, (stamp_ns - earlier_ns) / (newest_ns - earlier_ns))
             after_ns = earlier_ns
         return newest
-
-    def clear(self) -> None:
-        """Forgets all orientations."""
-        self._samples.clear()

@@ -19,7 +19,7 @@ from headway.nodes.request import Request
 from headway.stages.limits import GateConfig
 from headway.tasks import Motion
 from headway.types import DriveCommand as Command
-from headway.types import Heads, Trace, Tracks, View
+from headway.types import Heads, Tracks, View
 from headway_msgs.msg import DriveCommand, ForecastArray, HeadArray, RiskArray
 
 
@@ -97,12 +97,11 @@ class MotionPublisher:
             return {}
         return now | {"frames_with_people_left_out": self._left_out, "alerts_told": self._told}
 
-    def refuse(self, request: Request, reason: str, trace: Trace | None = None) -> None:
+    def refuse(self, request: Request, reason: str) -> None:
         """No forecast for this view; the risk is unsure."""
         self._refused = reason
-        trace = trace or request.trace
-        forecasts = messages.forecast_array(None, request.view, trace, valid=False, reason=reason)
-        risk = messages.risk_array(None, request.view, trace, valid=False, reason=reason)
+        forecasts = messages.forecast_array(None, request.view, request.trace, valid=False, reason=reason)
+        risk = messages.risk_array(None, request.view, request.trace, valid=False, reason=reason)
         self._risk.publish(fill(RiskArray(), _restamped(risk, request)))
         self._forecasts.publish(fill(ForecastArray(), _restamped(forecasts, request)))
 
@@ -124,11 +123,10 @@ class CommandPublisher:
         view: View,
         valid: bool = True,
         reason: str = "",
-        trace: Trace | None = None,
     ) -> None:
         """One command, valid or ramping to a stop."""
         self.speed_mps = command.speed_mps
-        fields = messages.drive_command(command, view, trace or request.trace, valid, reason)
+        fields = messages.drive_command(command, view, request.trace, valid, reason)
         self._command.publish(fill(DriveCommand(), _restamped(fields, request)))
         twist = messages.twist_stamped(command, view, self._vehicle)
         self._twist.publish(fill(TwistStamped(), _restamped(twist, request)))

@@ -46,15 +46,12 @@ class BagWriter:
             message = build(self.store, msgtype, message)
         self.write_raw(topic, msgtype, bytes(self.store.serialize_cdr(message, msgtype)), stamp_ns)
 
-    def write_raw(
-        self, topic: str, msgtype: str, data: bytes, stamp_ns: int, publish_ns: int | None = None, schema: str = ""
-    ) -> None:
+    def write_raw(self, topic: str, msgtype: str, data: bytes, stamp_ns: int, schema: str = "") -> None:
         """Writes serialized CDR as it is. `schema` is the ros2msg text of a type the store does not know."""
         channel = self._channel(topic, msgtype, schema)
         self._sequence[channel] = sequence = self._sequence.get(channel, -1) + 1
-        publish = stamp_ns if publish_ns is None else publish_ns
         try:
-            self._writer.add_message(channel, log_time=stamp_ns, publish_time=publish, data=data, sequence=sequence)
+            self._writer.add_message(channel, log_time=stamp_ns, publish_time=stamp_ns, data=data, sequence=sequence)
         except OSError as error:
             raise BagError(f"{self.path} cannot be written: {error.strerror}") from error
 

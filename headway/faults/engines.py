@@ -75,7 +75,7 @@ class Tasks:
             HeadPose(self._head, c.heads) if self._head else None,
             Trajectory(self._motion, c.tracks, c.forecast, c.risk) if self._motion else None,
             Driving(self._drive, c.drive, c.gate) if self._drive else None,
-            ImageMonitor(c.monitor) if c.monitor.enabled else None,
+            ImageMonitor(c.monitor),
         )
 
     def close(self) -> None:

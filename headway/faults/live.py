@@ -23,7 +23,7 @@ from headway.fields import Fields
 from headway.node_config import HeadwayNodeConfig
 from headway.order import INCOMPARABLE_S
 from headway.replay import Run
-from headway.types import Frame, Risks, Trace, View
+from headway.types import Frame, Trace, View
 
 ANSWER_NS = 30_000_000
 SLOWER = 10
@@ -69,7 +69,6 @@ class LiveRun(Run):
         self._pending: tuple[Message, Any] | None = None
         self._last: tuple[View, int] | None = None  # view of the last request, and when it was worked on
         self._counted: dict[str, int] = {}
-        self._risks: Risks | None = None
 
     def play(self, source: Iterable[Message], end_ns: int) -> Record:
         """Every message until `end_ns` of the bag's clock."""

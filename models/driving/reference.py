@@ -15,8 +15,8 @@ BINS = 11
 SIZE = 160
 DROPOUT = 0.3
 FC_L2 = 0.01
-STRAIGHT, STRAIGHT_GAIN = 0.25, 4.0
-"""Published label: raw steering up to STRAIGHT in size, multiplied by STRAIGHT_GAIN, so that it fills -1..1."""
+STRAIGHT_GAIN = 4.0
+"""Published label: raw steering of up to 0.25 in size, multiplied by this, so that it fills -1..1."""
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
