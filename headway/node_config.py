@@ -41,6 +41,12 @@ class InputConfig(Config):
         choices=("best_effort", "reliable"),
     )  # fmt: skip
     max_age_s: float = parameter(0.5, "an older input is answered with valid = false; 0: any age will do", 0.0, 60.0)
+
+
+@dataclass(frozen=True)
+class WatchedInputConfig(InputConfig):
+    """The same of a node that tells of people: that its input fell silent must be said, driving has its heartbeat."""
+
     timeout_s: float = parameter(0.15, "silence of the input after which the node says so by itself", 0.02, 10.0)
 
 
@@ -85,6 +91,7 @@ class HeadPoseNodeConfig(NodeConfig):
 class TrajectoryNodeConfig(NodeConfig):
     """Node `trajectory`."""
 
+    input: WatchedInputConfig = group(WatchedInputConfig)
     model: str = parameter("trajectory", "name of an installed model, or path of a model folder")
     sensors: SensorConfig = group(SensorConfig)
     tracks: TrackConfig = group(TrackConfig)
@@ -121,6 +128,7 @@ class ModelNames(Config):
 class HeadwayNodeConfig(NodeConfig):
     """Node `headway`: all tasks in one process; also the configuration of `headway replay`."""
 
+    input: WatchedInputConfig = group(WatchedInputConfig)
     heartbeat_s: float = parameter(0.5, "without a new image for this long the command ramps to a stop", 0.05, 2.0)
     heartbeat_period_s: float = parameter(0.05, "seconds between two commands of that ramp", 0.01, 0.5)
     models: ModelNames = group(ModelNames)

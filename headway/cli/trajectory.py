@@ -185,10 +185,11 @@ def _print(report: dict[str, Any], title: str) -> None:
     cover = report["coverage"]
     if cover:
         scenes = cover.get("by_scene", {})
+        whose = "pairs of a camera and a person" if report["protocol"] == "egocentric" else "people"
         inside = f" ({', '.join(f'{scene} {100 * v:.1f} %' for scene, v in scenes.items())})" if scenes else ""
         console.print(
             f"radius at {100 * cover['nominal']:.0f} %, calibrated on other scenes: "
-            f"{100 * cover['measured']:.1f} % of people stayed inside all along{inside}"
+            f"{100 * cover['measured']:.1f} % of {whose} stayed inside all along{inside}"
         )
         together = cover["together"]
         scenes = ", ".join(f"{scene} {100 * v:.1f} %" for scene, v in together["by_scene"].items())
