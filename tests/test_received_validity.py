@@ -19,6 +19,6 @@ from headway.types import Level
 )
 def test_nobody_in_a_message_is_clear_only_where_it_is_valid_and_sure(valid, unsure, reason, said):
     header = Message(stamp=Message(sec=1, nanosec=0))
-    risks = risks_from_message(Message(header=header, valid=valid, unsure=unsure, reason=reason, risks=[]))
+    risks = risks_from_message(Message(header=header, level=0, valid=valid, unsure=unsure, reason=reason, risks=[]))
     assert risks.unsure == said
     assert risks.level == (Level.UNSURE if said else Level.CLEAR)

@@ -23,7 +23,9 @@ def test_the_heartbeat_tells_the_gate_of_people_once_it_is_due():
         every=lambda period_s, tick: ticks.append(tick),
         silence=0.4,
     )
-    task = SimpleNamespace(idle=lambda view, risks: asked.append((view.stamp_ns, risks)) or "command")
+    task = SimpleNamespace(
+        begin=lambda: None, idle=lambda view, risks: asked.append((view.stamp_ns, risks)) or "command"
+    )
     publisher = SimpleNamespace(say=lambda *a, **k: said.append((a[1], k["valid"], k["reason"])))
     sensors = SimpleNamespace(view=lambda stamp_ns, *_: View(stamp_ns=stamp_ns))
     heartbeat = Heartbeat(node, task, publisher, sensors)

@@ -52,6 +52,7 @@ def test_the_share_with_the_least_error_is_set(painted_pictures):
 def test_the_second_rotation_comes_nearer_to_the_teacher_than_it_was(tmp_path, painted_pictures):
     class Painted:
         size = 64
+        labels = HeadLabels((), np.zeros(0, int), np.zeros((0, 4)), np.zeros((0, 3, 3)), np.zeros(0))
 
         def __init__(self):
             self.samples = painted_pictures(8, 64)

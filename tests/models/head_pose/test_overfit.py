@@ -23,6 +23,7 @@ class Fixed:
     """The same pictures for ever, in random order."""
 
     size = SIZE
+    labels = HeadLabels((), np.zeros(0, int), np.zeros((0, 4)), np.zeros((0, 3, 3)), np.zeros(0))
 
     def __init__(self, samples):
         self.samples, self.rng = samples, np.random.default_rng(0)

@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
+from headway.evaluate.head_labels import HeadLabels  # noqa: E402
 from headway.models.head_pose.config import TrainConfig  # noqa: E402
 from headway.models.head_pose.data import Sample  # noqa: E402
 from headway.models.head_pose.fit import Limit, Run  # noqa: E402
@@ -84,6 +85,7 @@ def test_cover_lies_on_heads_alone_and_labels_stay(seed):
 def test_photographs_take_their_turn_in_training_and_in_the_log(tmp_path, painted_pictures):
     class Painted:
         size = 64
+        labels = HeadLabels((), np.zeros(0, int), np.zeros((0, 4)), np.zeros((0, 3, 3)), np.zeros(0))
 
         def batch(self, count):
             return painted_pictures(count, 64)
