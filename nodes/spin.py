@@ -51,9 +51,8 @@ def run(make: Callable[[], StageNode], args: list[str] | None = None) -> int:
     except RuntimeError as error:  # RCLError and its kind
         if rclpy.ok() and node is not None:  # else: a signal took ROS away while the node was being made
             raise
-        if (
-            rclpy.ok()
-        ):  # no participant: certificates that do not fit, or a middleware without the security it is to have
+        # No participant: certificates that do not fit, or a middleware without the security it is to have.
+        if rclpy.ok():
             print(f"error: {_first_line(error)}", file=sys.stderr)
             return 1
     except HeadwayError as error:

@@ -200,7 +200,10 @@ def test_lifecycle_cycles_leave_no_thread_and_no_publisher_behind(threads: None,
     counts = []
     for _ in range(5):
         for change in (node.trigger_configure, node.trigger_activate, node.trigger_deactivate, node.trigger_cleanup):
-            assert change() == TransitionCallbackReturn.SUCCESS
+            # In the thread that spins, as a service call is: nothing is taken away while it is waited for there.
+            asked = bench.executor.create_task(change)
+            wait(asked.done, "the change of state does not come to an end")
+            assert asked.result() == TransitionCallbackReturn.SUCCESS
         counts.append(
             (
                 threading.active_count(),
