@@ -229,10 +229,8 @@ class Run:
             out[messages.FORECASTS] = messages.forecast_array(None, view, silent, False, reason)
             out[messages.RISK] = messages.risk_array(None, view, silent, False, reason)
         if self._pipeline.driving:
-            driven = self._sensors.view(
-                view.stamp_ns, view.frame_id, 0, 0
-            )  # the vehicle's own speed is known all the same
-            command = self._pipeline.driving.idle(driven, self._pipeline.unsure(view, reason))
+            moving = self._sensors.view(view.stamp_ns, view.frame_id, 0, 0)  # the speed is known all the same
+            command = self._pipeline.driving.idle(moving, self._pipeline.unsure(view, reason))
             out[messages.COMMAND] = messages.drive_command(command, view, silent, False, reason)
             out[messages.TWIST] = messages.twist_stamped(command, view, self._vehicle)
         self._send(message, image, out)

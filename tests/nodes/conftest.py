@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros], or source /opt/ros")
-pytest.importorskip("headway_msgs", reason="headway_msgs is not built: tools/build_messages.sh builds it")
+# Of the package alone: a checkout has a folder of its name, with the definitions.
+pytest.importorskip("headway_msgs.msg._trace", reason="headway_msgs is not built: tools/build_messages.sh builds it")
 
 
 @pytest.fixture
@@ -18,3 +19,15 @@ def bench() -> Iterator[Any]:
     b = Bench()
     yield b
     b.close()
+
+
+@pytest.fixture
+def tiny(bench: Any) -> Any:
+    """The smallest node, active."""
+    from rclpy.lifecycle import TransitionCallbackReturn
+    from tiny_node import TinyNode
+
+    node: TinyNode = bench.add(TinyNode(context=bench.context))
+    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    return node

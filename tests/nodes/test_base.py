@@ -35,14 +35,6 @@ def image(stamp_s: float = 1e9, width: int = 32, height: int = 24, encoding: str
     return message
 
 
-@pytest.fixture
-def tiny(bench: Bench) -> TinyNode:
-    node: TinyNode = bench.add(TinyNode(context=bench.context))
-    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
-    assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
-    return node
-
-
 def accounted(node: TinyNode) -> bool:
     s = node.ledger.summary()
     return s["received"] == s["answered"] + sum(s["dropped"].values())

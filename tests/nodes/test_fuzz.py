@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.serialization import serialize_message
-from ros_bench import Bench
 from sensor_msgs.msg import CompressedImage, Image
 from tiny_node import TinyNode
 
@@ -26,14 +24,6 @@ encodings = st.one_of(
 )
 sizes = st.one_of(st.integers(0, 9), st.just(2**32 - 1))
 stamps = st.tuples(st.integers(-(2**31), 2**31 - 1), st.integers(0, 2**32 - 1))
-
-
-@pytest.fixture
-def tiny(bench: Bench) -> TinyNode:
-    node: TinyNode = bench.add(TinyNode(context=bench.context))
-    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
-    assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
-    return node
 
 
 def handled(node: TinyNode, kind: type, data: bytes) -> dict[str, Any]:

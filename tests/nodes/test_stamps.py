@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.serialization import serialize_message
 from ros_bench import Bench, wait
 from sensor_msgs.msg import Image
@@ -14,14 +13,6 @@ from headway.nodes.request import Request
 from headway.types import Trace
 
 pytestmark = pytest.mark.ros
-
-
-@pytest.fixture
-def tiny(bench: Bench) -> TinyNode:
-    node: TinyNode = bench.add(TinyNode(context=bench.context))
-    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
-    assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
-    return node
 
 
 def image(seconds: int) -> Image:
