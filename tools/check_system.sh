@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Names the system packages that are missing, with the one line that brings them. Usage: check_system.sh [render]
+# Names the system packages that are missing, with the one line that brings them, or that the disk is too full.
+# Usage: check_system.sh [render], with VENV naming the environment that is to be made.
 set -u
 missing=()
 need() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
@@ -23,7 +24,18 @@ if [ "${1:-}" = render ]; then
   { compgen -G '/usr/lib/*/dri/*swrast*.so' || compgen -G '/usr/lib/*/libgallium*.so' ||
     compgen -G '/usr/lib/*/libEGL_nvidia.so*'; } >/dev/null || missing+=(libgl1-mesa-dri)
 fi
-[ ${#missing[@]} -eq 0 ] && exit 0
-echo "error: missing system packages: ${missing[*]}" >&2
-echo "install them with: apt-get update && apt-get install -y ${missing[*]}   (as root, or with sudo)" >&2
-exit 1
+if [ ${#missing[@]} -gt 0 ]; then
+  echo "error: missing system packages: ${missing[*]}" >&2
+  echo "install them with: apt-get update && apt-get install -y ${missing[*]}   (as root, or with sudo)" >&2
+  exit 1
+fi
+# What the finished environment takes, in MiB; while pip unpacks, it is a third more.
+size=740
+[ "${1:-}" = render ] && size=2970
+VENV=${VENV:-.venv}
+has=$(du -sm "$VENV" 2>/dev/null | cut -f1)
+free=$(df -Pm "$(dirname "$VENV")" | awk 'NR == 2 { print $4 }')
+if [ $((${has:-0} + free)) -lt $size ]; then
+  echo "error: $VENV needs $size MiB of disk, ${free} are free: make room there" >&2
+  exit 1
+fi
