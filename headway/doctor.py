@@ -46,7 +46,7 @@ class Finding:
 def examine() -> list[Finding]:
     """Everything, in the order in which it is needed."""
     core = (_python, _opencv, _onnxruntime, _ros, _messages, _compilers, _shared_memory, _models, _sample)
-    looks: tuple[Callable[[], Iterator[Finding]], ...] = (*core, _gpu, _egl, _extras)
+    looks: tuple[Callable[[], Iterator[Finding]], ...] = (*core, _openvino, _gpu, _egl, _extras)
     return [finding for look in looks for finding in look()]
 
 
@@ -177,6 +177,23 @@ def _sample() -> Iterator[Finding]:
         yield Finding("sample bags", OK, ", ".join(bags))
     else:
         yield Finding("sample bags", MISSING, f"none in {sample_dir()}", "git checkout -- headway/sample")
+
+
+def _openvino() -> Iterator[Finding]:
+    """What `engine: openvino...` can be in a parameter file here; the extra is for x86 alone."""
+    if platform.machine() != "x86_64":
+        return
+    if not _found("openvino"):
+        yield Finding("OpenVINO", OPTIONAL, "not installed: no engine openvino...", "pip install '.[openvino]'")
+        return
+    import openvino
+
+    from headway.runtime.openvino import unfit
+
+    yield Finding("OpenVINO", OK, _installed("openvino"))
+    for precision in ("bf16", "int8"):
+        if reason := unfit(openvino.Core(), precision):
+            yield Finding(f"engine openvino-{precision}", OPTIONAL, reason)
 
 
 def _gpu() -> Iterator[Finding]:

@@ -115,3 +115,24 @@ def test_tensorrt_without_cuda_python_is_told_since_it_cannot_run(monkeypatch: p
     assert found["cuda-python"].cure == "pip install '.[gpu]'"
     monkeypatch.setattr(doctor, "_found", lambda module: module in ("tensorrt", "cuda.cudart"))
     assert {f.what: f.state for f in doctor._gpu()}["cuda-python"] == doctor.OK
+
+
+def test_openvino_that_is_not_installed_is_named_with_its_extra_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(doctor, "_found", lambda module: False)
+    monkeypatch.setattr(doctor.platform, "machine", lambda: "x86_64")
+    (finding,) = doctor._openvino()
+    assert (finding.state, finding.cure) == (doctor.OPTIONAL, "pip install '.[openvino]'")
+    monkeypatch.setattr(doctor.platform, "machine", lambda: "aarch64")
+    assert not list(doctor._openvino())
+
+
+def test_engines_of_openvino_that_this_cpu_refuses_are_named_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino")
+    from headway.runtime import openvino
+
+    monkeypatch.setattr(openvino, "unfit", lambda core, precision: "no VNNI" if precision == "int8" else "")
+    found = by_name(doctor._openvino())
+    assert list(found) == ["OpenVINO", "engine openvino-int8"]
+    assert found["engine openvino-int8"].detail == "no VNNI"

@@ -25,13 +25,8 @@ class OpenVinoEngine:
         except ImportError as error:
             raise MissingDependencyError(f"OpenVINO is not installed ({error}): install `headway[openvino]`") from None
         core = openvino.Core()
-        if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            raise EngineError("this CPU has no bfloat16 arithmetic: take engine 'openvino' or 'onnxruntime'")
-        if precision == "int8" and bytes_overflow():
-            raise EngineError(
-                "this CPU has no VNNI: OpenVINO adds products of bytes in 16 bits there, which overflow: take engine "
-                "'openvino' or 'onnxruntime'"
-            )
+        if reason := unfit(core, precision):
+            raise EngineError(f"{reason}: take engine 'openvino' or 'onnxruntime'")
         settings = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
             "PERFORMANCE_HINT": "LATENCY",
@@ -57,6 +52,15 @@ class OpenVinoEngine:
     def close(self) -> None:
         """Frees the compiled network."""
         del self._request, self._compiled
+
+
+def unfit(core: Any, precision: str) -> str:
+    """Why this CPU does not run `precision` under the openvino.Core given; "" where it does."""
+    if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        return "this CPU has no bfloat16 arithmetic"
+    if precision == "int8" and bytes_overflow():
+        return "this CPU has no VNNI: OpenVINO adds products of bytes in 16 bits there, which overflow"
+    return ""
 
 
 def _cause(error: Exception) -> str:
