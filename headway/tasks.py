@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from headway.runtime.model import Model, open_model
@@ -83,8 +83,8 @@ class Trajectory:
 
     def __init__(self, model: Model, tracks: TrackConfig, forecast: ForecastConfig, risk: RiskConfig) -> None:
         self.model = model
-        self._tracks = TrackStage(tracks)
         self._forecast = ForecastStage(model, forecast)
+        self._tracks = TrackStage(replace(tracks, max_people=min(tracks.max_people, self._forecast.slots)))
         self._risk = RiskStage(risk)
         self.announcer = Announcer(risk)
         self._reference = HeadsUpStage() if risk.mode == "heads-up" else None

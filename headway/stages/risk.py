@@ -89,7 +89,7 @@ class RiskStage:
 
     def __call__(self, forecast: Forecast) -> Risks:
         """Risks of everybody in `forecast`, in its order (nearest first)."""
-        tracks, n = forecast.tracks, len(forecast)
+        tracks = forecast.tracks
         reasons = [tracks.unsure] if tracks.unsure else []
         silence = 0.0 if self._stamp_ns is None else (tracks.stamp_ns - self._stamp_ns) * 1e-9
         if silence < 0:
@@ -97,13 +97,13 @@ class RiskStage:
         elif silence > self.config.max_silence_s:
             reasons.append(f"no forecast for {silence:.1f} s before this one")
         self._stamp_ns = tracks.stamp_ns
-        here = np.asarray(tracks.position[:n, :2], float)
+        here = np.asarray(tracks.position[:, :2], float)
         contacts = meet(here, forecast.modes, forecast.probability, forecast.step_s, self._disc)
-        ids, visible = tracks.ids[:n].tolist(), (tracks.head_index[:n] >= 0).tolist()
+        ids, visible = tracks.ids.tolist(), (tracks.head_index >= 0).tolist()
         unseen_s = self._unseen_s(tracks.stamp_ns, ids, visible)
         within = here[:, 0] ** 2 + here[:, 1] ** 2 <= self._disc.limit_m**2
         own_motion = tracks.ego_velocity is not None
-        probability = CONTACT.probability(contacts.share, within, unseen_s, tracks.age_s[:n], own_motion)
+        probability = CONTACT.probability(contacts.share, within, unseen_s, tracks.age_s, own_motion)
         people = _people(tracks, here, contacts, ids, visible, unseen_s, probability.tolist())
         items = tuple(self._risk(tracks.stamp_ns, person) for person in people)
         self._held = {r.track_id: self._held[r.track_id] for r in items}
@@ -179,15 +179,15 @@ def _people(
 ) -> Iterator[_Person]:
     """Column by column into Python's numbers: taken out of the arrays one by one they cost more than the rule."""
     x, y = here.T.tolist()
-    n, heading = len(x), tracks.heading_rad
+    heading = tracks.heading_rad
     columns = (
         ids,
-        tracks.age_s[:n].tolist(),
+        tracks.age_s.tolist(),
         x,
         y,
         visible,
         unseen_s,
-        [1.0] * n if tracks.existence is None else tracks.existence[:n].tolist(),
+        [1.0] * len(x) if tracks.existence is None else tracks.existence.tolist(),
         contacts.share.tolist(),
         probability,
         contacts.time_s.tolist(),
