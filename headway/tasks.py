@@ -60,9 +60,6 @@ class HeadPose:
         with trace.timed("heads"):
             return self._heads(frame)
 
-    def reset(self) -> None:
-        """Nothing is carried from frame to frame."""
-
     def close(self) -> None:
         """Frees the engine."""
         self.model.close()
