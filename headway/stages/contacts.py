@@ -67,11 +67,17 @@ def meet(here: Array, modes: Array, probability: Array, step_s: float, disc: Dis
 
 def approach(here: Array, modes: Array, probability: Array, step_s: float, disc: Disc) -> Approach:
     """The geometry of `meet`."""
-    steps = max(1, min(modes.shape[2], math.ceil(disc.horizon_s / step_s - 1e-9)))
+    horizon = disc.horizon_s / step_s  # in steps
+    steps = max(1, min(modes.shape[2], math.ceil(horizon - 1e-9)))
+    part = horizon - (steps - 1)  # of the last step, where the horizon ends within it
     # Each axis by itself, in one piece of memory: points side by side cost numpy three times as much.
     path = np.empty((2, *modes.shape[:2], steps + 1))
     path[..., 0], path[..., 1:] = here.T[..., None], modes[:, :, :steps].transpose(3, 0, 1, 2)
+    if part < 1.0:
+        path[..., -1] = path[..., -2] + part * (path[..., -1] - path[..., -2])
     near, first = _nearest_and_entry(path, disc.limit_m)  # (n, K, steps), (n, K)
+    if part < 1.0:
+        first = np.where(first > steps - 1, steps - 1 + part * (first - (steps - 1)), first)
     return Approach(np.sqrt(near.min(-1)), first * step_s, probability.argmax(axis=1))
 
 
