@@ -29,6 +29,21 @@ def test_paths_that_meet_the_wearer_count_where_the_most_likely_one_stays_away()
     assert RiskStage()(forecast).items[0].level == Level.ALERT
 
 
+def test_paths_that_come_later_take_no_weight_from_those_that_come_soon() -> None:
+    """Eight of twenty paths meet the wearer after 0.5 s, and as many as you like after 3.5 s."""
+    for later in (0, 2, 12):
+        forecast = forecast_of([3.5, 0.0], [0.0, 0.0])
+        forecast.modes[0, :8] = forecast_of([3.5, 0.0], [-5.0, 0.0]).modes[0, 0]
+        forecast.modes[0, 8 : 8 + later] = forecast_of([3.5, 0.0], [-2.5 / 3.5, 0.0]).modes[0, 0]
+        assert RiskStage()(forecast).items[0].level == Level.ALERT
+
+
+def test_fewer_paths_soon_than_an_alert_asks_for_raise_none_however_many_follow() -> None:
+    forecast = forecast_of([3.5, 0.0], [-2.5 / 3.5, 0.0])
+    forecast.modes[0, :4] = forecast_of([3.5, 0.0], [-5.0, 0.0]).modes[0, 0]
+    assert RiskStage()(forecast).items[0].level == Level.NOTICE
+
+
 @pytest.mark.parametrize("horizon_s", [1.0, 1.1, 1.3, 4.0])
 def test_contacts_beyond_the_horizon_take_no_weight_from_those_before_it(horizon_s) -> None:
     """Eight of twenty paths meet the wearer after 0.5 s, the others just past the horizon."""
