@@ -96,7 +96,9 @@ def _heads(heads: Heads, ids: list[int]) -> list[Fields]:
     table[:, 9:12], table[:, 12], table[:, 13] = euler_radians(heads.rotation), heads.sigma_deg, heads.attention
     table[:, 12] *= math.pi / 180.0
     if not finite(table):
-        table = np.where(np.isfinite(table), table, _INSTEAD)
+        good = np.isfinite(table)
+        good[:, 12:14] &= good[:, 5:9].all(axis=1, keepdims=True)  # of a rotation that is none nobody is sure
+        table = np.where(good, table, _INSTEAD)
     return [
         Fields(
             x_min=x_min,

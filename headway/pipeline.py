@@ -113,9 +113,10 @@ class Pipeline:
 
     def reset(self) -> None:
         """Forgets what is carried from frame to frame, as when the camera starts anew. Driving goes on."""
-        for part in (self.monitor, self.head_pose, self.trajectory):
-            if part:
-                part.reset()
+        if self.monitor:
+            self.monitor.reset()
+        if self.trajectory:
+            self.trajectory.reset()
 
     def close(self) -> None:
         """Frees the engines."""

@@ -25,18 +25,21 @@ NONSENSE = "the risk message holds an unknown level, NaN or infinity"
 def heads_from_message(message: Any) -> Heads:
     """headway_msgs/HeadArray -> Heads, no more than HEADS_LIMIT; an empty or invalid message gives no heads.
 
-    A head whose orientation is no rotation has one of NaN: somebody is there, and nobody knows where they look.
+    A head whose orientation is no rotation has one of NaN: somebody is there, and nobody knows where they look. A
+    negative sigma, which would pass for the surest one there is, is NaN as well.
     """
     if not message.valid or not message.heads:
         return Heads.empty()
     heads = message.heads[:HEADS_LIMIT]
     q = np.array([[h.orientation.x, h.orientation.y, h.orientation.z, h.orientation.w] for h in heads], float)
     q[~are_rotations(q)] = np.nan
+    sigma = np.array([h.sigma for h in heads], float)
+    sigma[sigma < 0.0] = np.nan
     return Heads(
         boxes=np.array([[h.x_min, h.y_min, h.x_max, h.y_max] for h in heads], np.float32),
         scores=np.array([h.score for h in heads], np.float32),
         rotation=rotation_from_quaternion(q),
-        sigma_deg=np.degrees(np.array([h.sigma for h in heads], float)),
+        sigma_deg=np.degrees(sigma),
         attention=np.array([h.attention for h in heads], float),
     )
 

@@ -138,7 +138,8 @@ class Sensors:
         with self._lock:
             camera = self.camera(width, height)
             orientation, source = self._axes.at(stamp_ns)
-            odometry, depth = self._axes.odometry(stamp_ns), self._depths.nearest(stamp_ns)
+            odometry = self._axes.odometry(stamp_ns)
+            depth = self._aligned(self._depths.nearest(stamp_ns), stamp_ns, width, height)
             tilted = self._gravity.look(stamp_ns, orientation) if orientation is not None and source == IMU else ""
             self.oriented_by[source or "nothing"] += 1
         if odometry and abs(odometry.stamp_ns - stamp_ns) > 1e9 * self.config.odometry_max_age_s:
@@ -152,7 +153,7 @@ class Sensors:
             camera=None if isinstance(camera, str) else camera,
             orientation=orientation,
             odometry=odometry,
-            depth=self._aligned(depth, stamp_ns, width, height),
+            depth=depth,
             unsure=unsure or tilted,
         )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from headway.runtime.model import Model, open_model
@@ -60,9 +60,6 @@ class HeadPose:
         with trace.timed("heads"):
             return self._heads(frame)
 
-    def reset(self) -> None:
-        """Nothing is carried from frame to frame."""
-
     def close(self) -> None:
         """Frees the engine."""
         self.model.close()
@@ -83,8 +80,8 @@ class Trajectory:
 
     def __init__(self, model: Model, tracks: TrackConfig, forecast: ForecastConfig, risk: RiskConfig) -> None:
         self.model = model
-        self._tracks = TrackStage(tracks)
         self._forecast = ForecastStage(model, forecast)
+        self._tracks = TrackStage(replace(tracks, max_people=min(tracks.max_people, self._forecast.slots)))
         self._risk = RiskStage(risk)
         self.announcer = Announcer(risk)
         self._reference = HeadsUpStage() if risk.mode == "heads-up" else None

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from headway.received import heads_from_message, risks_from_message
+from headway.stages.existence import head_probability
 from headway.types import Level
 
 
@@ -24,6 +25,15 @@ def test_a_head_whose_orientation_is_no_rotation_looks_nowhere_known(wrong):
     assert len(found) == 3
     assert np.isnan(found.rotation[1]).all()
     assert np.isfinite(found.rotation[[0, 2]]).all()
+
+
+@pytest.mark.parametrize("sigma", [-1.0, -math.inf])
+def test_a_head_with_a_sigma_below_zero_is_the_least_sure_and_not_the_surest(sigma):
+    broken, doubtful = head((0.0, 0.0, 0.0, 1.0)), head((0.0, 0.0, 0.0, 1.0))
+    broken.sigma, doubtful.sigma = sigma, math.pi
+    found = heads_from_message(SimpleNamespace(valid=True, heads=[broken, doubtful]))
+    unknown, least = head_probability(found, 640, 480)
+    assert unknown == least
 
 
 def risk_message(level, *levels, valid=True):

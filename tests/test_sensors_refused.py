@@ -7,6 +7,7 @@ from types import SimpleNamespace as Message
 import numpy as np
 import pytest
 
+from headway.counting import Reasons
 from headway.sensors import SensorConfig, Sensors
 
 SECOND = 1_000_000_000
@@ -83,3 +84,19 @@ def test_a_reset_forgets_whatever_is_bound_to_a_time_and_keeps_the_intrinsics() 
     found = sensors.view(SECOND, "lens", 640, 480)
     assert found.camera is not None
     assert [found.orientation, found.odometry, found.depth] == [None, None, None]
+
+
+def test_the_diagnostics_can_be_read_while_a_frame_finds_a_depth_image_that_does_not_fit() -> None:
+    """The count gets a line for a reason that is new: not while another thread goes through its lines."""
+
+    class Watched(Reasons):
+        def add(self, reason: str, count: int = 1) -> None:
+            held.append(sensors._lock.locked())
+
+    sensors, held = Sensors(), []
+    sensors.refused = Watched()
+    depth = Message(header=header(SECOND), encoding="32FC1", is_bigendian=0, height=1, width=1, step=4, data=bytes(4))
+    sensors.on_depth(depth)
+    for stamp, width in ((SECOND, 640), (2 * SECOND, 1)):
+        assert sensors.view(stamp, "lens", width, 1).depth is None
+    assert held == [True, True]

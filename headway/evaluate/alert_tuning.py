@@ -142,11 +142,11 @@ def raised(run: Run, risk: RiskConfig) -> Mask:
     stamps = [run.walk.stamp_ns(f) for f in run.frame.tolist()]
     alert = np.zeros(len(stamps), bool)
     rule, track, held = risk.rule, -1, Held()
-    columns = (run.track.tolist(), young, share, found.time_s.tolist(), stamps, run.visible.tolist())
-    for i, (identity, too_young, p, time, stamp_ns, visible) in enumerate(zip(*columns, strict=True)):
+    columns = (run.track.tolist(), young, share, found.soon.tolist(), stamps, run.visible.tolist())
+    for i, (identity, too_young, p, soon, stamp_ns, visible) in enumerate(zip(*columns, strict=True)):
         if identity != track:
             track, held = identity, Held(called_ns=stamp_ns)
-        held = Held(called_ns=stamp_ns) if too_young else next_level(rule, held, p, time, stamp_ns, visible)
+        held = Held(called_ns=stamp_ns) if too_young else next_level(rule, held, p, soon, stamp_ns, visible)
         alert[i] = held.level == Level.ALERT
     out = np.zeros(run.walk.seen.shape, bool)
     out[run.frame[alert], run.column[alert]] = True

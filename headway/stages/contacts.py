@@ -20,19 +20,21 @@ Array = NDArray[np.floating]
 @dataclass(frozen=True)
 class Disc:
     """The wearer. limit_m: closest approach that is a conflict; a mode that passes soft_m outside counts a quarter;
-    horizon_s: how far ahead is looked."""
+    horizon_s: how far ahead is looked; soon_s: what comes within this time is soon."""
 
     limit_m: float
     soft_m: float
     horizon_s: float
+    soon_s: float
 
 
 @dataclass(frozen=True)
 class Contacts:
-    """n people. share (n,) of the modes that meet the wearer, by probability; time_s (n,) median first contact over
-    those, inf for none; closest_m (n,) of the most likely mode."""
+    """n people. share (n,) of the modes that meet the wearer, by probability; soon (n,) of those that do so soon;
+    time_s (n,) median first contact over those that meet, inf for none; closest_m (n,) of the most likely mode."""
 
     share: Array
+    soon: Array
     time_s: Array
     closest_m: Array
 
@@ -61,17 +63,23 @@ def meet(here: Array, modes: Array, probability: Array, step_s: float, disc: Dis
     here (n, 2) where they are, modes (n, K, T, 2) their paths, metres; probability (n, K).
     """
     if not len(modes):
-        return Contacts(np.zeros(0), np.zeros(0), np.zeros(0))
+        return Contacts(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0))
     return weigh(approach(here, modes, probability, step_s, disc), probability, disc)
 
 
 def approach(here: Array, modes: Array, probability: Array, step_s: float, disc: Disc) -> Approach:
     """The geometry of `meet`."""
-    steps = max(1, min(modes.shape[2], math.ceil(disc.horizon_s / step_s - 1e-9)))
+    horizon = disc.horizon_s / step_s  # in steps
+    steps = max(1, min(modes.shape[2], math.ceil(horizon - 1e-9)))
+    part = horizon - (steps - 1)  # of the last step, where the horizon ends within it
     # Each axis by itself, in one piece of memory: points side by side cost numpy three times as much.
     path = np.empty((2, *modes.shape[:2], steps + 1))
     path[..., 0], path[..., 1:] = here.T[..., None], modes[:, :, :steps].transpose(3, 0, 1, 2)
+    if part < 1.0:
+        path[..., -1] = path[..., -2] + part * (path[..., -1] - path[..., -2])
     near, first = _nearest_and_entry(path, disc.limit_m)  # (n, K, steps), (n, K)
+    if part < 1.0:
+        first = np.where(first > steps - 1, steps - 1 + part * (first - (steps - 1)), first)
     return Approach(np.sqrt(near.min(-1)), first * step_s, probability.argmax(axis=1))
 
 
@@ -79,11 +87,14 @@ def weigh(paths: Approach, probability: Array, disc: Disc) -> Contacts:
     """The shares and times of `meet`; probability (n, K) of the modes."""
     outside = np.maximum(paths.closest_m - disc.limit_m, 0)
     weight = probability * np.exp(outside * (-math.log(4) / disc.soft_m))
+    share, closest = weight.sum(axis=1).clip(0, 1), paths.closest_m[np.arange(len(weight)), paths.best]
     meets = np.isfinite(paths.first_s)
-    nobody = not some(meets)  # as nearly always: there is no median to look for
-    time = np.full(len(weight), np.inf) if nobody else _weighted_median(paths.first_s, np.where(meets, weight, 0.0))
-    closest = paths.closest_m[np.arange(len(weight)), paths.best]
-    return Contacts(weight.sum(axis=1).clip(0, 1), time, closest)
+    if not some(meets):  # as nearly always: there is no time to look for
+        return Contacts(share, np.zeros(len(share)), np.full(len(share), np.inf), closest)
+    weight[~meets] = 0.0
+    # Those that pass outside have no time of their own: as many of them are soon as of those that meet.
+    soon = np.where(paths.first_s <= disc.soon_s, weight, 0.0).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-12)
+    return Contacts(share, share * soon, _weighted_median(paths.first_s, weight), closest)
 
 
 def _nearest_and_entry(path: Array, limit: float) -> tuple[Array, Array]:

@@ -69,50 +69,48 @@ class ForecastStage:
         self._memory.reset()
 
     def __call__(self, tracks: Tracks) -> Forecast:
-        """Forecast of everybody in `tracks`. Raises EngineError where the network fails."""
-        n = min(len(tracks), self.slots)
+        """Forecast of everybody in `tracks`, `slots` people at most. Raises EngineError where the network fails."""
+        n = len(tracks)
         if n == 0:
             return self._forecast(tracks, np.zeros((0, self.modes, self.future, 2)), np.zeros((0, self.modes)))
-        self._feed(tracks, n)
+        self._feed(tracks)
         outputs = self._model.infer(self._feeds)
         modes, logarithm = (np.array(outputs[name][0, :n], float) for name in ("modes", "log_probability"))
-        self._memory.keep(tracks.stamp_ns, tracks.ids[:n], modes, logarithm)
+        self._memory.keep(tracks.stamp_ns, tracks.ids, modes, logarithm)
         if tracks.ego_velocity is not None:
             modes = modes - self._ahead[:, None] * tracks.ego_velocity
         probability = np.exp(logarithm)
         probability /= probability.sum(axis=1, keepdims=True)
         return self._forecast(tracks, modes, probability)
 
-    def _feed(self, tracks: Tracks, n: int) -> None:
+    def _feed(self, tracks: Tracks) -> None:
         """Fills the network's inputs; a network made before one of them existed goes without it."""
-        feeds = self._feeds
+        feeds, n = self._feeds, len(tracks)
         grid, valid = resample(tracks, self.past, self.step_s)
         for feed in feeds.values():
             feed[:, : self._filled] = 0
         self._filled = n
-        feeds["positions"][0, :n], feeds["valid"][0, :n] = grid[:n], valid[:n]
+        feeds["positions"][0, :n], feeds["valid"][0, :n] = grid, valid
         if self.config.use_head_direction:
-            feeds["head_direction"][0, :n] = np.nan_to_num(tracks.head_direction[:n])
+            feeds["head_direction"][0, :n] = np.nan_to_num(tracks.head_direction)
         if "noise" in feeds:
-            feeds["noise"][0, :n] = position_noise(tracks, n)
+            feeds["noise"][0, :n] = position_noise(tracks)
             feeds["relative"][:] = tracks.ego_velocity is None
         if "memory_age" in feeds:
-            self._memory.fill(tracks.stamp_ns, tracks.ids[:n], grid[:n, -1], tracks.ego_velocity, feeds)
+            self._memory.fill(tracks.stamp_ns, tracks.ids, grid[:, -1], tracks.ego_velocity, feeds)
 
     def _forecast(self, tracks: Tracks, modes: Array, probability: Array) -> Forecast:
-        n, nominal = len(modes), self.config.nominal
-        by_size = None if tracks.by_size is None else tracks.by_size[:n]
-        scale = self.calibration.scale(modes, probability, self._doubt(tracks, n), by_size)
-        return Forecast(tracks, modes, probability, self.quantiles(tracks) * scale, self.step_s, nominal)
+        scale = self.calibration.scale(modes, probability, self._doubt(tracks), tracks.by_size)
+        radius = self.quantiles(tracks) * scale
+        return Forecast(tracks, modes, probability, radius, self.step_s, self.config.nominal)
 
     def quantiles(self, tracks: Tracks) -> Array:
         """(n, 1) what the radius is made with: the calibrated score for these people and this camera."""
         condition = RELATIVE if tracks.ego_velocity is None else OWN
-        n = min(len(tracks), self.slots)
-        people = n if self.config.together else 1
-        found = np.full((n, 1), self._quantile(people, condition))
+        people = len(tracks) if self.config.together else 1
+        found = np.full((len(tracks), 1), self._quantile(people, condition))
         if tracks.by_size is not None:
-            found[tracks.by_size[:n]] = self._quantile(people, BY_SIZE[condition])
+            found[tracks.by_size] = self._quantile(people, BY_SIZE[condition])
         return found
 
     def _quantile(self, people: int, condition: str) -> float:
@@ -120,18 +118,18 @@ class ForecastStage:
             self._quantiles[people, condition] = self.calibration.quantile(self.config.nominal, people, condition)
         return self._quantiles[people, condition]
 
-    def _doubt(self, tracks: Tracks, n: int) -> Array:
+    def _doubt(self, tracks: Tracks) -> Array:
         """(n, T) m²: what the filter itself does not know of where people are and, while new, how they move."""
-        variance = tracks.covariance[:n].diagonal(axis1=1, axis2=2) / 2
-        young = np.minimum(np.maximum(1 - tracks.age_s[:n] / _YOUNG_S, 0.0), 1.0)
+        variance = tracks.covariance.diagonal(axis1=1, axis2=2) / 2
+        young = np.minimum(np.maximum(1 - tracks.age_s / _YOUNG_S, 0.0), 1.0)
         speed = young * (variance[:, 2] + variance[:, 3])
         return np.asarray((variance[:, 0] + variance[:, 1])[:, None] + speed[:, None] * self._ahead**2)
 
 
-def position_noise(tracks: Tracks, n: int) -> Array:
-    """(n,) metres: how exact the network is told that the first n positions are."""
-    noise = np.sqrt((tracks.covariance[:n, 0, 0] + tracks.covariance[:n, 1, 1]) / 2)
-    sized = False if tracks.by_size is None else tracks.by_size[:n]
+def position_noise(tracks: Tracks) -> Array:
+    """(n,) metres: how exact the network is told that positions are."""
+    noise = np.sqrt((tracks.covariance[:, 0, 0] + tracks.covariance[:, 1, 1]) / 2)
+    sized = False if tracks.by_size is None else tracks.by_size
     return np.minimum(noise, np.where(sized, _LARGEST_NOISE_BY_SIZE_M, _LARGEST_NOISE_M))
 
 

@@ -118,9 +118,6 @@ class HeadStage:
         basis = _basis_at(heads.boxes, frame.camera, *frame.image.shape[:2])
         return replace(heads, rotation=np.swapaxes(basis, 1, 2) @ heads.rotation)
 
-    def reset(self) -> None:
-        """Nothing is remembered from frame to frame."""
-
 
 def model_threshold(model: Model) -> float:
     """The score threshold that the model's manifest names."""

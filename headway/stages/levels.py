@@ -12,12 +12,11 @@ NOTICE_RELEASE, NOTICE_HOLD_S = 0.6, 0.4
 
 @dataclass(frozen=True)
 class Rule:
-    """alert, notice: probabilities that call for the level; alert_s: latest contact that calls for an alert, seconds;
-    release: share of the alert's threshold below which it falls; hold_s: least time after the last call for it."""
+    """alert: probability of a contact soon that calls for an alert; notice: of any contact, for a notice; release: part
+    of the alert's threshold below which it falls; hold_s: least time after the last call for it."""
 
     alert: float
     notice: float
-    alert_s: float
     release: float
     hold_s: float
 
@@ -34,19 +33,19 @@ def next_level(
     rule: Rule,
     held: Held,
     probability: float,
-    time_s: float,
+    soon: float,
     stamp_ns: int,
     visible: bool = True,
     existence: float = 1.0,
 ) -> Held:
-    """The level after one more frame. probability of a contact (0 where none is expected), first at `time_s`.
+    """The level after one more frame. probability of a contact (0 where none is expected), and of one that is soon.
 
     A level does not rise while the person is not visible: what happened since nobody saw. existence: probability that
     there is a person at all; where even a certain contact would call for no alert any more, none is kept beyond its
     hold: forecasts sway, and a low threshold keeps an alert up meanwhile, but a tree does not become a person.
     """
     wanted = Level.CLEAR
-    if probability >= rule.alert and time_s <= rule.alert_s:
+    if soon >= rule.alert:
         wanted = Level.ALERT
     elif probability >= rule.notice:
         wanted = Level.NOTICE

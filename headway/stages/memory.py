@@ -50,6 +50,7 @@ class ForecastRing:
     def reset(self) -> None:
         """Forgets everything."""
         self._newest_first: list[_Remembered] = []
+        self._stamp_ns = 0  # of the last call
         self._camera_at = np.zeros(2)
         self._ego: Array | None = None
 
@@ -68,13 +69,13 @@ class ForecastRing:
         ego (2,) m/s is the camera's velocity where it is known: what is remembered is then people's own motion, and
         the camera's way since is taken off. Where that changes, or time goes back, everything is forgotten.
         """
-        if self._newest_first:
-            dt = (stamp_ns - self._newest_first[0].stamp_ns) * 1e-9
-            if dt <= 0 or dt > self.longest_s or (ego is None) != (self._ego is None):
-                self.reset()
-            elif ego is not None and self._ego is not None:
-                self._camera_at = self._camera_at + 0.5 * dt * (ego + self._ego)
-        self._ego, now = ego, ids.tolist()
+        # Since the last call, not the last answer: the network may have failed in between.
+        dt = (stamp_ns - self._stamp_ns) * 1e-9
+        if dt <= 0 or dt > self.longest_s or (ego is None) != (self._ego is None):
+            self.reset()
+        elif ego is not None and self._ego is not None:
+            self._camera_at = self._camera_at + 0.5 * dt * (ego + self._ego)
+        self._stamp_ns, self._ego, now = stamp_ns, ego, ids.tolist()
         for r, old in enumerate(self._newest_first):
             age = (stamp_ns - old.stamp_ns) * 1e-9
             if age > self.longest_s:

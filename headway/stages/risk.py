@@ -1,9 +1,9 @@
 """Who will meet the wearer, when, and how likely: forecasts in, one risk for each person out.
 
 A mode meets the wearer where its path comes within `wearer_radius_m` + `conflict_margin_m` of the origin. The share of
-the modes that do, by probability, decides on the level. Levels rise at one share and fall at a lower one, some time
-after the last frame that called for them, so that they do not flicker. What of this is told aloud is `announce`'s
-matter.
+the modes that do, by probability, decides on a notice, the share that does so within `alert_s` on an alert. Levels rise
+at one share and fall at a lower one, some time after the last frame that called for them, so that they do not flicker.
+What of this is told aloud is `announce`'s matter.
 
 The probability that is said is what such a share has come to with recorded people (`contact_belief`), times the
 probability that there is a person at all (`existence`): a tree crown of which all paths meet the wearer must not sound
@@ -45,7 +45,7 @@ class RiskConfig(Config):
     soft_m: float = parameter(0.2, "a path that passes this far outside that room still counts a quarter", 0.01, 1.0)
     horizon_s: float = parameter(4.0, "contacts later than this are not reported, seconds", 0.4, 4.8)
     alert_s: float = parameter(3.0, "contacts within this time raise an alert, seconds", 0.4, 4.8)
-    alert_share: float = parameter(0.25, "share of somebody's paths within reach that raises an alert", 0.01, 1.0)
+    alert_share: float = parameter(0.25, "share of somebody's paths within reach by then that raises one", 0.01, 1.0)
     notice_share: float = parameter(0.15, "share of somebody's paths within reach that raises a notice", 0.01, 1.0)
     release: float = parameter(0.1, "an alert falls when the share is below this part of its threshold", 0.01, 1)
     hold_s: float = parameter(2.0, "and this time has passed since the last frame that called for it, seconds", 0, 5.0)
@@ -65,12 +65,12 @@ class RiskConfig(Config):
     @property
     def disc(self) -> Disc:
         """The wearer's disc."""
-        return Disc(self.wearer_radius_m + self.conflict_margin_m, self.soft_m, self.horizon_s)
+        return Disc(self.wearer_radius_m + self.conflict_margin_m, self.soft_m, self.horizon_s, self.alert_s)
 
     @property
     def rule(self) -> Rule:
         """Thresholds and hysteresis."""
-        return Rule(self.alert_share, self.notice_share, self.alert_s, self.release, self.hold_s)
+        return Rule(self.alert_share, self.notice_share, self.release, self.hold_s)
 
 
 class RiskStage:
@@ -89,7 +89,7 @@ class RiskStage:
 
     def __call__(self, forecast: Forecast) -> Risks:
         """Risks of everybody in `forecast`, in its order (nearest first)."""
-        tracks, n = forecast.tracks, len(forecast)
+        tracks = forecast.tracks
         reasons = [tracks.unsure] if tracks.unsure else []
         silence = 0.0 if self._stamp_ns is None else (tracks.stamp_ns - self._stamp_ns) * 1e-9
         if silence < 0:
@@ -97,13 +97,13 @@ class RiskStage:
         elif silence > self.config.max_silence_s:
             reasons.append(f"no forecast for {silence:.1f} s before this one")
         self._stamp_ns = tracks.stamp_ns
-        here = np.asarray(tracks.position[:n, :2], float)
+        here = np.asarray(tracks.position[:, :2], float)
         contacts = meet(here, forecast.modes, forecast.probability, forecast.step_s, self._disc)
-        ids, visible = tracks.ids[:n].tolist(), (tracks.head_index[:n] >= 0).tolist()
+        ids, visible = tracks.ids.tolist(), (tracks.head_index >= 0).tolist()
         unseen_s = self._unseen_s(tracks.stamp_ns, ids, visible)
         within = here[:, 0] ** 2 + here[:, 1] ** 2 <= self._disc.limit_m**2
         own_motion = tracks.ego_velocity is not None
-        probability = CONTACT.probability(contacts.share, within, unseen_s, tracks.age_s[:n], own_motion)
+        probability = CONTACT.probability(contacts.share, within, unseen_s, tracks.age_s, own_motion)
         people = _people(tracks, here, contacts, ids, visible, unseen_s, probability.tolist())
         items = tuple(self._risk(tracks.stamp_ns, person) for person in people)
         self._held = {r.track_id: self._held[r.track_id] for r in items}
@@ -124,10 +124,11 @@ class RiskStage:
             # Not remembered: what a velocity not yet known says must not be held over into the time when it is.
             level, reason = Level.UNSURE, f"seen for {age:.2f} s only"
         else:
-            judged = person.share if person.existence >= _EVEN else person.existence * person.share
-            expected = judged if meets else 0.0
+            person_or_not = 1.0 if person.existence >= _EVEN else person.existence
+            expected = person_or_not * person.share if meets else 0.0
             held = self._held.get(identity, held)
-            held = next_level(self._rule, held, expected, time, now, person.visible, person.existence)
+            soon = person_or_not * person.soon
+            held = next_level(self._rule, held, expected, soon, now, person.visible, person.existence)
             level = held.level
             reason = words(person.share, time, person.existence) if level else ""
             if level != Level.ALERT and person.unseen_s > c.max_silence_s:
@@ -162,6 +163,7 @@ class _Person(NamedTuple):
     unseen_s: float
     existence: float
     share: float
+    soon: float
     probability: float
     time_s: float
     closest_m: float
@@ -179,16 +181,17 @@ def _people(
 ) -> Iterator[_Person]:
     """Column by column into Python's numbers: taken out of the arrays one by one they cost more than the rule."""
     x, y = here.T.tolist()
-    n, heading = len(x), tracks.heading_rad
+    heading = tracks.heading_rad
     columns = (
         ids,
-        tracks.age_s[:n].tolist(),
+        tracks.age_s.tolist(),
         x,
         y,
         visible,
         unseen_s,
-        [1.0] * n if tracks.existence is None else tracks.existence[:n].tolist(),
+        [1.0] * len(x) if tracks.existence is None else tracks.existence.tolist(),
         contacts.share.tolist(),
+        contacts.soon.tolist(),
         probability,
         contacts.time_s.tolist(),
         contacts.closest_m.tolist(),

@@ -90,6 +90,6 @@ def _scene(tracks: Tracks, future: Array, network: TrajectoryConfig) -> Scene:
     return [
         past[None, :n],
         future[None, :n],
-        position_noise(tracks, n)[None],
+        position_noise(tracks)[None, :n],
         np.array(float(tracks.ego_velocity is None)),
     ]

@@ -32,7 +32,7 @@ class StraightEngine:
         side = np.stack([-step[..., 1], step[..., 0]], -1) / (np.linalg.norm(step, axis=-1, keepdims=True) + 1e-9)
         fan = 0.02 * np.arange(MODES)[:, None, None] * t
         modes = straight[:, :, None] + fan * side[:, :, None, None]
-        probability = np.full((1, SLOTS, MODES), 0.5 / (MODES - 1))
+        probability = np.full((*positions.shape[:2], MODES), 0.5 / (MODES - 1))
         probability[:, :, 0] = 0.5
         return {"modes": modes.astype(np.float32), "log_probability": np.log(probability).astype(np.float32)}
 
@@ -40,9 +40,9 @@ class StraightEngine:
         pass
 
 
-def straight_model(folder: Path, scores: object = (1.0, 2.0)) -> Model:
+def straight_model(folder: Path, scores: object = (1.0, 2.0), slots: int = SLOTS) -> Model:
     """A model folder with a calibration file, round a StraightEngine. scores: quantiles for levels 0.5 and 0.9, or a
-    dict of condition -> one row of them."""
+    dict of condition -> one row of them; slots: people in one call."""
     folder.mkdir(exist_ok=True)
     calibration = {"floor_m": [0.05 * (t + 1) for t in range(FUTURE)], "levels": [0.5, 0.9], "scores": scores}
     (folder / "calibration.json").write_text(json.dumps(calibration))
@@ -52,13 +52,13 @@ def straight_model(folder: Path, scores: object = (1.0, 2.0)) -> Model:
         task="trajectory",
         files=file_entries(folder, {"onnx": "straight.onnx", "calibration": "calibration.json"}),
         inputs={
-            "positions": TensorSpec((1, SLOTS, PAST, 2)),
-            "valid": TensorSpec((1, SLOTS, PAST)),
-            "head_direction": TensorSpec((1, SLOTS, 2)),
+            "positions": TensorSpec((1, slots, PAST, 2)),
+            "valid": TensorSpec((1, slots, PAST)),
+            "head_direction": TensorSpec((1, slots, 2)),
         },
         outputs={
-            "modes": TensorSpec((1, SLOTS, MODES, FUTURE, 2)),
-            "log_probability": TensorSpec((1, SLOTS, MODES)),
+            "modes": TensorSpec((1, slots, MODES, FUTURE, 2)),
+            "log_probability": TensorSpec((1, slots, MODES)),
         },
         parameters=0,
         config={"step_s": STEP_S},

@@ -9,8 +9,10 @@ from straight_engine import straight_model
 from walking_people import heads, view
 
 from headway.stages.forecast import ForecastConfig, ForecastStage
-from headway.stages.tracks import TrackStage
-from headway.types import Tracks
+from headway.stages.risk import RiskConfig
+from headway.stages.tracks import TrackConfig, TrackStage
+from headway.tasks import Trajectory
+from headway.types import Trace, Tracks
 
 
 def tracks_of(people: int) -> Tracks:
@@ -37,3 +39,11 @@ def test_the_radius_is_for_everybody_at_once_unless_each_is_asked_for_alone(tmp_
     stage.calibration = SimpleNamespace(quantile=lambda nominal, people, condition: float(people))
     tracks = replace(tracks_of(3), by_size=None)
     assert np.array_equal(stage.quantiles(tracks), np.full((3, 1), people))
+
+
+def test_a_network_for_fewer_people_than_are_in_view_answers_for_the_nearest_and_the_rest_is_counted(tmp_path) -> None:
+    model = straight_model(tmp_path, slots=2)
+    task = Trajectory(model, TrackConfig(), ForecastConfig(), RiskConfig())
+    motion = task.step(view(0.0), heads([[4.0 + i, 0.4 * i, 0.0] for i in range(3)]), Trace())
+    assert [r.track_id for r in motion.risks.items] == [0, 1]
+    assert motion.tracks.left_out == 1

@@ -13,20 +13,20 @@ from headway.stages.levels import Held, Rule, next_level
 from headway.types import Level
 
 RATE = 15.0
-RULE = Rule(alert=0.4, notice=0.2, alert_s=2.6, release=0.2, hold_s=1.5)
+RULE = Rule(alert=0.4, notice=0.2, release=0.2, hold_s=1.5)
 
 
-def run(probabilities, time_s: float = 1.0, rule: Rule = RULE) -> list[Level]:
+def run(probabilities, soon: float = 1.0, rule: Rule = RULE) -> list[Level]:
     held, found = Held(), []
     for i, p in enumerate(probabilities):
-        held = next_level(rule, held, p, time_s, round(i / RATE * 1e9))
+        held = next_level(rule, held, p, soon * p, round(i / RATE * 1e9))
         found.append(held.level)
     return found
 
 
-def test_a_contact_too_far_off_in_time_is_a_notice() -> None:
-    assert run([0.9], time_s=3.5) == [Level.NOTICE]
-    assert run([0.9], time_s=2.0) == [Level.ALERT]
+def test_what_is_soon_decides_on_an_alert_and_the_rest_makes_it_a_notice() -> None:
+    assert run([0.9], soon=0.4) == [Level.NOTICE]
+    assert run([0.9], soon=0.5) == [Level.ALERT]
 
 
 def test_an_alert_outlasts_its_last_call_by_the_hold_time() -> None:
@@ -61,19 +61,19 @@ def test_an_alert_never_stands_without_a_call_within_hold_time_unless_the_probab
 
 
 def test_a_level_does_not_rise_while_the_person_is_not_visible_but_is_held() -> None:
-    hidden = next_level(RULE, Held(), 0.9, 1.0, 0, visible=False)
+    hidden = next_level(RULE, Held(), 0.9, 0.9, 0, visible=False)
     assert hidden.level == Level.CLEAR
-    alert = next_level(RULE, Held(), 0.9, 1.0, 0)
-    assert next_level(RULE, alert, 0.9, 1.0, 10**9, visible=False) == Held(Level.ALERT, 10**9)
-    assert next_level(RULE, alert, 0.0, 1.0, 2 * 10**9, visible=False).level == Level.CLEAR
+    alert = next_level(RULE, Held(), 0.9, 0.9, 0)
+    assert next_level(RULE, alert, 0.9, 0.9, 10**9, visible=False) == Held(Level.ALERT, 10**9)
+    assert next_level(RULE, alert, 0.0, 0.0, 2 * 10**9, visible=False).level == Level.CLEAR
 
 
 def test_an_alert_about_what_turns_out_to_be_nobody_ends_with_its_hold() -> None:
     rule = RULE
-    held = next_level(rule, Held(), 0.9, 1.0, 0, existence=0.9)
+    held = next_level(rule, Held(), 0.9, 0.9, 0, existence=0.9)
     assert held.level == Level.ALERT
     swaying = 0.5 * (rule.release * rule.alert + rule.alert)
     after = round((rule.hold_s + 0.1) * 1e9)
-    assert next_level(rule, held, swaying, 1.0, after, existence=0.9).level == Level.ALERT
-    assert next_level(rule, held, swaying, 1.0, after // 2, existence=0.1).level == Level.ALERT
-    assert next_level(rule, held, swaying, 1.0, after, existence=0.1).level < Level.ALERT
+    assert next_level(rule, held, swaying, swaying, after, existence=0.9).level == Level.ALERT
+    assert next_level(rule, held, swaying, swaying, after // 2, existence=0.1).level == Level.ALERT
+    assert next_level(rule, held, swaying, swaying, after, existence=0.1).level < Level.ALERT

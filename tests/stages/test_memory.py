@@ -72,6 +72,14 @@ def test_what_is_remembered_stays_where_it_was_while_the_camera_goes_on() -> Non
         np.testing.assert_allclose(feeds["memory_modes"][0, :2, r], straight(0.3) - 0.3 * ego, atol=1e-5)
 
 
+def test_a_frame_on_which_the_network_fails_does_not_move_the_camera_twice() -> None:
+    ring, ego = ForecastRing(SLOTS, 0.8, STEP_S), np.array([1.5, -0.5])
+    frame(ring, 0.0, ego=ego)
+    ring.fill(START + 100_000_000, np.array([4, 9]), np.zeros((2, 2)), ego, empty())  # and nothing is kept
+    feeds = frame(ring, 0.2, ego=ego)
+    np.testing.assert_allclose(feeds["memory_modes"][0, :2, 0], straight(0.2) - 0.2 * ego, atol=1e-5)
+
+
 @pytest.mark.parametrize("case", ["long silence", "time goes back", "odometry is lost", "reset"])
 def test_the_memory_is_forgotten(case: str) -> None:
     ring = ForecastRing(SLOTS, 0.8, STEP_S)
