@@ -119,6 +119,17 @@ def test_images_under_one_stamp_are_silence_and_the_command_ramps_down(bench: Be
     wait(lambda: drive.commands[-1].valid, "it does not recover")
 
 
+@pytest.mark.parametrize("heartbeat_s", [0.15, 0.5])
+def test_from_the_first_word_about_silence_on_the_vehicle_is_stopping(bench: Bench, heartbeat_s: float) -> None:
+    drive = Drive(bench, heartbeat_s=heartbeat_s)
+    drive.commands.clear()
+    drive.stuck = True
+    wait(lambda: sum("no image answered" in c.reason for c in drive.commands) > 8, "silence is not heard")
+    silent = [c for c in drive.commands if "no image answered" in c.reason]
+    assert {c.state for c in silent} == {DriveCommand.STOP}
+    assert max(c.speed for c in silent) < silent[0].speed + 0.1, "the foot goes off the throttle"
+
+
 @pytest.mark.parametrize("shift_s", [-3.0, 3.0])
 def test_a_clock_that_jumps_does_not_take_the_brakes_or_the_wheels_out_of_the_gates_hands(
     bench: Bench, shift_s: float
