@@ -27,6 +27,9 @@ from headway.tasks import Driving, HeadPose, Trajectory
 
 N = TypeVar("N", bound="NodeConfig")
 
+FOREIGN = ("use_sim_time", "qos_overrides.", "start_type_description_service")
+"""How parameters begin that every ROS node has, whatever its configuration; they may stand in the same file."""
+
 
 @dataclass(frozen=True)
 class InputConfig(Config):
@@ -171,7 +174,7 @@ def parameter_file(node: str) -> Path:
 def load(config: N, node: str, path: Path | None = None) -> N:
     """`config` with the values that `path` (default: the launch files' parameter file) sets for `node`."""
     values = read_parameter_file(path or parameter_file(node), node)
-    return config.replaced({k: v for k, v in values.items() if k != "use_sim_time"})
+    return config.replaced({k: v for k, v in values.items() if not k.startswith(FOREIGN)})
 
 
 def open_pipeline(c: HeadwayNodeConfig) -> Pipeline:

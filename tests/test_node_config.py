@@ -40,6 +40,12 @@ def test_a_parameter_file_reaches_the_node_under_every_name_ros_knows(tmp_path: 
     assert (config.heartbeat_s, config.gate.wheelbase_m) == (0.3, 0.3)
 
 
+def test_what_every_ros_node_may_be_told_is_passed_over(tmp_path: Path) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text("driving: {ros__parameters: {qos_overrides: {/clock: {subscription: {depth: 1}}}, threads: 2}}")
+    assert load(DrivingNodeConfig(), "driving", file) == replace(DrivingNodeConfig(), threads=2)
+
+
 def test_an_unknown_parameter_in_a_file_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "p.yaml"
     file.write_text("driving: {ros__parameters: {hartbeat_s: 0.3}}")
