@@ -28,7 +28,7 @@ pytestmark = TASK_NODE
 def test_command_ramps_to_a_stop_when_the_camera_stops(bench: Bench) -> None:
     from headway.nodes.driving import DrivingNode
 
-    node = started(bench, DrivingNode)
+    node = started(bench, DrivingNode, heartbeat_s=1.5)  # odometry comes before the first word about silence
     commands, twists = bench.record(DriveCommand, "/driving/command"), bench.record(TwistStamped, "/driving/twist")
     matched(bench, "/driving/command", "/driving/twist")
     odom, camera = bench.publisher(Odometry, "odom"), bench.publisher(Image, "image")
