@@ -12,9 +12,10 @@ A field whose type is another Config is a group: its parameters are addressed wi
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -108,25 +109,32 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
         return value
     if isinstance(default, (int, float)):
         kind = type(default)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or (kind is int and value != int(value)):
+        if not _is_number(value) or (kind is int and _finite(value) and value != int(value)):
             raise ConfigError(f"{field.name} = {value!r}: {'an integer' if kind is int else 'a number'} is wanted")
         low, high = m["minimum"], m["maximum"]
-        if not math.isfinite(value) or (low is not None and value < low) or (high is not None and value > high):
+        if not _finite(value) or (low is not None and value < low) or (high is not None and value > high):
             raise ConfigError(f"{field.name} = {value}: must be within [{low}, {high}]")
         return kind(value)
     if isinstance(default, tuple):
-        try:
-            numbers = tuple(float(v) for v in value)
-        except (TypeError, ValueError):
-            raise ConfigError(f"{field.name} = {value!r}: a list of numbers is wanted") from None
-        if not all(math.isfinite(v) for v in numbers):
+        if isinstance(value, str) or not isinstance(value, Iterable) or not all(map(_is_number, value)):
+            raise ConfigError(f"{field.name} = {value!r}: a list of numbers is wanted")
+        if not all(map(_finite, value)):
             raise ConfigError(f"{field.name} = {value!r}: numbers must be finite")
-        return numbers
+        return tuple(map(float, value))
     if not isinstance(value, str):
         raise ConfigError(f"{field.name} = {value!r}: a text is wanted")
     if m["choices"] and value not in m["choices"]:
         raise ConfigError(f"{field.name} = '{value}': must be one of {', '.join(m['choices'])}")
     return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _finite(value: Any) -> bool:
+    """Neither NaN nor infinite, nor an integer beyond every float, which `math.isfinite` does not take."""
+    return bool(abs(value) <= sys.float_info.max)
 
 
 def read_parameter_file(path: Path, node: str) -> dict[str, Any]:

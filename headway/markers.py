@@ -27,12 +27,15 @@ def marker_array(forecast: Forecast | None, risks: Risks | None, view: View) -> 
     markers: list[dict[str, Any]] = [_marker(view, "", 0, DELETE_ALL, (), (0, 0, 0), action=DELETE_ALL)]
     if forecast is None:
         return {"markers": markers}
-    levels = {risk.track_id: risk for risk in risks.items} if risks else {}
+    known = {risk.track_id: risk for risk in risks.items} if risks else {}
     turn = orientation_of(view)
     positions = from_semi_local(forecast.tracks.position, turn)
     for i, track in enumerate(int(t) for t in forecast.tracks.ids):
-        risk = levels.get(track)
-        colour = COLOURS[risk.level if risk else Level.CLEAR]
+        risk = known.get(track)
+        level = risk.level if risk else Level.UNSURE
+        if level == Level.CLEAR and risks and risks.unsure:
+            level = Level.UNSURE  # nobody is clear where the frame's silence must not be trusted
+        colour = COLOURS[level]
         markers.append(_marker(view, "people", track, SPHERE, [positions[i]], colour, scale=(0.25, 0.25, 0.25)))
         contact = f" {risk.time_to_contact_s:.1f} s" if risk and risk.time_to_contact_s is not None else ""
         above = positions[i] - [0.0, 0.35, 0.0]  # y points down in the optical frame

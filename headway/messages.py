@@ -147,7 +147,7 @@ def _forecasts(forecast: Forecast) -> list[Fields]:
     if not n:
         return []
     # Over everybody at once: what is done for each person is paid for each person.
-    covariance = _finite(tracks.covariance[:n, :2, :2]).reshape(n, 4)
+    covariance = _finite(tracks.covariance[:n, :2, :2], _UNKNOWN).reshape(n, 4)
     x, y = _finite(forecast.modes.transpose(3, 0, 1, 2)).reshape(2, n, -1)
     step, steps = _number(forecast.step_s), int(forecast.modes.shape[2])
     people = zip(
@@ -157,7 +157,7 @@ def _forecasts(forecast: Forecast) -> list[Fields]:
         _finite(forecast.probability),
         x,
         y,
-        _finite(forecast.radius),
+        _finite(forecast.radius, _UNKNOWN),
         strict=True,
     )
     return [
@@ -200,7 +200,7 @@ def _risk(risk: Risk) -> Fields:
         level=int(risk.level),
         contact=contact,
         time_to_contact=_number(risk.time_to_contact_s) if contact else 0.0,
-        probability=_number(risk.probability),
+        probability=_number(risk.probability, 1.0),
         closest=_number(risk.closest_m),
         direction=risk.direction,
         reason=risk.reason,
@@ -274,7 +274,11 @@ def _numbers(values: Any, otherwise: float = 0.0) -> Any:
     return (found if finite(found) else np.where(np.isfinite(found), found, otherwise)).tolist()
 
 
-def _finite(values: Any) -> np.ndarray:
+def _finite(values: Any, otherwise: float = 0.0) -> np.ndarray:
     """The numbers as float32, NaN and infinities replaced, each row in one piece of memory."""
     found = np.ascontiguousarray(values, np.float32)
-    return found if finite(found) else np.nan_to_num(found)
+    return found if finite(found) else np.nan_to_num(found, nan=otherwise)
+
+
+_UNKNOWN = float(np.finfo(np.float32).max)
+"""Stands for a spread that is no number: as an infinite one, it says nothing. Zero would say that all is known."""

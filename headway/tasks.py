@@ -173,9 +173,11 @@ class Driving:
         with trace.timed("gate"), self._gate_lock:
             return steering, self._gate(frame.stamp_ns, steering, frame.odometry, risks)
 
-    def idle(self, view: View, risks: Risks | None = None) -> DriveCommand:
-        """Command while no image can be answered: the gate ramps to a stop."""
+    def idle(self, view: View, risks: Risks | None = None, silent: bool = False) -> DriveCommand:
+        """Command while no image can be answered: the gate ramps to a stop, in silence at once (`Gate.fall_silent`)."""
         with self._gate_lock:
+            if silent:
+                self._gate.fall_silent()
             return self._gate(view.stamp_ns, None, view.odometry, risks)
 
     def begin(self) -> None:

@@ -92,6 +92,7 @@ class HeadwayNode(ImageNode):
     def refuse(self, request: Request, reason: str) -> None:
         """See StageNode.refuse."""
         if self._pipeline and self._heartbeat:
+            self._heartbeat.risks = self._pipeline.unsure(request.view, reason)  # what ~/risk says of this moment too
             self._heartbeat.stop(request, reason)
         if self._motion:
             self._motion.refuse(request, reason)

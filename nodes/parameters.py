@@ -10,12 +10,11 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 
 from headway.config import Config, Parameter
 from headway.errors import ConfigError
+from headway.node_config import FOREIGN
 
 C = TypeVar("C", bound=Config)
 
 _WIDEST_INT, _WIDEST_FLOAT = 2**62, 1e300
-# Set by ROS itself, not by any configuration.
-_FOREIGN = ("use_sim_time", "qos_overrides.", "start_type_description_service")
 
 
 def descriptor(p: Parameter) -> ParameterDescriptor:
@@ -47,7 +46,7 @@ def declare(node: Any, config: C) -> C:
     known = {p.name: p for p in config.parameters()}
     given = getattr(node, "_parameter_overrides", {})
     for name in given:
-        if name not in known and not name.startswith(_FOREIGN):
+        if name not in known and not name.startswith(FOREIGN):
             near = difflib.get_close_matches(name, known, 1)
             hint = f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(sorted(known))}"
             raise ConfigError(f"unknown parameter '{name}'{hint}")

@@ -34,19 +34,22 @@ class Player:
             for name, kind in topics.items()
         }
         self._clock = node.create_publisher(Clock, "/clock", QoSProfile(depth=1))
-        self._start_ns = 0
+        with BagReader(bag) as opened:
+            first = next(opened.messages(list(topics)), None)
+        self._start_ns = first.stamp_ns if first else 0
         self._began = 0.0
 
     def now_ns(self) -> int:
-        """Time of the bag at this moment."""
+        """Time of the bag at this moment; it stands at the start until `play` begins, for nodes speak before that."""
+        if not self._began:
+            return self._start_ns
         return self._start_ns + round((time.monotonic() - self._began) * self._rate * 1e9)
 
     def play(self, sent: Callable[[str, bytes], None], going: Callable[[], bool]) -> str:
         """Publishes everything; `sent` hears of each message just before it goes out. Returns what the bag lost."""
         with BagReader(self._bag) as bag:
             for message in bag.messages(list(self.publishers)):
-                if not self._began:
-                    self._start_ns, self._began = message.stamp_ns, time.monotonic()
+                self._began = self._began or time.monotonic()
                 self._wait_until(message.stamp_ns, going)
                 if not going():
                     break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from headway.nodes import diagnostics
 from headway.nodes.base import StageNode
 from headway.nodes.outputs import fill, wanted
 from headway.nodes.request import Request
+from headway.sensors import stamp_of
 from headway.stages.limits import GateConfig
 from headway.tasks import Motion
 from headway.types import DriveCommand as Command
@@ -70,7 +72,8 @@ class MotionPublisher:
         self._risk.publish(fill(RiskArray(), _restamped(risk, request)))
         self._forecasts.publish(fill(ForecastArray(), _restamped(forecasts, request)))
         if wanted(self._markers):
-            self._markers.publish(fill(MarkerArray(), marker_array(motion.forecast, motion.risks, view)))
+            source = replace(view, stamp_ns=stamp_of(request.message))  # as `_restamped`: none is invented
+            self._markers.publish(fill(MarkerArray(), marker_array(motion.forecast, motion.risks, source)))
         for announcement in motion.announcements:
             self._node.tell(diagnostics.alert_status(self._node.get_name(), announcement))
         self._last, self._refused = motion, ""

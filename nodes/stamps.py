@@ -14,8 +14,6 @@ from headway.nodes.request import Request
 from headway.order import INCOMPARABLE_S, Order
 from headway.types import Trace
 
-SILENCE_LAG_NS = 200_000_000  # silence is dated back, or a frame that comes at last, but late, would be the older one
-
 
 class Stamps:
     """Mixin of a node: clock, logger, worker and mailbox are the node's."""
@@ -83,8 +81,8 @@ class Stamps:
         """A request for what must be said without a message: the header is the last source's, the time goes on."""
         now_ns, last = self.get_clock().now().nanoseconds, self.last_request
         if last is None:
-            return Request(Image(), max(0, now_ns - SILENCE_LAG_NS), now_ns, Trace())
+            return Request(Image(), now_ns, now_ns, Trace())
         trace = Trace(frame_index=last.trace.frame_index, dropped_total=last.trace.dropped_total)
         trace.age_ms = self._age_ms(last.stamp_ns)
-        passed_ns = max(0, now_ns - last.clock_ns - SILENCE_LAG_NS)
+        passed_ns = max(0, now_ns - last.clock_ns)
         return Request(last.message, last.stamp_ns + passed_ns, now_ns, trace)

@@ -65,8 +65,11 @@ class Heartbeat:
 
     def stop(self, request: Request, reason: str) -> None:
         """One step of the ramp in the place of an answer: the vehicle does not wait for the next image."""
+        self._idle(request, reason, silent=False)
+
+    def _idle(self, request: Request, reason: str, silent: bool) -> None:
         view = self._view(request)
-        self._publisher.say(request, self._task.idle(view, self.risks), view, valid=False, reason=reason)
+        self._publisher.say(request, self._task.idle(view, self.risks, silent), view, valid=False, reason=reason)
 
     def last_word(self) -> None:
         """Halt: nobody must go on obeying the last command of a node that is silent from now on."""
@@ -79,4 +82,4 @@ class Heartbeat:
     def _tick(self) -> None:
         silence = self._node.silence_s()
         if silence >= self._node.config.heartbeat_s:
-            self.stop(self._node.silent_request(), f"no image answered for {silence:.1f} s")
+            self._idle(self._node.silent_request(), f"no image answered for {silence:.1f} s", silent=True)

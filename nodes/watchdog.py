@@ -20,6 +20,9 @@ from headway.nodes.request import Request
 from headway.runtime.restart import RestartableEngine
 
 TICK_S = 0.05
+LOOKS = 5
+"""How often a message must have been seen hanging before it is given up: where the whole process stood still (a
+debugger, a machine that slept or swapped) the first look sees a long time in which nothing could have been done."""
 REST_S = 60.0  # longest wait for the commanded standstill before the error state ends all commands
 OWNER = "watchdog"
 
@@ -36,6 +39,7 @@ class Watchdog:
         self._opening_since_s = self._failing_since_s = 0.0
         self._opening_error = ""
         self._reported: Request | None = None
+        self._looks = 0  # at the reported one
 
     def start(self) -> None:
         """Begins to watch; called at activation."""
@@ -83,10 +87,11 @@ class Watchdog:
         if not trouble or request is None:
             return None
         if self._reported is not request:
-            self._reported = request
+            self._reported, self._looks = request, 0
             self._node.get_logger().error(trouble)
             self._node.diagnose()
-        if self._node.busy_s() >= self._config.minimum_s:
+        self._looks += 1
+        if self._looks >= LOOKS and self._node.busy_s() >= self._config.minimum_s:
             self._give_up(request, trouble)
         return None
 

@@ -46,6 +46,13 @@ def test_a_value_out_of_range_or_kind_is_refused_by_name(value):
         ("inner.count", 2.5),
         ("rotation", [1, float("nan")]),
         ("rotation", 3),
+        ("rotation", "0001"),
+        ("rotation", [False, False, False, True]),
+        pytest.param("rotation", [10**400], id="list with more than a float"),
+        pytest.param("inner.gain", 10**400, id="more than a float"),
+        pytest.param("inner.count", 10**400, id="count of more than a float"),
+        ("inner.count", float("inf")),
+        ("inner.count", float("nan")),
     ],
 )
 def test_wrong_kinds_are_refused(name, value):

@@ -193,6 +193,16 @@ def test_a_number_that_is_not_finite_is_never_written(bad):
             assert all(math.isfinite(v) for v in numbers(fields))
 
 
+def test_a_number_that_is_none_never_becomes_certainty():
+    forecast = some_forecast(1)
+    forecast.radius[:] = forecast.tracks.covariance[:] = math.nan
+    found = messages.forecast_array(forecast, VIEW, TRACE).forecasts[0]
+    assert min(found.radius) > 1e9
+    assert min(found.position_covariance) > 1e9
+    risk = messages.risk_array(Risks(1, (Risk(1, Level.ALERT, 1.0, math.nan, 0.2, "left"),)), VIEW, TRACE).risks[0]
+    assert risk.probability == 1.0
+
+
 def plain(fields):
     """The same in dicts and lists alone."""
     if isinstance(fields, Fields):

@@ -22,12 +22,28 @@ def test_every_parameter_has_a_description_and_every_number_a_bound(node: str) -
             assert p.minimum is not None or p.maximum is not None, p.name
 
 
+@pytest.mark.parametrize(
+    ("node", "name"),
+    [("trajectory", "input.transport"), ("head_pose", "monitor.frozen_moving_s"), ("driving", "input.timeout_s")],
+    ids=["no image", "no odometry", "no watch"],
+)
+def test_what_would_have_no_effect_in_a_node_is_no_parameter_of_it(node: str, name: str) -> None:
+    assert name not in {p.name for p in NODE_CONFIGS[node]().parameters()}
+    assert name in {p.name for p in HeadwayNodeConfig().parameters()}
+
+
 @pytest.mark.parametrize("key", ["/**", "/**/driving", "driving", "/driving"])
 def test_a_parameter_file_reaches_the_node_under_every_name_ros_knows(tmp_path: Path, key: str) -> None:
     file = tmp_path / "p.yaml"
     file.write_text(f"{key}: {{ros__parameters: {{heartbeat_s: 0.3, use_sim_time: true, gate: {{wheelbase_m: 0.3}}}}}}")
     config = load(DrivingNodeConfig(), "driving", file)
     assert (config.heartbeat_s, config.gate.wheelbase_m) == (0.3, 0.3)
+
+
+def test_what_every_ros_node_may_be_told_is_passed_over(tmp_path: Path) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text("driving: {ros__parameters: {qos_overrides: {/clock: {subscription: {depth: 1}}}, threads: 2}}")
+    assert load(DrivingNodeConfig(), "driving", file) == replace(DrivingNodeConfig(), threads=2)
 
 
 def test_an_unknown_parameter_in_a_file_is_an_error(tmp_path: Path) -> None:

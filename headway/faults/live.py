@@ -126,7 +126,7 @@ class LiveRun(Run):
         if not self._last or silence_s < self._config.input.timeout_s:
             return
         view, then_ns = self._last
-        stamp_ns = view.stamp_ns + max(0, self._now - then_ns - REPEAT_NS)
+        stamp_ns = view.stamp_ns + self._now - then_ns
         view = self._sensors.view(stamp_ns, view.frame_id, 0, 0)
         if self._now - self._told_ns >= REPEAT_NS:
             self._told_ns = self._now
@@ -134,7 +134,7 @@ class LiveRun(Run):
             self._say(messages.RISK, fields, self._now)
         if self._pipeline.driving and silence_s >= self._config.heartbeat_s:
             reason = f"no image for {silence_s:.2f} s"
-            command = self._pipeline.driving.idle(view, self._pipeline.unsure(view, reason))
+            command = self._pipeline.driving.idle(view, self._pipeline.unsure(view, reason), silent=True)
             self._say(messages.COMMAND, messages.drive_command(command, view, Trace(), False, reason), self._now)
 
     def _send(self, message: Message, image: Any, out: dict[str, Fields]) -> None:

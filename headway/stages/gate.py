@@ -93,6 +93,11 @@ class Gate:
             self._move_speed(dt, stop, cap)
         return self._command(valid, stop, slowed, reasons)
 
+    def fall_silent(self) -> None:
+        """The input is gone, as whoever watches it knows by a clock of its own: from the next call on the command ramps
+        to a stop, however little time the stamps of the calls have counted."""
+        self._silent_s = max(self._silent_s, HEARTBEAT_S)
+
     def halt(self, reason: str) -> DriveCommand:
         """The last command before silence, for whoever goes on obeying the last one heard: brake comfortably, but no
         less than now and for a person with all there is, and hold; wheels as they are. Changes nothing."""

@@ -28,7 +28,7 @@ pytestmark = TASK_NODE
 def test_command_ramps_to_a_stop_when_the_camera_stops(bench: Bench) -> None:
     from headway.nodes.driving import DrivingNode
 
-    node = started(bench, DrivingNode)
+    node = started(bench, DrivingNode, heartbeat_s=1.5)  # odometry comes before the first word about silence
     commands, twists = bench.record(DriveCommand, "/driving/command"), bench.record(TwistStamped, "/driving/twist")
     matched(bench, "/driving/command", "/driving/twist")
     odom, camera = bench.publisher(Odometry, "odom"), bench.publisher(Image, "image")
@@ -117,6 +117,17 @@ def test_images_under_one_stamp_are_silence_and_the_command_ramps_down(bench: Be
     assert dropped["its stamp is not newer than the previous one"] > 5
     drive.stuck = False
     wait(lambda: drive.commands[-1].valid, "it does not recover")
+
+
+@pytest.mark.parametrize("heartbeat_s", [0.15, 0.5])
+def test_from_the_first_word_about_silence_on_the_vehicle_is_stopping(bench: Bench, heartbeat_s: float) -> None:
+    drive = Drive(bench, heartbeat_s=heartbeat_s)
+    drive.commands.clear()
+    drive.stuck = True
+    wait(lambda: sum("no image answered" in c.reason for c in drive.commands) > 8, "silence is not heard")
+    silent = [c for c in drive.commands if "no image answered" in c.reason]
+    assert {c.state for c in silent} == {DriveCommand.STOP}
+    assert max(c.speed for c in silent) < silent[0].speed + 0.1, "the foot goes off the throttle"
 
 
 @pytest.mark.parametrize("shift_s", [-3.0, 3.0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.lifecycle import TransitionCallbackReturn
 from ros_bench import Bench, wait
@@ -75,6 +76,11 @@ def test_trajectory_uses_the_imu_and_marks_people_for_rviz(bench: Bench, traject
     assert position.x > 1.0
     assert abs(position.y) < 0.2 * position.x
     assert markers[0].markers
+    unstamped = heads(11)
+    unstamped.header.stamp = Time()
+    source.publish(unstamped)
+    wait(lambda: len(markers) == 2, "not answered")
+    assert {m.header.stamp.sec for m in markers[1].markers} == {0}, "a stamp was invented"
 
 
 def test_trajectory_says_unsure_when_its_input_stops(bench: Bench) -> None:

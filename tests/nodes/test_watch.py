@@ -24,7 +24,7 @@ def test_the_heartbeat_tells_the_gate_of_people_once_it_is_due():
         silence=0.4,
     )
     task = SimpleNamespace(
-        begin=lambda: None, idle=lambda view, risks: asked.append((view.stamp_ns, risks)) or "command"
+        begin=lambda: None, idle=lambda view, *said: asked.append((view.stamp_ns, *said)) or "command"
     )
     publisher = SimpleNamespace(say=lambda *a, **k: said.append((a[1], k["valid"], k["reason"])))
     sensors = SimpleNamespace(view=lambda stamp_ns, *_: View(stamp_ns=stamp_ns))
@@ -35,7 +35,7 @@ def test_the_heartbeat_tells_the_gate_of_people_once_it_is_due():
     assert asked == []
     node.silence = 0.6
     ticks[0]()
-    assert asked == [(STAMP, SOMEBODY)]
+    assert asked == [(STAMP, SOMEBODY, True)], "the gate is told that this is silence"
     assert said == [("command", False, "no image answered for 0.6 s")]
 
 

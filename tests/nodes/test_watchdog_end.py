@@ -7,10 +7,12 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from headway.node_config import WatchdogConfig
 from headway.nodes import watchdog as watchdog_module
+from headway.nodes.inputs import Ledger
 from headway.nodes.request import Request
 from headway.nodes.watchdog import Watchdog
 from headway.types import Trace
@@ -24,8 +26,15 @@ class Node:
         self.rests, self.ended = False, 0
         self.errors: list[str] = []
         self.given_up: list[str] = []
+        self.ledger, self.in_work, self.busy = Ledger(), Request(None, 1, 1, Trace()), 0.0
 
     opened = ()
+
+    def busy_s(self) -> float:
+        return self.busy
+
+    def worker_ended(self) -> bool:
+        return False
 
     def give_up(self, request: Request, reason: str) -> None:
         self.given_up.append(reason)
@@ -92,3 +101,19 @@ def test_a_frame_that_is_being_published_at_this_moment_is_not_answered_twice() 
     watchdog._give_up(hanging, "no answer for 2.0 s")
     assert node.given_up == ["no answer for 2.0 s"]
     assert watchdog.fault, "what hangs is no engine: nothing can be opened anew"
+
+
+def test_a_process_that_stood_still_is_not_taken_for_one_that_hangs() -> None:
+    node = Node()
+    watchdog = Watchdog(node)
+    node.busy = 5.0  # as the first look after the pause finds it
+    watchdog._tick()
+    assert node.errors, "it is reported at once"
+    node.busy = 0.0
+    for _ in range(10):
+        watchdog._tick()
+    assert (node.given_up, watchdog.fault) == ([], "")
+    node.in_work = Request(None, 2, 2, Trace())
+    for node.busy in np.arange(1.5, 2.0, watchdog_module.TICK_S):
+        watchdog._tick()
+    assert len(node.given_up) == 1, "what hangs is given up still"

@@ -123,6 +123,17 @@ def test_silence_within_a_heartbeat_holds_the_speed_and_is_marked_invalid():
     assert commands[0].state != DriveState.STOP
 
 
+def test_a_silence_that_its_watch_knows_of_is_not_waited_for():
+    gate = Gate()
+    speed = drive(gate, 8.0, steady(), START)[-1].speed_mps
+    gate.fall_silent()
+    command = gate(START + int(8.02e9), None, odometry_at(START + int(8.02e9), 3.0), None)
+    assert (command.state, command.valid) == (DriveState.STOP, False)
+    assert command.speed_mps <= speed
+    again = gate(START + int(8.1e9), steady(), odometry_at(START + int(8.1e9), 3.0), None)
+    assert (again.state, again.valid) == (DriveState.DRIVE, True)
+
+
 def test_silence_longer_than_a_heartbeat_stops_comfortably_then_firmly():
     gate = Gate()
     drive(gate, 8.0, steady(), START)
