@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from headway.errors import EngineError, MissingDependencyError, ModelError
+from headway.errors import EngineError, HeadwayError, MissingDependencyError, ModelError
 from headway.runtime.engine import AUTO, Engine, graph_key
 from headway.runtime.few import FEW, TwoSizes
 from headway.runtime.manifest import Manifest, verified_path
@@ -19,7 +19,12 @@ Opener = Callable[[Path, Manifest, int], Engine]
 
 def open_engine(name: str, folder: Path, manifest: Manifest, threads: int) -> Engine:
     """Opens engine `name` (not "auto") on the model in `folder`, hash verified; raises what that engine raises."""
-    return OPENERS[name](folder, manifest, threads)
+    try:
+        return OPENERS[name](folder, manifest, threads)
+    except HeadwayError:
+        raise
+    except Exception as error:  # whatever a library raises, of a version that nobody tried: "auto" has others to try
+        raise EngineError(f"{name} cannot be opened: {type(error).__name__}: {error}") from error
 
 
 def open_first(folder: Path, manifest: Manifest, threads: int, warm: Callable[[Engine], None]) -> Engine:
