@@ -84,21 +84,6 @@ def test_the_crowd_says_how_many_heads_were_found(pipeline_file):
     assert crowd["many"]["heads_mean"] > crowd["few"]["heads_mean"] >= 0.5
 
 
-@pytest.mark.train
-def test_torch_eager_answers_what_the_engine_answers():
-    pytest.importorskip("torch")
-    from headway.bench.frames import real_feeds
-    from headway.bench.torch_eager import eager
-    from headway.runtime.model import open_model
-
-    for name in ("driving", "trajectory"):
-        model = open_model(name, name)
-        feed = real_feeds(model, 1)[0][0]
-        expected = model.infer(feed)
-        for value, found in zip(expected.values(), eager(name, 1)(feed), strict=True):
-            assert np.allclose(value, found, rtol=1e-3, atol=1e-3)
-
-
 def test_rows_take_turns_and_the_slow_one_has_fewer():
     order = []
     contestants = [
