@@ -59,18 +59,20 @@ def _onnxruntime(provider: str) -> Opener:
     return opener
 
 
-def _onnxruntime_cuda(precision: str) -> Opener:
+def _onnxruntime_cuda(name: str, precision: str) -> Opener:
     def opener(folder: Path, manifest: Manifest, threads: int) -> Engine:
         from headway.runtime.onnx import OnnxEngine, provider_options
         from headway.runtime.onnx_cuda import OnnxCudaEngine
 
         provider_options("cuda")  # the reason that helps most comes first
-        graph = _graph(folder, manifest, graph_key(f"onnxruntime-cuda-{precision}"))
+        graph = _graph(folder, manifest, graph_key(name))
         try:
             return OnnxCudaEngine(graph, precision, threads=threads)
         except MissingDependencyError as error:
             log.warning("%s: no pinned staging and no CUDA graph (%s)", graph.name, error)
-            return OnnxEngine(graph, threads, "cuda")
+            plain = OnnxEngine(graph, threads, "cuda")
+            plain.name = name
+            return plain
 
     return opener
 
@@ -124,8 +126,8 @@ def _tensorrt(precision: str) -> Opener:
 
 OPENERS: dict[str, Opener] = {
     "onnxruntime": _onnxruntime("cpu"),
-    "onnxruntime-cuda": _onnxruntime_cuda("fp32"),
-    "onnxruntime-cuda-fp16": _onnxruntime_cuda("fp16"),
+    "onnxruntime-cuda": _onnxruntime_cuda("onnxruntime-cuda", "fp32"),
+    "onnxruntime-cuda-fp16": _onnxruntime_cuda("onnxruntime-cuda-fp16", "fp16"),
     "onnxruntime-tensorrt": _onnxruntime("tensorrt"),
     "openvino": _openvino("fp32"),
     "openvino-bf16": _openvino("bf16"),
