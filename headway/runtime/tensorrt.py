@@ -140,11 +140,6 @@ class TensorRTEngine:
         self._cuda.call("cudaStreamSynchronize", self._stream)
         return {buffer.name: buffer.host for buffer in self._outputs}
 
-    def layers(self) -> str:
-        """What TensorRT made of the network, as its inspector says it (JSON): kernels, formats, precisions."""
-        kind = find_library().module.LayerInformationFormat.JSON
-        return self._engine.create_engine_inspector().get_engine_information(kind)
-
     def close(self) -> None:
         """Frees graph, buffers and stream."""
         if self._graph is not None:
