@@ -26,6 +26,8 @@ from headway.runtime.few import FEW
 from headway.runtime.manifest import Manifest, file_entries, read_manifest, verified_path, write_manifest
 from headway.runtime.model import model_folder, open_own
 from headway.runtime.signature import VARIABLE, trusted_key
+from headway.runtime.tensorrt import engine_key
+from headway.runtime.tensorrt_build import Library, build_engine, find_library
 
 TARGETS = ("onnx", "tensorrt")
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -83,6 +85,8 @@ def deliver(
         raise UsageError(f"--out {out} is the folder of the model itself: give another one")
     if out.exists() and any(out.iterdir()):
         raise UsageError(f"--out {out} is not empty")
+    # It is wanted last, after minutes of measuring: who lacks it hears so now.
+    library = find_library(("tensorrt_rtx",)) if target == "tensorrt" else None
     delivery = Delivery(out)
     if trusted_key():
         delivery.notes.append(f"{VARIABLE} is set, and what was made is not signed yet: `headway models --sign KEY`")
@@ -120,9 +124,9 @@ def deliver(
             say(f"measuring accuracy on {engine}")
             gate = _Gate(folder, manifest, names, data, allow_loss, delivery)
             evaluation[f"gate_{engine}"] = gate.run(engine, graph_key(engine), engine)
-        if target == "tensorrt":
+        if library:
             say("building the TensorRT engine")
-            names[f"tensorrt_{precision}"] = _engine(folder, manifest, names, precision, delivery, say)
+            names[f"tensorrt_{precision}"] = _engine(library, folder, manifest, names, precision, delivery, say)
         write_manifest(
             folder,
             replace(
@@ -223,6 +227,7 @@ class _Gate:
 
 
 def _engine(
+    library: Library,
     folder: Path,
     manifest: Manifest,
     names: Mapping[str, str],
@@ -230,10 +235,6 @@ def _engine(
     delivery: Delivery,
     say: Callable[[str], None],
 ) -> str:
-    from headway.runtime.tensorrt import engine_key
-    from headway.runtime.tensorrt_build import build_engine, find_library
-
-    library = find_library(("tensorrt_rtx",))
     graph = (folder / names["onnx" if precision == "fp32" else f"onnx_{precision}"]).read_bytes()
     built = build_engine(library, graph, lambda text: say(f"building the TensorRT engine: {text}"))
     delivery.layers = built.counts

@@ -57,7 +57,7 @@ def run_gate(
 
     `engine` runs the candidate; the reference runs on ONNX Runtime. `data`: folder of labelled heads, or a tub; by
     default the project's evaluation data. Both folders are this process's own: no signature is asked for. Raises
-    UsageError without any data, and for data that a task has no use for.
+    UsageError without any data, and for data that a task has no use for or in which the reference finds nothing.
     """
     measure, folder = MEASURES[task]
     if data is not None and task == "trajectory":
@@ -65,7 +65,10 @@ def run_gate(
             f"--data: forecasts are measured on the scenes {' and '.join(SCENES)} of {folder}, nothing else"
         )
     data = data or _default(folder)
-    a, b = measure(reference, data, "onnxruntime"), measure(candidate, data, engine)
+    a = measure(reference, data, "onnxruntime")
+    if not all(np.isfinite(value) for value in a.values()):
+        raise UsageError(f"the reference finds nothing in {data}: the gate cannot compare anything there")
+    b = measure(candidate, data, engine)
     return [_row(name, a[name], b[name]) for name in a], data.name
 
 
@@ -102,9 +105,7 @@ def _heads(model: Path, data: Path, engine: str) -> dict[str, float]:
     found = {"recall|points": report["recall"], "geodesic mean|deg": report["geodesic_deg"]["mean"]}
     if report["ap"] is not None:  # faces have no head boxes, so no AP: recall stands in for it
         found = {"mAP|points": report["ap"], **found}
-    if any(value is None for value in found.values()):
-        raise UsageError(f"no head is found in {data}: the gate cannot compare anything there")
-    return found
+    return {name: np.nan if value is None else value for name, value in found.items()}  # None: no head was found
 
 
 def _walks(model: Path, data: Path, engine: str) -> dict[str, float]:

@@ -209,10 +209,13 @@ def _gpu() -> Iterator[Finding]:
     extra = "pip install '.[jetson]'" if tegra.is_file() else "pip install '.[gpu]'"
     if _found("tensorrt"):
         yield Finding("TensorRT", OK, _installed("tensorrt") or "of the system")
+    elif _found("tensorrt_rtx"):
+        yield Finding("TensorRT", OK, f"TensorRT-RTX {_installed('tensorrt-rtx-cu13')}".strip())
     else:
         jetpack = "sudo apt-get install nvidia-jetpack; python3 -m venv --system-site-packages"
         cure = jetpack if tegra.is_file() else extra
-        yield Finding("TensorRT", OPTIONAL, "not installed: the GPU is not used", cure)
+        user = "ONNX Runtime uses the GPU" if _installed("onnxruntime-gpu") else "the GPU is not used"
+        yield Finding("TensorRT", OPTIONAL, f"not installed: {user}", cure)
     if any(_found(module) for module in CUDA_MODULES):
         yield Finding("cuda-python", OK, _installed("cuda-bindings") or _installed("cuda-python") or "found")
     else:

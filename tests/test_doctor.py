@@ -103,6 +103,25 @@ def test_the_command_ends_with_1_where_the_demo_cannot_run(monkeypatch: pytest.M
     assert "model head-pose" in result.output
 
 
+@pytest.mark.parametrize(
+    ("modules", "packages", "state", "detail"),
+    [
+        ((), {}, doctor.OPTIONAL, "not installed: the GPU is not used"),
+        ((), {"onnxruntime-gpu": "1.30"}, doctor.OPTIONAL, "not installed: ONNX Runtime uses the GPU"),
+        (("tensorrt_rtx",), {"tensorrt-rtx-cu13": "1.7.1"}, doctor.OK, "TensorRT-RTX 1.7.1"),
+        (("tensorrt", "tensorrt_rtx"), {"tensorrt": "10.3"}, doctor.OK, "10.3"),
+    ],
+)
+def test_what_uses_the_gpu_is_said(
+    monkeypatch: pytest.MonkeyPatch, modules: tuple[str, ...], packages: dict[str, str], state: str, detail: str
+) -> None:
+    monkeypatch.setattr(doctor, "nvidia_smi", lambda *fields: ["RTX 4090"])
+    monkeypatch.setattr(doctor, "_found", lambda module: module in modules)
+    monkeypatch.setattr(doctor, "_installed", lambda package: packages.get(package, ""))
+    found = {f.what: f for f in doctor._gpu()}["TensorRT"]
+    assert (found.state, found.detail) == (state, detail)
+
+
 def test_tensorrt_without_cuda_python_is_told_since_it_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
     from headway.runtime.tensorrt_cuda import MODULES
 

@@ -7,15 +7,16 @@ would rightly refuse stills), and forwards and backwards, so that the clip has n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from headway.bench.frames import Image, pictures
-from headway.bench.networks import Bench
+from headway.bench.networks import CANNOT, Bench
 from headway.bench.pipeline import Host, jpeg, no_garbage_collection
+from headway.errors import EngineError
 
 FEW, MANY = 1, 32
 ROWS, COLUMNS = 4, 8
@@ -47,13 +48,31 @@ def bench_crowd(
     threads: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Adds `pipeline.crowd` and the ratio of the two clips' medians; their frames take turns."""
+    """Adds `pipeline.crowd` and the ratio of the two clips' medians, or why there is none."""
     cv2.setNumThreads(threads)
-    hosts = {count: Host(engine, threads) for count in (FEW, MANY)}
+    hosts: dict[int, Host] = {}
+    try:
+        for count in (FEW, MANY):
+            hosts[count] = Host(engine, threads)
+        _measure(hosts, rounds, progress)
+    except CANNOT as error:
+        bench.skip("crowd", engine, error)
+        return
+    finally:
+        for host in hosts.values():
+            host.pipeline.close()
+    few, many = hosts[FEW].report(), hosts[MANY].report()
+    bench.pipeline["crowd"] = {"engine": engine, "pasted": [FEW, MANY], "few": few, "many": many}
+    label = f"pipeline: {many['heads_mean']:.1f} heads in view against {few['heads_mean']:.1f}, {engine}"
+    bench.ratios[label] = many["p50_ms"] / few["p50_ms"]
+    bench.ratios[f"{label}, cpu time"] = many["cpu_p50_ms"] / few["cpu_p50_ms"]
+
+
+def _measure(hosts: Mapping[int, Host], rounds: int, progress: Callable[[int, int], None]) -> None:
+    """Plays the clip with so many heads to each host; their frames take turns."""
     scene = find_scene(hosts[FEW])
     if scene is None:
-        bench.skipped["crowd"] = "no head, or no picture without one, was found: there is nothing to make a crowd of"
-        return
+        raise EngineError("no head, or no picture without one, was found: there is nothing to make a crowd of")
     clips = {count: [jpeg(image) for image in clip(scene, count)] for count in hosts}
     for count, host in hosts.items():
         for i in range(WARM_UP):
@@ -63,13 +82,6 @@ def bench_crowd(
             for count, host in hosts.items():
                 host.frame(clips[count][turning(WARM_UP + i, CLIP)])
             progress(i + 1, rounds)
-    few, many = hosts[FEW].report(), hosts[MANY].report()
-    bench.pipeline["crowd"] = {"engine": engine, "pasted": [FEW, MANY], "few": few, "many": many}
-    label = f"pipeline: {many['heads_mean']:.1f} heads in view against {few['heads_mean']:.1f}, {engine}"
-    bench.ratios[label] = many["p50_ms"] / few["p50_ms"]
-    bench.ratios[f"{label}, cpu time"] = many["cpu_p50_ms"] / few["cpu_p50_ms"]
-    for host in hosts.values():
-        host.pipeline.close()
 
 
 def turning(i: int, length: int) -> int:

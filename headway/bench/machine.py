@@ -76,7 +76,7 @@ def gpu_used_mib() -> float | None:
     try:
         from headway.runtime.tensorrt_cuda import Cuda
 
-        return Cuda().memory_used_mb()
+        return Cuda().memory_used_mib()
     except HeadwayError:
         return None
 

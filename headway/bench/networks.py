@@ -209,7 +209,7 @@ def _torch_rows(
         for device in eager_devices():
             row = Contestant(label, f"{TORCH}-{device}", "fp32", eager(name, threads, device), feeds)
             contestants.append(row)
-    except (ModelError, UsageError) as error:
+    except (*CANNOT, UsageError) as error:
         bench.skip(label, TORCH, error)
     if reference:
         note = "random weights: for its time alone"

@@ -19,6 +19,7 @@ from headway.bench.frames import PERIOD_NS, START_NS, Image, pictures
 from headway.bench.machine import gpu_used_mib, rss_mib
 from headway.bench.networks import CANNOT, PRECISION, Bench
 from headway.bench.turns import quantiles
+from headway.errors import EngineError
 from headway.images import decode_image
 from headway.node_config import HeadwayNodeConfig, open_pipeline
 from headway.pipeline import Answer, Pipeline
@@ -67,7 +68,8 @@ class Host:
         self.index = 0
 
     def frame(self, message: SimpleNamespace, keep: bool = True) -> Answer:
-        """One image message through everything."""
+        """One image message through everything. One that is to be kept and was not answered raises EngineError: a
+        network that fails at once takes no time."""
         for clock in self.clocks:
             clock.ms = clock.cpu_ms = 0.0
         trace = Trace(frame_index=self.index)
@@ -84,6 +86,8 @@ class Host:
                 self.store.serialize_cdr(build(self.store, msgtype, fields), msgtype)
         total, total_cpu = 1e3 * (time.perf_counter() - start), 1e3 * (time.process_time() - cpu)
         self.index += 1
+        if keep and answer.reasons:
+            raise EngineError("; ".join(f"{task}: {reason}" for task, reason in answer.reasons.items()))
         if keep:
             self.frame_ms.append(total)
             self.frame_cpu_ms.append(total_cpu)
@@ -165,9 +169,13 @@ def bench_pipeline(
     with no_garbage_collection():
         for first in range(0, rounds, BLOCK):
             block = range(first, min(first + BLOCK, rounds))
-            for (name, _), host in hosts.items():
-                for i in block:
-                    host.frame(material[name][i % len(images)])
+            for (name, engine), host in list(hosts.items()):
+                try:
+                    for i in block:
+                        host.frame(material[name][i % len(images)])
+                except EngineError as error:
+                    bench.skip(name, engine, error)
+                    hosts.pop((name, engine)).pipeline.close()
             progress(block.stop, rounds)
     for (name, engine), host in hosts.items():
         _add(bench, name, engine, host.report())

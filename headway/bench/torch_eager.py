@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch.utils.flop_counter import FlopCounterMode
 
 from headway.bench.frames import Feeds
-from headway.errors import ModelError
+from headway.errors import EngineError, ModelError
 from headway.runtime.manifest import Manifest, read_manifest, verified_path
 from headway.runtime.model import model_folder
 
@@ -29,20 +31,23 @@ def eager(name: str, threads: int, device: str = "cpu") -> Callable[[Feeds], lis
     """The installed model as its authors wrote it, fp32, weights from safetensors; raises ModelError if it differs."""
     folder = model_folder(name)
     manifest = read_manifest(folder)
-    weights = load_file(verified_path(folder, manifest, "weights"))
-    network, exported = BUILD[manifest.task](manifest, weights)
-    wrong = network.state_dict().keys() ^ weights.keys()
-    if wrong:
-        tensor = sorted(wrong)[0]
+    path = verified_path(folder, manifest, "weights")
+    try:
+        weights = load_file(path)
+        network, exported = BUILD[manifest.task](manifest)
+        network.load_state_dict(weights)
+    # SafetensorError: a broken file; RuntimeError: other tensors; the rest: a configuration of another version
+    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {_line(error)}"
         raise ModelError(
-            f"the weights of '{name}' are not of the network in this checkout ('{tensor}', {len(wrong)} in all)"
-        )
-    network.load_state_dict(weights)
-    module = exported(network).eval().to(device)
+            f"the weights of '{manifest.name}' are not of the network in this checkout: {reason}"
+        ) from error
     torch.set_num_threads(threads)
+    with _on(device):
+        module = exported(network).eval().to(device)
 
     def call(feeds: Feeds) -> list[np.ndarray]:
-        with torch.inference_mode():
+        with torch.inference_mode(), _on(device):
             tensors = {k: torch.from_numpy(feeds[k]).to(device) for k in manifest.inputs}
             # By name where there are several: a manifest does not keep the order of the network's arguments.
             outputs = module(*tensors.values()) if len(tensors) == 1 else module(**tensors)
@@ -51,7 +56,20 @@ def eager(name: str, threads: int, device: str = "cpu") -> Callable[[Feeds], lis
     return call
 
 
-def _head_pose(manifest: Manifest, weights: dict[str, Any]) -> tuple[torch.nn.Module, Callable[[Any], torch.nn.Module]]:
+@contextmanager
+def _on(device: str) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # above all a GPU out of memory
+        raise EngineError(f"torch on {device} failed: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    """Of torch's several lines one that is not too long."""
+    return " ".join(str(error).split())[:200]
+
+
+def _head_pose(manifest: Manifest) -> tuple[torch.nn.Module, Callable[[Any], torch.nn.Module]]:
     if manifest.name.startswith("directmhp"):
         from headway.models.directmhp.config import VARIANTS
         from headway.models.directmhp.network import DirectMHP
@@ -66,21 +84,21 @@ def _head_pose(manifest: Manifest, weights: dict[str, Any]) -> tuple[torch.nn.Mo
     return HeadPoseNet(NetworkConfig.of(manifest.training)), lambda network: Exported(network, height, width)
 
 
-def _trajectory(manifest: Manifest, weights: dict[str, Any]) -> tuple[torch.nn.Module, Callable[[Any], Any]]:
+def _trajectory(manifest: Manifest) -> tuple[torch.nn.Module, Callable[[Any], Any]]:
     from headway.models.trajectory.config import TrajectoryConfig
     from headway.models.trajectory.network import TrajectoryNetwork
 
     return TrajectoryNetwork(TrajectoryConfig(**manifest.config.get("network", {}))), lambda network: network
 
 
-def _driving(manifest: Manifest, weights: dict[str, Any]) -> tuple[torch.nn.Module, Callable[[Any], Any]]:
+def _driving(manifest: Manifest) -> tuple[torch.nn.Module, Callable[[Any], Any]]:
     from headway.models.driving.config import NetworkConfig
     from headway.models.driving.network import DrivingNetwork
 
     return DrivingNetwork(NetworkConfig.of(manifest.training["network"])), lambda network: network
 
 
-BUILD: dict[str, Callable[[Manifest, dict[str, Any]], tuple[torch.nn.Module, Callable[[Any], torch.nn.Module]]]] = {
+BUILD: dict[str, Callable[[Manifest], tuple[torch.nn.Module, Callable[[Any], torch.nn.Module]]]] = {
     "head-pose": _head_pose,
     "trajectory": _trajectory,
     "driving": _driving,

@@ -11,7 +11,7 @@ import numpy as np
 
 from headway.bench.frames import Feeds
 from headway.bench.process import Times, timed
-from headway.errors import EngineError
+from headway.errors import HeadwayError
 
 WARM_UP = 5
 
@@ -37,12 +37,12 @@ class Contestant:
     failed: str = ""
 
     def turn(self, i: int, keep: bool = True) -> None:
-        """One call, timed; an engine that fails has had its last."""
+        """One call, timed; an engine that fails, or a process that ended, has had its last."""
         if self.failed:
             return
         try:
             times = self.clock(self.call, self.feeds[i % len(self.feeds)])
-        except EngineError as error:
+        except HeadwayError as error:
             self.failed = str(error)
             return
         if keep:

@@ -186,8 +186,10 @@ def _tensor(raw: Mapping[str, Any]) -> TensorSpec:
     # Memory is taken by these numbers before the engine has seen them.
     if min(spec.shape, default=0) < 0 or len(spec.shape) > 8 or math.prod(spec.shape) > ELEMENT_LIMIT:
         raise ValueError(f"shape {list(spec.shape)[:8]} has a negative length, or more than {ELEMENT_LIMIT:,} numbers")
-    if any(not 0 <= first <= last for first, last in columns.values()):
-        raise ValueError("a column ends before it begins")
+    width = spec.shape[-1] if spec.shape else 0
+    for name, (first, last) in columns.items():
+        if not 0 <= first < last <= width:
+            raise ValueError(f"column '{name}' is [{first}, {last}) of {width} numbers")
     for name in ("layout", "color"):
         _is(getattr(spec, name), str, name)
     if isinstance(spec.scale, bool) or not isinstance(spec.scale, (int, float)) or not math.isfinite(spec.scale):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,7 @@ class Model:
     def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs the engine; raises EngineError where a shape or dtype is wrong or an output is not finite."""
         for name, spec in self.manifest.inputs.items():
-            _check(name, feeds.get(name), spec)
+            _check("input", name, feeds.get(name), spec)
         try:
             outputs = self.engine.infer(feeds)
         except (EngineError, AbandonedError):
@@ -53,12 +54,12 @@ class Model:
         self.engine.close()
 
 
-def _check(name: str, array: np.ndarray | None, spec: TensorSpec) -> None:
+def _check(what: str, name: str, array: np.ndarray | None, spec: TensorSpec) -> None:
     if array is None:
-        raise EngineError(f"input '{name}' is missing")
+        raise EngineError(f"{what} '{name}' is missing")
     if array.shape != spec.shape or array.dtype != spec.dtype:
         raise EngineError(
-            f"input '{name}' is {array.dtype}{list(array.shape)}, the manifest says {spec.dtype}{list(spec.shape)}"
+            f"{what} '{name}' is {array.dtype}{list(array.shape)}, the manifest says {spec.dtype}{list(spec.shape)}"
         )
 
 
@@ -88,9 +89,12 @@ def _open(folder: Path, name: str, task: str, engine: str, threads: int, public_
     def warm(opened: Engine) -> None:
         blank = {k: np.zeros(spec.shape, spec.dtype) for k, spec in manifest.inputs.items()}
         try:
-            Model(manifest, opened, folder).infer(blank)
+            for key, array in Model(manifest, opened, folder).infer(blank).items():
+                if key in manifest.outputs:  # shapes are fixed: what holds now holds for every frame
+                    _check("output", key, array, manifest.outputs[key])
         except Exception:
-            opened.close()
+            with suppress(Exception):  # after one error CUDA often gives it for everything: the first is the cause
+                opened.close()
             raise
 
     def fresh() -> Engine:

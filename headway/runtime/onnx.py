@@ -34,7 +34,7 @@ class OnnxEngine:
         try:
             return dict(zip(self._outputs, self._session.run(self._outputs, dict(feeds)), strict=True))
         except Exception as error:
-            raise EngineError(f"ONNX Runtime failed: {error}") from error
+            raise EngineError(f"ONNX Runtime failed: {cause(error)}") from error
 
     def close(self) -> None:
         """Frees the session."""
@@ -54,11 +54,16 @@ def open_session(path: Path, threads: int, provider: str, options: Mapping[str, 
     try:
         session = ort.InferenceSession(str(path), session_options, providers=[(name, {**own, **(options or {})})])
     except Exception as error:  # onnxruntime raises its own unrelated types for every cause
-        raise EngineError(f"ONNX Runtime {ort.__version__} refuses {path}: {error}") from error
+        raise EngineError(f"ONNX Runtime {ort.__version__} refuses {path}: {cause(error)}") from error
     found = session.get_providers()[0]
     if found != name:  # it falls back to the CPU without a word that a program could read
         raise EngineError(f"ONNX Runtime could not start {name} for {path.name} and took {found}")
     return session
+
+
+def cause(error: Exception) -> str:
+    """ONNX Runtime's words in one line."""
+    return " ".join(str(error).split())
 
 
 def provider_options(name: str) -> tuple[str, dict[str, str]]:

@@ -15,7 +15,7 @@ import numpy as np
 import onnxruntime as ort
 
 from headway.errors import EngineError
-from headway.runtime.onnx import open_session
+from headway.runtime.onnx import cause, open_session
 from headway.runtime.tensorrt_cuda import Buffer, Cuda, fill
 
 log = logging.getLogger("headway.engine")
@@ -57,7 +57,7 @@ class OnnxCudaEngine:
                 # waited for that, closing the session ends the whole process (1.31 on an H100: CUDA failure 800).
                 self._options.add_run_config_entry("disable_synchronize_execution_providers", "1")
             self._run()  # the first run is also recorded
-        except EngineError:
+        except Exception:
             with suppress(EngineError):  # after one error CUDA often gives it for everything: the first is the cause
                 self.close()
             raise
@@ -88,7 +88,7 @@ class OnnxCudaEngine:
         try:
             self._session.run_with_iobinding(self._binding, self._options)
         except Exception as error:  # onnxruntime raises its own unrelated types for every cause
-            raise EngineError(f"ONNX Runtime failed: {error}") from error
+            raise EngineError(f"ONNX Runtime failed: {cause(error)}") from error
         for buffer in self._outputs:
             self._cuda.download(buffer, self._stream)
         self._cuda.call("cudaStreamSynchronize", self._stream)

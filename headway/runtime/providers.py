@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from headway.errors import EngineError, MissingDependencyError, ModelError
+from headway.errors import EngineError, HeadwayError, MissingDependencyError, ModelError
 from headway.runtime.engine import AUTO, Engine, graph_key
 from headway.runtime.few import FEW, TwoSizes
 from headway.runtime.manifest import Manifest, verified_path
@@ -19,7 +19,12 @@ Opener = Callable[[Path, Manifest, int], Engine]
 
 def open_engine(name: str, folder: Path, manifest: Manifest, threads: int) -> Engine:
     """Opens engine `name` (not "auto") on the model in `folder`, hash verified; raises what that engine raises."""
-    return OPENERS[name](folder, manifest, threads)
+    try:
+        return OPENERS[name](folder, manifest, threads)
+    except HeadwayError:
+        raise
+    except Exception as error:  # whatever a library raises, of a version that nobody tried: "auto" has others to try
+        raise EngineError(f"{name} cannot be opened: {type(error).__name__}: {error}") from error
 
 
 def open_first(folder: Path, manifest: Manifest, threads: int, warm: Callable[[Engine], None]) -> Engine:
@@ -54,18 +59,20 @@ def _onnxruntime(provider: str) -> Opener:
     return opener
 
 
-def _onnxruntime_cuda(precision: str) -> Opener:
+def _onnxruntime_cuda(name: str, precision: str) -> Opener:
     def opener(folder: Path, manifest: Manifest, threads: int) -> Engine:
         from headway.runtime.onnx import OnnxEngine, provider_options
         from headway.runtime.onnx_cuda import OnnxCudaEngine
 
         provider_options("cuda")  # the reason that helps most comes first
-        graph = _graph(folder, manifest, graph_key(f"onnxruntime-cuda-{precision}"))
+        graph = _graph(folder, manifest, graph_key(name))
         try:
             return OnnxCudaEngine(graph, precision, threads=threads)
         except MissingDependencyError as error:
             log.warning("%s: no pinned staging and no CUDA graph (%s)", graph.name, error)
-            return OnnxEngine(graph, threads, "cuda")
+            plain = OnnxEngine(graph, threads, "cuda")
+            plain.name = name
+            return plain
 
     return opener
 
@@ -119,8 +126,8 @@ def _tensorrt(precision: str) -> Opener:
 
 OPENERS: dict[str, Opener] = {
     "onnxruntime": _onnxruntime("cpu"),
-    "onnxruntime-cuda": _onnxruntime_cuda("fp32"),
-    "onnxruntime-cuda-fp16": _onnxruntime_cuda("fp16"),
+    "onnxruntime-cuda": _onnxruntime_cuda("onnxruntime-cuda", "fp32"),
+    "onnxruntime-cuda-fp16": _onnxruntime_cuda("onnxruntime-cuda-fp16", "fp16"),
     "onnxruntime-tensorrt": _onnxruntime("tensorrt"),
     "openvino": _openvino("fp32"),
     "openvino-bf16": _openvino("bf16"),

@@ -14,7 +14,7 @@ import numpy as np
 
 from headway.errors import EngineError
 from headway.runtime.cache import EngineCache, EngineKey, ticking, unpack
-from headway.runtime.tensorrt_build import Library, build_engine, find_library, make_logger
+from headway.runtime.tensorrt_build import Library, build_engine, find_library, make_logger, start
 from headway.runtime.tensorrt_cuda import Buffer, Cuda, fill
 
 log = logging.getLogger("headway.engine")
@@ -43,7 +43,7 @@ class TensorRTEngine:
         self._say = say or (lambda line: log.warning("%s", line))
         library = find_library()
         self._cuda = Cuda()
-        self._runtime = library.module.Runtime(make_logger(library.module))
+        self._runtime = start(library, "Runtime", make_logger(library.module))
         onnx = path.read_bytes()
         key = engine_key(onnx, precision, library, self._cuda.gpu, self._cuda.driver)
         engine = self._from_shipped(shipped, key, library) or (cache or EngineCache(say=self._say)).get(
@@ -63,7 +63,7 @@ class TensorRTEngine:
             if graph:
                 with self._finishing():
                     self._capture()
-        except EngineError:
+        except Exception:
             with suppress(EngineError):  # after one error CUDA often gives it for everything: the first is the cause
                 self.close()
             raise
@@ -139,11 +139,6 @@ class TensorRTEngine:
             self._cuda.call("cudaGraphLaunch", self._graph, self._stream)
         self._cuda.call("cudaStreamSynchronize", self._stream)
         return {buffer.name: buffer.host for buffer in self._outputs}
-
-    def layers(self) -> str:
-        """What TensorRT made of the network, as its inspector says it (JSON): kernels, formats, precisions."""
-        kind = find_library().module.LayerInformationFormat.JSON
-        return self._engine.create_engine_inspector().get_engine_information(kind)
 
     def close(self) -> None:
         """Frees graph, buffers and stream."""

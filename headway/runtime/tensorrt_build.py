@@ -82,7 +82,7 @@ def build_engine(library: Library, onnx: bytes, phase: Callable[[str], None] = l
     _refuse_newer(library, onnx)
     trt = library.module
     logger = make_logger(trt)
-    builder = _start(library, logger)
+    builder = start(library, "Builder", logger)
     network = builder.create_network(_network_kind(library))
     parser = trt.OnnxParser(network, logger)
     phase("reading the network")
@@ -112,14 +112,15 @@ def _refuse_newer(library: Library, onnx: bytes) -> None:
         )
 
 
-def _start(library: Library, logger: Any) -> Any:
+def start(library: Library, what: str, logger: Any) -> Any:
+    """A "Builder" or a "Runtime" of TensorRT; raises EngineError where CUDA cannot start under it."""
     try:
-        builder = library.module.Builder(logger)
+        started = getattr(library.module, what)(logger)
     except TypeError:  # TensorRT 8 where CUDA cannot start; later ones give None
-        builder = None
-    if builder is None:
+        started = None
+    if started is None:
         raise EngineError(f"{library.version} cannot start here: {logger.last or 'no CUDA device'}")
-    return builder
+    return started
 
 
 def layer_precisions(network: Any) -> dict[str, str]:

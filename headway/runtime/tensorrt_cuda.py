@@ -120,8 +120,8 @@ class Cuda:
         kind = self.api.cudaMemcpyKind.cudaMemcpyDeviceToHost
         self.call("cudaMemcpyAsync", buffer.host_address, buffer.device_address, buffer.nbytes, kind, stream)
 
-    def memory_used_mb(self) -> float:
-        """Memory taken on the device, by everybody."""
+    def memory_used_mib(self) -> float:
+        """MiB taken on the device, by everybody."""
         free, total = self.call("cudaMemGetInfo")
         return (total - free) / 2**20
 

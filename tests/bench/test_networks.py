@@ -16,7 +16,7 @@ from headway.bench.networks import Bench, _torch_rows, network_ratios
 from headway.bench.pipeline import Clocked
 from headway.bench.turns import Contestant, quantiles, take_turns
 from headway.cli.main import build
-from headway.errors import UsageError
+from headway.errors import EngineError, ModelError, UsageError
 from headway.paths import sample_dir
 
 ROUNDS = "10"
@@ -84,21 +84,6 @@ def test_the_crowd_says_how_many_heads_were_found(pipeline_file):
     assert crowd["many"]["heads_mean"] > crowd["few"]["heads_mean"] >= 0.5
 
 
-@pytest.mark.train
-def test_torch_eager_answers_what_the_engine_answers():
-    pytest.importorskip("torch")
-    from headway.bench.frames import real_feeds
-    from headway.bench.torch_eager import eager
-    from headway.runtime.model import open_model
-
-    for name in ("driving", "trajectory"):
-        model = open_model(name, name)
-        feed = real_feeds(model, 1)[0][0]
-        expected = model.infer(feed)
-        for value, found in zip(expected.values(), eager(name, 1)(feed), strict=True):
-            assert np.allclose(value, found, rtol=1e-3, atol=1e-3)
-
-
 def test_rows_take_turns_and_the_slow_one_has_fewer():
     order = []
     contestants = [
@@ -110,6 +95,17 @@ def test_rows_take_turns_and_the_slow_one_has_fewer():
     turns = "".join(order)[-24 + 2 :]
     assert "aaa" not in turns
     assert "bbb" not in turns
+
+
+@pytest.mark.parametrize("error", [EngineError("it answers NaN"), ModelError("its own process ended with code -9")])
+def test_a_row_that_fails_has_no_turn_any_more_and_the_others_go_on(error):
+    def fails(feeds):
+        raise error
+
+    rows = [Contestant("n", "e", "fp32", call, [{}]) for call in (fails, lambda feeds: None)]
+    take_turns(rows, 10)
+    assert [row.failed for row in rows] == [str(error), ""]
+    assert [len(row.wall_ms) for row in rows] == [0, 10]
 
 
 def test_quantiles_are_those_of_the_times():

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from headway.bench.crowd import bench_crowd
 from headway.bench.networks import Bench, bench_network, not_run
+from headway.bench.pipeline import ROWS, bench_pipeline
 from headway.cli.main import build
 from headway.errors import EngineError, ModelError
 from headway.runtime import providers
@@ -48,6 +50,33 @@ def test_an_engine_that_stops_answering_numbers_leaves_the_bench_and_the_others_
     assert [row["engine"] for row in bench.rows] == ["onnxruntime"]
     assert "NaN" in bench.skipped["driving: openvino"]
     assert opened[0].closed
+
+
+def test_a_pipeline_whose_network_fails_is_not_measured_by_how_fast_it_fails(monkeypatch):
+    whole = providers.OPENERS["onnxruntime"]
+    monkeypatch.setitem(providers.OPENERS, "openvino", lambda *args: Broken(whole(*args), 12))
+    bench = Bench()
+    bench_pipeline(bench, ("openvino", "onnxruntime"), 10)
+    assert [(row["name"], row["engine"]) for row in bench.rows] == [(name, "onnxruntime") for name in ROWS]
+    assert all("NaN" in bench.skipped[f"{name}: openvino"] for name in ROWS)
+    assert not any("openvino" in label for label in bench.ratios)
+
+
+def test_a_crowd_that_cannot_be_shown_costs_nothing_but_its_own_numbers(monkeypatch):
+    whole = providers.OPENERS["onnxruntime"]
+    opened = []
+
+    def broken(*args):
+        opened.append(Broken(whole(*args), 2))
+        return opened[-1]
+
+    monkeypatch.setitem(providers.OPENERS, "openvino", broken)
+    bench = Bench()
+    bench_crowd(bench, "openvino", 1)
+    assert bench.skipped.keys() == {"crowd: openvino"}
+    assert bench.pipeline == {}
+    assert opened
+    assert all(engine.closed for engine in opened)
 
 
 def test_what_an_engine_lacks_for_all_networks_is_told_once():

@@ -8,7 +8,7 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("torch")
 from onnx import numpy_helper  # noqa: E402
 
-from headway.errors import ModelError, UsageError  # noqa: E402
+from headway.errors import MissingDependencyError, ModelError, UsageError  # noqa: E402
 from headway.export.deliver import deliver  # noqa: E402
 from headway.export.gate import AccuracyLossError, Row, run_gate, verdict  # noqa: E402
 from headway.paths import weights_dir  # noqa: E402
@@ -150,7 +150,6 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path):
 
 
 def test_an_engine_built_ahead_of_time_lies_in_the_folder_with_its_hash(tmp_path):
-    from headway.errors import MissingDependencyError
     from headway.runtime.cache import unpack
     from headway.runtime.tensorrt import engine_key
     from headway.runtime.tensorrt_build import find_library
@@ -165,6 +164,18 @@ def test_an_engine_built_ahead_of_time_lies_in_the_folder_with_its_hash(tmp_path
     graph = verified_path(tmp_path / "out", manifest, "onnx").read_bytes()
     assert len(unpack(path.read_bytes(), engine_key(graph, "fp32", library))) > 100_000
     assert set(delivery.layers) == {"FLOAT"}
+
+
+def test_where_tensorrt_is_absent_that_is_said_before_anything_is_measured(tmp_path, monkeypatch):
+    def absent(names):
+        raise MissingDependencyError(f"{names[0]} is not to be had")
+
+    monkeypatch.setattr("headway.export.deliver.find_library", absent)
+    said = []
+    with pytest.raises(MissingDependencyError, match="tensorrt_rtx is not to be had"):
+        deliver("driving", "tensorrt", "fp32", tmp_path / "out", say=said.append)
+    assert said == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_engine_that_does_not_exist_is_no_loss_to_be_allowed(tmp_path):

@@ -24,8 +24,8 @@ from headway.runtime.model import open_model  # noqa: E402
 from headway.stages.heads import HeadStage  # noqa: E402
 
 
-def spoilt(name, folder, noise):
-    """A copy of an installed model whose weights carry noise of that share of their own spread."""
+def spoilt(name, folder, noise, kept=1.0):
+    """A copy of an installed model of whose weights that share is kept, with noise of that share of their spread."""
     shutil.copytree(weights_dir() / name, folder)
     manifest = read_manifest(folder)
     path = folder / manifest.files["onnx"].path
@@ -33,7 +33,7 @@ def spoilt(name, folder, noise):
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
         if values.dtype == np.float32 and values.ndim >= 2:
-            values = values + noise * values.std() * rng.normal(size=values.shape)
+            values = kept * values + noise * values.std() * rng.normal(size=values.shape)
             tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float32), tensor.name))
     onnx.save(model, str(path))
     names = {k: f.path for k, f in manifest.files.items()}
@@ -81,6 +81,25 @@ def test_head_pose_is_held_to_map_and_degrees(labelled, tmp_path):
     assert found["geodesic mean"].loss > gate.GEODESIC_DEG
     with pytest.raises(AccuracyLossError, match=r"noisy is refused: .*geodesic mean \+[\d.]+ deg \(limit 0.2\)"):
         verdict("noisy", rows, "labelled", allow_loss=False)
+
+
+def test_a_network_that_finds_nothing_any_more_is_refused_by_the_table_and_not_blamed_on_the_data(
+    shared_data, tmp_path
+):
+    shared_data("real_heads")
+    blind = spoilt("head-pose-nano", tmp_path / "m", 0.0, kept=0.0)
+    rows, _ = run_gate("head-pose", weights_dir() / "head-pose-nano", blind)
+    assert {r.metric: r.candidate for r in rows}["recall"] == 0.0
+    assert not any(r.passed for r in rows)
+    with pytest.raises(AccuracyLossError, match=r"blind is refused: recall \+[\d.]+ points"):
+        verdict("blind", rows, "real_heads", allow_loss=False)
+
+
+def test_data_in_which_the_reference_finds_nothing_is_no_measure(shared_data, tmp_path):
+    shared_data("real_heads")
+    blind = spoilt("head-pose-nano", tmp_path / "m", 0.0, kept=0.0)
+    with pytest.raises(UsageError, match="the reference finds nothing in"):
+        run_gate("head-pose", blind, weights_dir() / "head-pose-nano")
 
 
 def test_the_forecast_is_held_to_ade(shared_data, tmp_path):

@@ -177,6 +177,51 @@ def test_on_a_gpu_more_memory_than_there_is_ends_in_that_line():
         cuda.buffer("image", (1 << 46,), np.dtype(np.uint8))
 
 
+def saying(folder, change):
+    """The model folder, copied, with `change` made to what its manifest says."""
+    shutil.copytree(weights_dir() / "driving", folder)
+    write_manifest(folder, change(read_manifest(folder)))
+    return folder
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("said", [{"shape": (1, 3)}, {"dtype": "uint8"}], ids=str)
+def test_a_manifest_that_says_another_output_than_the_graph_has_is_refused_when_it_is_opened(tmp_path, engine, said):
+    def change(manifest):
+        return replace(
+            manifest, outputs={**manifest.outputs, "controls": replace(manifest.outputs["controls"], **said)}
+        )
+
+    line = refused(engine, saying(tmp_path / "driving", change), EngineError)
+    assert line.startswith("output 'controls' is float32[1, 2], the manifest says ")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_manifest_that_says_another_input_than_the_graph_has_is_refused_in_one_line(tmp_path, engine):
+    def change(manifest):
+        return replace(manifest, inputs={"image": replace(manifest.inputs["image"], shape=(1, 60, 80, 3))})
+
+    line = refused(engine, saying(tmp_path / "driving", change), EngineError)
+    assert len(line.splitlines()) == 1
+
+
+def test_an_engine_that_fails_at_once_is_told_by_its_own_error_and_not_by_what_closing_then_says(monkeypatch):
+    """After an illegal address CUDA answers every call with it."""
+
+    class Broken:
+        name = "tensorrt"
+
+        def infer(self, feeds):
+            raise EngineError("TensorRT could not start the network")
+
+        def close(self):
+            raise EngineError("cudaFree failed: cudaErrorIllegalAddress")
+
+    monkeypatch.setitem(providers.OPENERS, "tensorrt", lambda folder, manifest, threads: Broken())
+    with pytest.raises(EngineError, match="could not start the network"):
+        open_model("driving", "driving", "tensorrt")
+
+
 FAILURES = {
     "out of memory": EngineError("GPU out of memory in cudaMalloc: close other programs or take a smaller model"),
     "TensorRT absent": MissingDependencyError("TensorRT is not to be had: install `headway[gpu]`"),
@@ -195,6 +240,15 @@ def test_auto_falls_back_to_onnx_runtime_and_says_why(monkeypatch, caplog, cause
     assert open_model("driving", "driving", "auto").engine.name == "onnxruntime"
     (line,) = [r.getMessage() for r in caplog.records if "runs on onnxruntime" in r.getMessage()]
     assert str(FAILURES[cause]) in line
+
+
+def test_auto_falls_back_over_what_no_version_of_a_library_was_known_to_raise(monkeypatch, caplog):
+    def fail(folder, manifest, threads):
+        raise AttributeError("module 'tensorrt' has no attribute 'OnnxParser'")
+
+    monkeypatch.setitem(providers.OPENERS, "tensorrt", fail)
+    assert open_model("driving", "driving", "auto").engine.name in ("onnxruntime", "onnxruntime-cuda")
+    assert "tensorrt cannot be opened: AttributeError: module 'tensorrt' has no" in caplog.text
 
 
 @pytest.mark.parametrize("cause", FAILURES)

@@ -138,6 +138,8 @@ def test_a_folder_that_is_itself_reached_by_a_link_is_a_model_folder(folder, tmp
         ("scale", "1"),
         ("layout", 3),
         ("columns", {"box": [4, 0]}),
+        ("columns", {"box": [0, 0]}),
+        ("columns", {"box": [13, 16]}),
         ("columns", {"box": [0]}),
     ],
 )

@@ -1,6 +1,7 @@
 """ONNX Runtime on a GPU: its buffers, here with host memory for the device's; its answers, where there is a GPU."""
 
 import ctypes
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,12 +9,13 @@ import pytest
 
 from headway.bench.frames import real_feeds
 from headway.bench.parity import compare, outside
-from headway.errors import EngineError, HeadwayError
+from headway.errors import EngineError, HeadwayError, MissingDependencyError
 from headway.runtime import onnx_cuda
 from headway.runtime.manifest import read_manifest, verified_path
 from headway.runtime.model import installed_models, model_folder, open_model
-from headway.runtime.onnx import open_session
+from headway.runtime.onnx import PROVIDERS, open_session
 from headway.runtime.onnx_cuda import OnnxCudaEngine, bind_all
+from headway.runtime.providers import open_engine
 from headway.runtime.tensorrt_cuda import Buffer
 
 
@@ -114,6 +116,22 @@ def test_the_first_error_is_told_and_not_what_giving_back_then_says(on_host, mon
     monkeypatch.setattr(HostMemory, "free", fails)
     with pytest.raises(EngineError, match="the cause"):
         OnnxCudaEngine(graph("driving"))
+
+
+@pytest.mark.parametrize("name", ["onnxruntime-cuda", "onnxruntime-cuda-fp16"])
+def test_without_cuda_python_the_plain_engine_runs_the_same_graph_under_its_own_name_and_that_is_said(
+    monkeypatch, caplog, name
+):
+    def absent(*args, **options):
+        raise MissingDependencyError("cuda-python is not installed")
+
+    monkeypatch.setattr(onnx_cuda, "Cuda", absent)
+    monkeypatch.setitem(PROVIDERS, "cuda", PROVIDERS["cpu"])
+    folder = model_folder("driving")
+    manifest = read_manifest(folder)
+    manifest = replace(manifest, files={**manifest.files, "onnx_fp16": manifest.files["onnx"]})
+    assert open_engine(name, folder, manifest, 1).name == name
+    assert "driving.onnx: no pinned staging and no CUDA graph (cuda-python is not installed)" in caplog.text
 
 
 def test_a_missing_input_is_named(on_host):

@@ -6,7 +6,7 @@ import pytest
 
 from headway.errors import EngineError
 from headway.runtime.model import model_folder
-from headway.runtime.tensorrt_build import Library, build_engine, hold_precisions
+from headway.runtime.tensorrt_build import Library, build_engine, hold_precisions, start
 
 DATA = SimpleNamespace(FLOAT="FLOAT", HALF="HALF", INT32="INT32", UINT8="UINT8")
 
@@ -69,3 +69,16 @@ def test_tensorrt_8_is_not_given_a_graph_that_it_would_read_wrongly():
     old = Library(SimpleNamespace(__version__="8.6.2"), "tensorrt")
     with pytest.raises(EngineError, match=r"tensorrt 8\.6\.2 reads .* up to 17, this graph is of 18: .*--opset 17"):
         build_engine(old, (model_folder("driving") / "driving.onnx").read_bytes())
+
+
+@pytest.mark.parametrize("what", ["Builder", "Runtime"])
+def test_where_cuda_cannot_start_under_tensorrt_8_that_is_the_error_and_not_what_its_bindings_raise(what):
+    """A TensorRT of CUDA 13 on a driver of CUDA 12 that cuda-python is content with."""
+
+    def started(logger):
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+
+    old = Library(SimpleNamespace(__version__="8.6.2", **{what: started}), "tensorrt")
+    logger = SimpleNamespace(last="CUDA initialization failure with error: 35")
+    with pytest.raises(EngineError, match=r"tensorrt 8\.6\.2 cannot start here: CUDA initialization failure .* 35"):
+        start(old, what, logger)
