@@ -20,7 +20,7 @@ from headway.stages.drive import DriveConfig
 from headway.stages.forecast import ForecastConfig
 from headway.stages.heads import HeadConfig
 from headway.stages.limits import GateConfig
-from headway.stages.monitor import ImageMonitor, MonitorConfig, StillMonitorConfig
+from headway.stages.monitor import ImageMonitor, MonitorConfig
 from headway.stages.risk import RiskConfig
 from headway.stages.tracks import TrackConfig
 from headway.tasks import Driving, HeadPose, Trajectory
@@ -35,6 +35,10 @@ FOREIGN = ("use_sim_time", "qos_overrides.", "start_type_description_service")
 class InputConfig(Config):
     """How the node listens to its main input, always the newest message only."""
 
+    transport: str = parameter(
+        "raw", "raw: sensor_msgs/Image on `image`; compressed: CompressedImage on `image/compressed`",
+        choices=("raw", "compressed"),
+    )  # fmt: skip
     reliability: str = parameter(
         "best_effort", "QoS of all inputs; reliable suits links that lose, at the price of late frames",
         choices=("best_effort", "reliable"),
@@ -43,25 +47,10 @@ class InputConfig(Config):
 
 
 @dataclass(frozen=True)
-class ImageInputConfig(InputConfig):
-    """The same of a node that listens to the camera."""
-
-    transport: str = parameter(
-        "raw", "raw: sensor_msgs/Image on `image`; compressed: CompressedImage on `image/compressed`",
-        choices=("raw", "compressed"),
-    )  # fmt: skip
-
-
-@dataclass(frozen=True)
 class WatchedInputConfig(InputConfig):
     """The same of a node that tells of people: that its input fell silent must be said, driving has its heartbeat."""
 
     timeout_s: float = parameter(0.15, "silence of the input after which the node says so by itself", 0.02, 10.0)
-
-
-@dataclass(frozen=True)
-class WatchedImageInputConfig(WatchedInputConfig, ImageInputConfig):
-    """Both."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +85,8 @@ class NodeConfig(Config):
 class HeadPoseNodeConfig(NodeConfig):
     """Node `head_pose`."""
 
-    input: ImageInputConfig = group(ImageInputConfig)
     model: str = parameter("head-pose", "name of an installed model, or path of a model folder")
-    monitor: StillMonitorConfig = group(StillMonitorConfig)
+    monitor: MonitorConfig = group(MonitorConfig)
     heads: HeadConfig = group(HeadConfig)
 
 
@@ -118,7 +106,6 @@ class TrajectoryNodeConfig(NodeConfig):
 class DrivingNodeConfig(NodeConfig):
     """Node `driving`."""
 
-    input: ImageInputConfig = group(ImageInputConfig)
     model: str = parameter("driving", "name of an installed model, or path of a model folder")
     risk_expected: bool = parameter(
         False,
@@ -144,7 +131,7 @@ class ModelNames(Config):
 class HeadwayNodeConfig(NodeConfig):
     """Node `headway`: all tasks in one process; also the configuration of `headway replay`."""
 
-    input: WatchedImageInputConfig = group(WatchedImageInputConfig)
+    input: WatchedInputConfig = group(WatchedInputConfig)
     heartbeat_s: float = parameter(0.5, "without a new image for this long the command ramps to a stop", 0.05, 2.0)
     heartbeat_period_s: float = parameter(0.05, "seconds between two commands of that ramp", 0.01, 0.5)
     models: ModelNames = group(ModelNames)

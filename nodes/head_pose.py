@@ -13,7 +13,7 @@ from headway.nodes.publishers import HeadPublisher, PicturePublisher
 from headway.nodes.request import Request
 from headway.nodes.spin import run
 from headway.sensors import Sensors
-from headway.stages.monitor import ImageMonitor, MonitorConfig
+from headway.stages.monitor import ImageMonitor
 from headway.tasks import HeadPose
 
 
@@ -32,7 +32,7 @@ class HeadPoseNode(ImageNode):
         self._task = HeadPose.open(c.model, c.heads, c.engine, c.threads)
         self.opened = (self._task.model,)
         self.sensors = Sensors()
-        self.monitor = ImageMonitor(MonitorConfig(**vars(c.monitor)))  # no odometry here, so nothing is known to move
+        self.monitor = ImageMonitor(c.monitor)
         self._heads, self._picture = HeadPublisher(self), PicturePublisher(self)
 
     def listen(self) -> None:

@@ -22,16 +22,6 @@ def test_every_parameter_has_a_description_and_every_number_a_bound(node: str) -
             assert p.minimum is not None or p.maximum is not None, p.name
 
 
-@pytest.mark.parametrize(
-    ("node", "name"),
-    [("trajectory", "input.transport"), ("head_pose", "monitor.frozen_moving_s"), ("driving", "input.timeout_s")],
-    ids=["no image", "no odometry", "no watch"],
-)
-def test_what_would_have_no_effect_in_a_node_is_no_parameter_of_it(node: str, name: str) -> None:
-    assert name not in {p.name for p in NODE_CONFIGS[node]().parameters()}
-    assert name in {p.name for p in HeadwayNodeConfig().parameters()}
-
-
 @pytest.mark.parametrize("key", ["/**", "/**/driving", "driving", "/driving"])
 def test_a_parameter_file_reaches_the_node_under_every_name_ros_knows(tmp_path: Path, key: str) -> None:
     file = tmp_path / "p.yaml"

@@ -54,27 +54,17 @@ SWAPPED = "colour order swapped since it started"
 
 
 @dataclass(frozen=True)
-class StillMonitorConfig(Config):
-    """How long a finding must last, where no odometry says whether the camera moves."""
+class MonitorConfig(Config):
+    """How long a finding must last."""
 
     enabled: bool = parameter(True, "look at every image for black, frozen, blurred and the like")
     raise_after: int = parameter(3, "images in a row with a finding until the sensor is invalid", 1, 100)
     release_after: int = parameter(3, "good images in a row until it is valid again", 1, 100)
-    frozen_rest_s: float = parameter(
-        1.0,
-        "the same picture for this long, at rest or without odometry, is a frozen one: real sensors are never so "
-        "still; 0: nothing is concluded",
-        0.0,
-        60.0,
-    )
-
-
-@dataclass(frozen=True)
-class MonitorConfig(StillMonitorConfig):
-    """The same where odometry may say so."""
-
     frozen_moving_s: float = parameter(
         0.09, "the same picture for this long while odometry says that the camera moves is a frozen one", 0.0, 10.0
+    )
+    frozen_rest_s: float = parameter(
+        1.0, "the same, at rest or without odometry: real sensors are never so still; 0: nothing is concluded", 0.0, 60
     )
 
 

@@ -67,7 +67,7 @@ def test_the_policy_allows_what_the_running_node_does_and_nothing_else(node: str
     kind = next(v for k, v in vars(module).items() if k.endswith("Node") and v.__module__ == module.__name__)
     bench = Bench()
     try:
-        given = [Parameter("input.transport", value=transport)] if node != "trajectory" else []
+        given = [Parameter("input.transport", value=transport)]
         running = bench.add(kind(context=bench.context, parameter_overrides=given))
         assert running.trigger_configure() == TransitionCallbackReturn.SUCCESS
         assert running.trigger_activate() == TransitionCallbackReturn.SUCCESS

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import sys
 import threading
-from dataclasses import dataclass
 from typing import Any
 
-from headway.config import group
-from headway.node_config import ImageInputConfig, NodeConfig
+from headway.node_config import NodeConfig
 from headway.nodes.images import ImageNode
 from headway.nodes.publishers import HeadPublisher
 from headway.nodes.request import Request
@@ -17,14 +15,9 @@ from headway.sensors import Sensors
 from headway.types import Heads
 
 
-@dataclass(frozen=True)
-class TinyConfig(NodeConfig):
-    input: ImageInputConfig = group(ImageInputConfig)
-
-
 class TinyNode(ImageNode):
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__("tiny", TinyConfig(), **kwargs)
+        super().__init__("tiny", NodeConfig(), **kwargs)
         self.gate = threading.Event()  # cleared: the "inference" takes until it is set again
         self.gate.set()
         self.restarts = 0
