@@ -170,7 +170,8 @@ def _frames(name: str) -> int:
 
 
 def rate_hz(run: Run) -> float:
-    """Images a second, from the median distance of their stamps."""
+    """Images a second, from the median distance of their stamps, with two decimals: MPEG-4 counts time in at most
+    65535 parts of a second, and OpenCV takes a rate of three decimals as thousandths."""
     steps = np.diff([run.seconds(s) for s in run.stamps])
     steps = steps[steps > 0]
-    return float(np.clip(1.0 / np.median(steps), 1.0, 120.0)) if steps.size else 15.0
+    return round(float(np.clip(1.0 / np.median(steps), 1.0, 120.0)), 2) if steps.size else 15.0

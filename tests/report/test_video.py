@@ -1,5 +1,6 @@
 """The annotated video shows beside every frame what was said of that frame."""
 
+import cv2
 import pytest
 from drives import START, STEP, write_drive
 
@@ -12,6 +13,7 @@ from headway.report import video
 from headway.report.run import collect
 from headway.types import Trace, View
 
+FAST_NS = 12_124_000
 HOUR = 3_600_000_000_000
 
 
@@ -79,3 +81,17 @@ def test_a_video_of_the_first_images_ends_with_them_also_where_some_cannot_be_de
     output = write_answers(tmp_path / "out.mcap", [START])
     frames = video.annotated(collect(tmp_path / "broken.mcap", output, limit=5))
     assert [s for s, _ in frames] == [START + i * STEP for i in (0, 3, 4)]
+
+
+def test_a_fast_camera_gets_its_video_whatever_its_rate(tmp_path):
+    """82.481 images a second: 1000/82481 is no time base of MPEG-4."""
+
+    def fast(index, fields):
+        return {**fields, "header": {"stamp": stamp(START + index * FAST_NS), "frame_id": "camera_optical_frame"}}
+
+    bag = write_drive(tmp_path / "drive.mcap", frames=8, change=fast, sensors=False)
+    run = collect(bag, write_answers(tmp_path / "out.mcap", [START]))
+    video.write_video(run, tmp_path / "fast.mp4", set(), lambda done, total: None)
+    film = cv2.VideoCapture(str(tmp_path / "fast.mp4"))
+    assert film.get(cv2.CAP_PROP_FRAME_COUNT) == 8
+    assert film.get(cv2.CAP_PROP_FPS) == pytest.approx(82.48, abs=0.005)
