@@ -39,6 +39,7 @@ class McapSource:
         self._channels: dict[int, Channel] = {}
         self._stated = 0  # messages that the summary promises
         self.topics: dict[str, Topic] = {}
+        self.damage = ""
         if self._file.read(len(MAGIC)) != MAGIC:
             self._file.close()
             raise BagError(f"{path} is no MCAP file: its first bytes are not MCAP's")
@@ -73,8 +74,8 @@ class McapSource:
         try:
             for channel, _, _ in self._messages():
                 counts[channel] = counts.get(channel, 0) + 1
-        except Damage:
-            pass  # reported when the messages are read
+        except Damage as damage:
+            self.damage = str(damage)
         return counts
 
     def records(self) -> Iterator[Record]:

@@ -46,7 +46,8 @@ class Message:
 
 
 class BagReader:
-    """A bag being read. `loss` tells, once the messages were read, what a damaged bag withheld; "" where nothing.
+    """A bag being read. `loss` tells what a damaged bag withheld: before the messages were read, what is known of it
+    then; "" where nothing.
 
     with BagReader(path) as bag:
         for message in bag.messages(["/imu/data"]):
@@ -68,6 +69,7 @@ class BagReader:
             raise
         if not self._sources:
             raise BagError(self.loss)
+        self.losses += [source.damage for source in self._sources if source.damage]
         self.topics = _merged(self._sources)
 
     @property

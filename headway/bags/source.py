@@ -30,8 +30,9 @@ class Record(NamedTuple):
 
 
 class Source(Protocol):
-    """One storage file."""
+    """One storage file. damage: what opening it already met, "" where nothing; reading meets it again."""
 
+    damage: str
     topics: dict[str, Topic]
     definitions: dict[str, str]
 

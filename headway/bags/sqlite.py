@@ -15,6 +15,7 @@ class SqliteSource:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.damage = ""
         path.open("rb").close()  # SQLite says of any file that it cannot open it, the system says why
         wal = path.with_name(f"{path.name}-wal")
         logged = wal.is_file() and wal.stat().st_size > 0
@@ -48,7 +49,8 @@ class SqliteSource:
         """Messages by topic id; None where the table is damaged, which reading it tells."""
         try:
             return dict(self._db.execute("SELECT topic_id, COUNT(*) FROM messages GROUP BY topic_id").fetchall())
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
+            self.damage = f"{self._path.name} is damaged ({error})"
             return None
 
     def _embedded(self) -> dict[str, str]:

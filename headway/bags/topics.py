@@ -91,6 +91,5 @@ def _shared(name: str, image: str) -> int:
 
 
 def _listed(bag: BagReader) -> str:
-    if not bag.topics:
-        return "it has no topics"
-    return "it has " + ", ".join(f"{t.name} ({t.msgtype})" for t in bag.topics.values())
+    topics = ", ".join(f"{t.name} ({t.msgtype})" for t in bag.topics.values())
+    return f"it has {topics or 'no topics'}" + (f"; {bag.loss}" if bag.loss else "")

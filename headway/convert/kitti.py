@@ -1,9 +1,9 @@
 """A sequence of `kitti_tracking` as a bag of heads: the data set as it is published here has labels and motion, but no
 images.
 
-A labelled pedestrian becomes the head box that a detector would give: 0.23 m below the top of the labelled 3D box, as
-large as a head of `tracks.head_size_m` is at that distance. Everything else is recorded: intrinsics, the car's
-orientation and velocity, where people were.
+A labelled pedestrian becomes the head box that a detector would give: the uppermost `tracks.head_size_m` of the
+labelled 3D box, as large as that is at its distance. Everything else is recorded: intrinsics, the car's orientation and
+velocity, where people were.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from headway.convert.material import (
     writing,
 )
 from headway.errors import UsageError
-from headway.evaluate.tub import find_tub
+from headway.evaluate.tub import NO_TUB, find_tub, last_of_manifest
 from headway.messages import COMMAND, stamp
 
 DRIVE_TOPIC = "/ground_truth/drive"
@@ -72,21 +72,16 @@ def convert_tub(
 def tub_records(source: Path) -> list[dict[str, Any]]:
     """Records of a tub in order of their index, without those its user deleted."""
     try:
-        lines = (source / "manifest.json").read_text(encoding="utf-8").splitlines()
-        catalog = json.loads(lines[-1])
-        deleted, names = set(catalog.get("deleted_indexes", ())), [Path(p).name for p in catalog["paths"]]
+        catalog, deleted = last_of_manifest(source)
+        names = [Path(p).name for p in catalog["paths"]]
         rows = [
             json.loads(row) for name in names for row in (source / name).read_text(encoding="utf-8").splitlines() if row
         ]
         return sorted((r for r in rows if r.get("_index") not in deleted), key=lambda r: int(r.get("_index", 0)))
-    except _NO_TUB as error:
+    except NO_TUB as error:
         raise UsageError(
             f"{source} is no donkeycar tub (manifest.json with its catalogs): {type(error).__name__} {error}"
         ) from error
-
-
-_NO_TUB = (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError, OverflowError)
-"""What text that is no tub's manifest or catalog ends in, somewhere between its bytes and its numbers."""
 
 
 def _person(angle: float, throttle: float, stamp_ns: int) -> dict[str, Any]:

@@ -54,7 +54,6 @@ def convert_video(
     result = Converted(bag_file(bag))
     timed, duration_s = (_folder if source.is_dir() else _video)(source, rate_hz, result)
     result.notes.append(f"{hfov_deg:g}° horizontal field of view assumed: distances scale with it (--hfov)")
-    time_s = 0.0
     with writing(result.bag, overwrite) as writer:
         for time_s, picture in timed:
             stamp_ns = START_NS + round(time_s * 1e9)
@@ -68,8 +67,6 @@ def convert_video(
         if not result.images:
             raise UsageError(f"{source} holds no image that can be read")
         writer.finish()
-    if not limit and time_s < 0.95 * duration_s - 1.0:
-        result.lost.append(f"the video ends after {time_s:.1f} of {duration_s:.1f} s")
     return result
 
 
@@ -86,6 +83,7 @@ def _video(source: Path, rate_hz: float | None, result: Converted) -> tuple[Time
         raise UsageError(f"{source} is no video that OpenCV can read, and no folder of images")
     stated = float(capture.get(cv2.CAP_PROP_FPS))
     rate = rate_hz or (stated if 0.1 <= stated <= 1000 else FOLDER_RATE_HZ)
+    duration_s = max(float(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0.0) / rate
     result.notes.append(f"{rate:g} images a second (--rate)" if rate_hz else "image times as the video states them")
 
     def pictures() -> Timed:
@@ -94,6 +92,8 @@ def _video(source: Path, rate_hz: float | None, result: Converted) -> tuple[Time
             found, image = capture.read()
             if not found:
                 capture.release()
+                if previous is not None and previous < 0.95 * duration_s - 1.0:
+                    result.lost.append(f"the video ends after {previous:.1f} of {duration_s:.1f} s")
                 return
             time_s = index / rate
             # Containers of interlaced material state twice the rate that comes out: the frame's own time is right.
@@ -106,7 +106,7 @@ def _video(source: Path, rate_hz: float | None, result: Converted) -> tuple[Time
             previous = time_s
             yield time_s, encode(image)
 
-    return pictures(), max(float(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0.0) / rate
+    return pictures(), duration_s
 
 
 def _folder(source: Path, rate_hz: float | None, result: Converted) -> tuple[Timed, float]:
@@ -115,17 +115,17 @@ def _folder(source: Path, rate_hz: float | None, result: Converted) -> tuple[Tim
         raise UsageError(f"{source} holds no image ({', '.join(IMAGE_SUFFIXES)})")
     rate = rate_hz or FOLDER_RATE_HZ
     result.notes.append(f"{rate:g} images a second {'' if rate_hz else 'assumed '}(--rate)")
-    timed = ((index / rate, picture) for index, picture in enumerate(_read_all(files, result)))
-    return timed, 0.0 if result.lost else (len(files) - 1) / rate
 
+    def pictures() -> Timed:
+        for index, file in enumerate(files):
+            picture = read_picture(file)
+            # One that is left out keeps its place in time, so that nobody in the pictures seems to jump.
+            if picture is None:
+                result.lost.append(f"{file.name} is no image that can be read")
+            else:
+                yield index / rate, picture
 
-def _read_all(files: list[Path], result: Converted) -> Iterator[Picture]:
-    for file in files:
-        picture = read_picture(file)
-        if picture is None:
-            result.lost.append(f"{file.name} is no image that can be read")
-        else:
-            yield picture
+    return pictures(), (len(files) - 1) / rate
 
 
 def camera_info(picture: Picture, hfov_deg: float, stamp_ns: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from headway.evaluate.egocentric import Walk
 from headway.evaluate.kitti import camera_to_car, car_orientation, read_sequence
-from headway.evaluate.kitti_labels import labelled
+from headway.evaluate.kitti_labels import labelled, read_calibration, read_motion
 from headway.geometry import project
 from headway.runtime.model import Model
 from headway.stages.forecast import ForecastConfig
@@ -67,7 +67,7 @@ class HeadWalk:
 def read_heads(label: Path) -> HeadWalk:
     """One sequence; files beside the label folder as in `read_sequence`."""
     walk, root = read_sequence(label), label.parent.parent
-    oxts = np.loadtxt(root / "oxts" / label.name, ndmin=2)
+    oxts = read_motion(root / "oxts" / label.name)
     car, mounting = car_orientation(oxts), camera_to_car(root / "calib" / label.name)
     camera = _camera(root / "calib" / label.name)
     people = labelled(label, len(oxts))
@@ -83,8 +83,7 @@ def read_heads(label: Path) -> HeadWalk:
 
 
 def _camera(calibration: Path) -> Camera:
-    values = next(line.split()[1:] for line in calibration.read_text().splitlines() if line.startswith("P0:"))
-    p = np.array([float(v) for v in values]).reshape(3, 4)
+    p = read_calibration(calibration)["P0"]
     return Camera(WIDTH, HEIGHT, p[0, 0], p[1, 1], p[0, 2], p[1, 2])
 
 

@@ -20,7 +20,8 @@ class HeadLabels:
     `whole_head`, else a face's landmarks; rotation (M, 3, 3) ray-relative; visibility (M,) 0..1.
 
     angles (M, 3): pitch, yaw, roll in degrees as the data set publishes them, in `order`; None: those of `rotation`.
-    cameras: intrinsics of each image, () where none are known. excluded: labels left out by the data set's own rule.
+    cameras: intrinsics of each image, () where none are known. sizes: width and height that the labels are written
+    for, () where none are known. excluded: labels left out by the data set's own rule.
     """
 
     images: tuple[Path, ...]
@@ -32,6 +33,7 @@ class HeadLabels:
     angles: Array | None = None
     order: EulerOrder = ZYX
     cameras: tuple[Camera | None, ...] = ()
+    sizes: tuple[tuple[int, int] | None, ...] = ()
     excluded: int = 0
 
     def __len__(self) -> int:

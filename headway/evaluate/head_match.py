@@ -26,6 +26,12 @@ class Found:
     row: np.ndarray
     missed: np.ndarray
 
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[int, int, int]], asked: np.ndarray) -> Found:
+        """From (label, image, row) of each found head, and the labels that were asked for."""
+        table = np.array(pairs, np.int64).reshape(-1, 3)
+        return cls(table[:, 0], table[:, 1], table[:, 2], np.setdiff1d(asked, table[:, 0]))
+
     def rotations(self, predictions: Sequence[Heads]) -> Array:
         """(F, 3, 3) predicted rotations of the found heads."""
         pairs = zip(self.image, self.row, strict=True)
@@ -57,7 +63,7 @@ def match_heads(labels: HeadLabels, predictions: Sequence[Heads], asked: np.ndar
             if best >= 0 and overlap[row, best] >= MATCH_IOU:
                 pairs.append((int(here[best]), image, row))
                 overlap[:, best] = -1.0
-    return _found(pairs, asked)
+    return Found.of(pairs, asked)
 
 
 def match_faces(labels: HeadLabels, predictions: Sequence[Heads], asked: np.ndarray) -> Found:
@@ -68,7 +74,7 @@ def match_faces(labels: HeadLabels, predictions: Sequence[Heads], asked: np.ndar
         inside = boxes_round(predictions[image], labels.boxes[label])
         if len(inside) == 1:
             pairs.append((int(label), image, int(inside[0])))
-    return _found(pairs, asked)
+    return Found.of(pairs, asked)
 
 
 def boxes_round(heads: Heads, box: Array) -> np.ndarray:
@@ -96,8 +102,3 @@ def second_boxes(labels: HeadLabels, predictions: Sequence[Heads]) -> int:
 
 
 SECOND_BOX_IOU = 0.3
-
-
-def _found(pairs: list[tuple[int, int, int]], asked: np.ndarray) -> Found:
-    table = np.array(pairs, np.int64).reshape(-1, 3)
-    return Found(table[:, 0], table[:, 1], table[:, 2], np.setdiff1d(asked, table[:, 0]))

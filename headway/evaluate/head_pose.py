@@ -107,7 +107,7 @@ def _answers(model: Model, labels: HeadLabels, progress: Progress, batch: int) -
         stages.put(HeadStage(model, HeadConfig(score_threshold=AP_SCORE)))
 
     def answer(image: int) -> tuple[Heads, Heads, float]:
-        frame = Frame(stamp_ns=1, image=read_image(labels.images[image]), camera=labels.camera(image))
+        frame = Frame(stamp_ns=1, image=labelled_image(labels, image), camera=labels.camera(image))
         stage = stages.get()
         try:
             if stage.ray_relative:
@@ -134,6 +134,17 @@ def predict(
 ) -> list[Heads]:
     """The stage's answer for each image, without intrinsics: rotations stay ray-relative."""
     return [stage(Frame(stamp_ns=1, image=read_image(path))) for path in progress(images)]
+
+
+def labelled_image(labels: HeadLabels, image: int) -> np.ndarray:
+    """(H, W, 3) uint8 BGR of one image. Raises UsageError where it has another size than its labels are written for."""
+    path, pixels = labels.images[image], read_image(labels.images[image])
+    size, found = labels.sizes[image] if labels.sizes else None, pixels.shape[1::-1]
+    if size is not None and size != found:
+        raise UsageError(
+            f"{path} is {found[0]}x{found[1]}, its labels are for {size[0]}x{size[1]}: scale either to the other"
+        )
+    return pixels
 
 
 def read_image(path: Path) -> np.ndarray:

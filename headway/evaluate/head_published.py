@@ -71,7 +71,7 @@ def _crowd(labels: HeadLabels, predictions: Sequence[Heads]) -> Found:
         best = overlap.argmax(axis=1)
         hit = overlap[np.arange(len(here)), best] > CROWD_IOU
         pairs += [(int(h), image, int(rows[b])) for h, b in zip(here[hit], best[hit], strict=True)]
-    return _found(pairs, asked)
+    return Found.of(pairs, asked)
 
 
 def _single(labels: HeadLabels, predictions: Sequence[Heads]) -> Found:
@@ -82,9 +82,4 @@ def _single(labels: HeadLabels, predictions: Sequence[Heads]) -> Found:
         rows = boxes_round(predictions[image], labels.boxes[label])
         if len(rows):  # boxes come best score first
             pairs.append((int(label), image, int(rows[0])))
-    return _found(pairs, asked)
-
-
-def _found(pairs: list[tuple[int, int, int]], asked: np.ndarray) -> Found:
-    table = np.array(pairs, np.int64).reshape(-1, 3)
-    return Found(table[:, 0], table[:, 1], table[:, 2], np.setdiff1d(asked, table[:, 0]))
+    return Found.of(pairs, asked)

@@ -18,7 +18,7 @@ from headway.evaluate.alerts import AlertCount, pooled
 from headway.evaluate.cases import Cases
 from headway.evaluate.coverage import coverage
 from headway.evaluate.egocentric import Walk
-from headway.evaluate.kitti_labels import labelled
+from headway.evaluate.kitti_labels import labelled, read_calibration, read_motion
 from headway.evaluate.walk_run import RULES, Errors, drawn, run_walk, table
 from headway.paths import data_folder
 from headway.runtime.model import open_model
@@ -42,7 +42,7 @@ def sequences() -> list[Path]:
 def read_sequence(label: Path) -> Walk:
     """One sequence as a walk of its camera; the calibration and oxts files lie beside the label folder."""
     root = label.parent.parent
-    oxts = np.loadtxt(root / "oxts" / label.name, ndmin=2)
+    oxts = read_motion(root / "oxts" / label.name)
     people = labelled(label, len(oxts))
     ids, camera = people.ids, people.place
     car = car_orientation(oxts)
@@ -79,15 +79,8 @@ def car_orientation(oxts: Array) -> Array:
 
 def camera_to_car(calibration: Path) -> Array:
     """(3, 3) rotation from the rectified camera to the IMU's axes."""
-    values = {}
-    for line in calibration.read_text().splitlines():
-        if line.strip():
-            name, *numbers = line.split()
-            values[name.rstrip(":")] = np.array([float(n) for n in numbers])
-    rectify = values["R_rect"].reshape(3, 3)
-    laser_to_camera = values["Tr_velo_cam"].reshape(3, 4)[:, :3]
-    car_to_laser = values["Tr_imu_velo"].reshape(3, 4)[:, :3]
-    return (rectify @ laser_to_camera @ car_to_laser).T
+    values = read_calibration(calibration)
+    return (values["R_rect"] @ values["Tr_velo_cam"][:, :3] @ values["Tr_imu_velo"][:, :3]).T
 
 
 def kitti(

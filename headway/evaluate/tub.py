@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -70,8 +70,11 @@ def find_tub(data: Path) -> Path:
 
 
 def read_tub(folder: Path) -> Drive:
-    """All frames of a tub in order of recording. Raises UsageError that names the catalog, or the picture."""
-    rows = [row for catalog in sorted(folder.glob("catalog_*.catalog"), key=_number) for row in _rows(catalog)]
+    """All frames of a tub in order of recording, without those its user deleted. Raises UsageError that names the
+    manifest, the catalog or the picture."""
+    _, deleted = last_of_manifest(folder)
+    catalogs = sorted(folder.glob("catalog_*.catalog"), key=_number)
+    rows = [row for catalog in catalogs for row in _rows(catalog, deleted)]
     if not rows:
         raise UsageError(f"the tub {folder} has no frames")
     images = np.empty((len(rows), HEIGHT, WIDTH, 3), np.uint8)
@@ -84,6 +87,23 @@ def read_tub(folder: Path) -> Drive:
     steering = np.array([-row.angle for row in rows])
     throttle = np.array([row.throttle for row in rows])
     return Drive(images, np.clip(steering, -1, 1).astype(np.float32), np.clip(throttle, 0, 1).astype(np.float32))
+
+
+def last_of_manifest(folder: Path) -> tuple[dict[str, Any], set[int]]:
+    """The manifest's last line, and what it says of the records that the user deleted: those stay in the catalogs.
+
+    Raises UsageError that names the manifest.
+    """
+    path = folder / "manifest.json"
+    try:
+        last = json.loads(path.read_text(encoding="utf-8").splitlines()[-1])
+        return last, set(last.get("deleted_indexes", ()))
+    except NO_TUB as error:
+        raise UsageError(f"{path} is no manifest of a tub: {type(error).__name__} {error}") from error
+
+
+NO_TUB = (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError, OverflowError)
+"""What text that is no tub's manifest or catalog ends in, somewhere between its bytes and its numbers."""
 
 
 class _Row(NamedTuple):
@@ -99,7 +119,7 @@ def _number(catalog: Path) -> int:
     return int(number)
 
 
-def _rows(catalog: Path) -> Iterator[_Row]:
+def _rows(catalog: Path, deleted: set[int]) -> Iterator[_Row]:
     try:
         for line in catalog.read_text(encoding="utf-8").splitlines():
             if line.strip():
@@ -107,8 +127,9 @@ def _rows(catalog: Path) -> Iterator[_Row]:
                 row = _Row(Path(raw["cam/image_array"]).name, float(raw["user/angle"]), float(raw["user/throttle"]))
                 if not (math.isfinite(row.angle) and math.isfinite(row.throttle)):
                     raise ValueError("an angle or a throttle that is not finite")
-                yield row
-    except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
+                if raw.get("_index") not in deleted:
+                    yield row
+    except NO_TUB as error:
         raise UsageError(f"{catalog} is no catalog of a tub: {type(error).__name__} {error}") from error
 
 

@@ -21,8 +21,9 @@ from headway.scene import Person, Scene
 from headway.sensors import camera_from_message, stamp_of
 from headway.types import Camera, DriveCommand, DriveState, Heads
 
-SLACK_NS = 2_000_000_000
-"""Answers are looked for this far beyond an image: in a graph the tasks answer at their own pace."""
+SLACK_NS = 10_000_000_000
+"""Answers recorded this long after an image are looked at: in a graph the tasks answer at their own pace, on a machine
+that cannot keep up seconds later."""
 
 
 def annotated(run: Run) -> Iterator[tuple[int, Image]]:
@@ -33,44 +34,48 @@ def annotated(run: Run) -> Iterator[tuple[int, Image]]:
         topics = [t for t in (run.topics.image, run.topics.camera_info) if t]
         left = len(run.stamps)
         for message in source.messages(topics):
+            if message.topic == run.topics.image:
+                if not left:
+                    return
+                left -= 1
             try:
                 decoded = message.decode()
                 if message.topic == run.topics.camera_info:
                     found = camera_from_message(decoded)
                     camera = None if isinstance(found, str) else found
                     continue
-                left -= 1
                 stamp_ns = stamp_of(decoded) or message.stamp_ns
                 image = decode_image(decoded)
             except (BagError, FrameError):
                 continue
             fits = camera is not None and (camera.width, camera.height) == (image.shape[1], image.shape[0])
-            yield stamp_ns, draw(image, scene(join.of(stamp_ns), camera if fits else None))
-            if left <= 0:
-                return
+            yield stamp_ns, draw(image, scene(join.of(stamp_ns, message.stamp_ns), camera if fits else None))
 
 
 class _Answers:
-    """Messages of the output bag by the stamp they answer, read alongside the images: memory does not grow."""
+    """Messages of the output bag by the stamp they answer, read alongside the images: memory does not grow.
+
+    How far is told by the times of recording: those go on where stamps go back.
+    """
 
     def __init__(self, reader: BagReader) -> None:
         self._messages = reader.messages(output_topics(reader))
-        self._pending: dict[int, dict[str, Any]] = {}
-        self._newest = 0
+        self._pending: dict[int, tuple[int, dict[str, Any]]] = {}  # stamp -> when recorded, message type -> message
+        self._newest_ns = 0
 
-    def of(self, stamp_ns: int) -> dict[str, Any]:
+    def of(self, stamp_ns: int, recorded_ns: int) -> dict[str, Any]:
         """message type -> message."""
-        while self._newest <= stamp_ns + SLACK_NS:
+        while self._newest_ns <= recorded_ns + SLACK_NS:
             message: Message | None = next(self._messages, None)
             if message is None:
                 break
             decoded = message.decode()
-            stamp = stamp_of(decoded) or message.stamp_ns
-            self._newest = max(self._newest, stamp)
-            self._pending.setdefault(stamp, {})[message.msgtype] = decoded
-        for old in [s for s in self._pending if s < stamp_ns - SLACK_NS]:
+            self._newest_ns = message.stamp_ns
+            _, answers = self._pending.setdefault(stamp_of(decoded) or message.stamp_ns, (message.stamp_ns, {}))
+            answers.setdefault(message.msgtype, decoded)  # later ones: what a node says while its input is silent
+        for old in [s for s, (at_ns, _) in self._pending.items() if at_ns < recorded_ns - SLACK_NS]:
             del self._pending[old]
-        return self._pending.pop(stamp_ns, {})
+        return self._pending.pop(stamp_ns, (0, {}))[1]
 
 
 def scene(answers: dict[str, Any], camera: Camera | None) -> Scene:
@@ -165,7 +170,8 @@ def _frames(name: str) -> int:
 
 
 def rate_hz(run: Run) -> float:
-    """Images a second, from the median distance of their stamps."""
+    """Images a second, from the median distance of their stamps, with two decimals: MPEG-4 counts time in at most
+    65535 parts of a second, and OpenCV takes a rate of three decimals as thousandths."""
     steps = np.diff([run.seconds(s) for s in run.stamps])
     steps = steps[steps > 0]
-    return float(np.clip(1.0 / np.median(steps), 1.0, 120.0)) if steps.size else 15.0
+    return round(float(np.clip(1.0 / np.median(steps), 1.0, 120.0)), 2) if steps.size else 15.0

@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from headway.errors import UsageError
+from headway.errors import HeadwayError, UsageError
 from headway.stages.limits import GateConfig
 from headway.types import DriveCommand
 
@@ -78,7 +78,7 @@ class World(Protocol):
 
 
 def open_world(name: str) -> World:
-    """ "roadworld", "metadrive", or "module:Class"; raises UsageError naming what cannot be found.
+    """ "roadworld", "metadrive", or "module:Class"; raises UsageError naming what cannot be found, or opened.
 
     MissingDependencyError where the simulator of "metadrive" is not installed.
     """
@@ -87,10 +87,11 @@ def open_world(name: str) -> World:
     if not attribute:
         raise UsageError(f"--world {name}: roadworld, metadrive, tub, or module:Class is wanted")
     try:
-        made = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"--world {name}: {error}") from error
-    world = made()
+        world = getattr(importlib.import_module(module), attribute)()
+    except HeadwayError:
+        raise
+    except Exception as error:  # a user's module may raise anything
+        raise UsageError(f"--world {name}: {type(error).__name__}: {error}") from error
     for wanted in ("name", "routes", "step_s", "vehicle", "reset", "step", "lane", "expert", "close"):
         if not hasattr(world, wanted):
             raise UsageError(f"--world {name}: {attribute} has no '{wanted}'; see headway/worlds/__init__.py")

@@ -89,3 +89,13 @@ def test_a_named_topic_that_is_missing_or_of_another_type_is_named(bag):
             choose_topics(reader, InputTopics(image="/nose"))
         with pytest.raises(BagError, match=r"/chatter is of type std_msgs/msg/String"):
             choose_topics(reader, InputTopics(imu="/chatter"))
+
+
+def test_where_damage_may_have_taken_the_image_it_is_named(bag, tmp_path):
+    with bag(BAG) as whole:
+        data = whole.path.read_bytes()
+    short = tmp_path / "short.mcap"
+    for kept, said in ((40, "it has no topics; short.mcap is damaged at byte"), (len(data) // 4, "short.mcap")):
+        short.write_bytes(data[:kept])
+        with BagReader(short) as reader, pytest.raises(BagError, match=said):
+            choose_topics(reader, InputTopics(image="/nose"))

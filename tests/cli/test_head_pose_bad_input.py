@@ -37,7 +37,8 @@ def labelled(folder: Path, image: np.ndarray | bytes, name: str = "0.png", **cha
         assert cv2.imwrite(str(folder / name), image)
     label = {"id": 1, "image_id": 1, "bbox": [0, 0, 1, 1], "rotation": np.eye(3).ravel().tolist(), **change}
     label = {k: v for k, v in label.items() if v is not None}
-    content = {"images": [{"id": 1, "file_name": name, "width": 640, "height": 480}], "annotations": [label]}
+    height, width = (480, 640) if isinstance(image, bytes) else image.shape[:2]
+    content = {"images": [{"id": 1, "file_name": name, "width": width, "height": height}], "annotations": [label]}
     (folder / "annotations.json").write_text(json.dumps(content))
     return folder
 
@@ -115,6 +116,16 @@ def test_an_image_of_one_pixel_is_answered(run, tmp_path) -> None:
     code, _, numbers = run(labelled(tmp_path / "a", np.full((1, 1, 3), 90, np.uint8)))
     assert code == 0
     assert numbers["missed"] + round(numbers["recall"]) == 1
+
+
+def test_a_picture_of_another_size_than_its_labels_say_is_refused_not_scored(run, tmp_path, picture) -> None:
+    folder = labelled(tmp_path / "a", picture)
+    half = cv2.resize(picture, None, fx=0.5, fy=0.5)
+    cv2.imwrite(str(folder / "0.png"), half)
+    code, said, numbers = run(folder)
+    assert (code, numbers) == (2, None)
+    wanted, found = (f"{p.shape[1]}x{p.shape[0]}" for p in (picture, half))
+    assert f"0.png is {found}, its labels are for {wanted}: scale either to the other" in said
 
 
 # ---- numbers of heads

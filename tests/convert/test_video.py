@@ -59,6 +59,30 @@ def test_a_picture_that_cannot_be_read_is_left_out_and_counted(folder, tmp_path)
     result = convert_video(folder, tmp_path / "a.mcap")
     assert result.images == 3
     assert result.lost == ["frame3.png is no image that can be read"]
+    # It leaves a gap in time: without one everybody in the pictures would jump.
+    steps = [round(15 * (stamp_of(m) - START_NS) / 1e9, 3) for m in read(tmp_path / "a.mcap", IMAGE_TOPIC)]
+    assert steps == [0, 1, 3]
+
+
+def test_a_folder_whose_last_pictures_cannot_be_read_is_no_video_that_ends(folder, tmp_path):
+    for i in range(11, 50):
+        (folder / f"frame{i}.png").write_bytes(b"no picture")
+    result = convert_video(folder, tmp_path / "a.mcap")
+    assert [line for line in result.lost if not line.endswith("is no image that can be read")] == []
+    assert len(result.lost) == 39
+
+
+def test_a_video_that_is_cut_off_says_where_it_ends(tmp_path):
+    path = tmp_path / "v.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
+    for i in range(60):
+        writer.write(np.random.default_rng(i).integers(0, 256, (48, 64, 3), dtype=np.uint8))
+    writer.release()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert convert_video(path, tmp_path / "some.mcap", limit=5).lost == []
+    (lost,) = convert_video(path, tmp_path / "all.mcap").lost
+    assert lost.startswith("the video ends after 2.")
+    assert lost.endswith("of 6.0 s")
 
 
 def test_a_video_keeps_its_own_image_times(tmp_path):

@@ -33,7 +33,7 @@ def test_fit_held_out_and_test_frames_are_never_closer_than_the_gap(count):
 
 def test_the_tubs_right_becomes_our_left(tmp_path):
     (tmp_path / "images").mkdir()
-    (tmp_path / "manifest.json").write_text("[]")
+    (tmp_path / "manifest.json").write_text("{}")
     rows = [{"cam/image_array": f"{i}.jpg", "user/angle": a, "user/throttle": 0.5} for i, a in enumerate((1.0, -0.25))]
     (tmp_path / "catalog_0.catalog").write_text("\n".join(json.dumps(r) for r in rows))
     for i in range(2):
@@ -46,6 +46,7 @@ def test_the_tubs_right_becomes_our_left(tmp_path):
 def test_a_folder_without_a_tub_and_a_lost_image_are_named(tmp_path):
     with pytest.raises(UsageError, match="no donkeycar tub"):
         tub.find_tub(tmp_path)
+    (tmp_path / "manifest.json").write_text("{}")
     (tmp_path / "catalog_0.catalog").write_text(
         json.dumps({"cam/image_array": "9.jpg", "user/angle": 0, "user/throttle": 0})
     )
@@ -55,7 +56,7 @@ def test_a_folder_without_a_tub_and_a_lost_image_are_named(tmp_path):
 
 def test_a_tub_too_short_for_a_test_block_is_named(tmp_path):
     (tmp_path / "images").mkdir()
-    (tmp_path / "manifest.json").write_text("[]")
+    (tmp_path / "manifest.json").write_text("{}")
     row = json.dumps({"cam/image_array": "0.jpg", "user/angle": 0.1, "user/throttle": 0.5})
     (tmp_path / "catalog_0.catalog").write_text("\n".join([row] * 50))
     cv2.imwrite(str(tmp_path / "images" / "0.jpg"), np.full((120, 160, 3), 40, np.uint8))

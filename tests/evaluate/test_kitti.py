@@ -1,6 +1,9 @@
 import numpy as np
+import pytest
 from scipy.spatial.transform import Rotation
 
+from headway.errors import UsageError
+from headway.evaluate.by_heads import read_heads
 from headway.evaluate.kitti import camera_to_car, car_orientation, kitti, read_sequence, sequences
 
 
@@ -44,3 +47,40 @@ def test_real_people_from_a_moving_car_go_through_the_stages(shared_data) -> Non
     ade = {name: values["ade"] for name, values in report["mean"].items()}
     assert ade["headway"] < ade["heads-up"]
     assert ade["headway"] < ade["headway-no-odometry"]
+
+
+PERSON = "0 1 Pedestrian 0 0 0 1 2 3 4 1.8 0.6 0.8 2 1.7 9 0"
+EYE = "1 0 0 0 0 1 0 0 0 0 1 0"
+FILES = {
+    "label": PERSON,
+    "oxts": " ".join(["0.1"] * 30),
+    "calib": f"P0: 700 0 600 0 0 700 170 0 0 0 1 0\nR_rect 1 0 0 0 1 0 0 0 1\nTr_velo_cam {EYE}\nTr_imu_velo {EYE}\n",
+}
+
+
+def sequence(folder, **changed):
+    for part, text in (FILES | changed).items():
+        (folder / part).mkdir(parents=True)
+        (folder / part / "0007.txt").write_text(text)
+    return folder / "label" / "0007.txt"
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        ("label", "0 1 Pedestrian 0 0"),
+        ("label", PERSON.replace("1.7", "nan")),
+        ("label", "one " + PERSON[2:]),
+        ("oxts", ""),
+        ("oxts", "garbage"),
+        ("oxts", FILES["oxts"] + "\n0.1 0.2"),
+        ("oxts", FILES["oxts"].replace("0.1", "inf")),
+        ("calib", ""),
+        ("calib", FILES["calib"].replace("700", "x")),
+        ("calib", FILES["calib"].replace("R_rect 1", "R_rect")),
+    ],
+)
+def test_a_file_that_is_broken_is_named(tmp_path, part, text) -> None:
+    read_heads(sequence(tmp_path / "whole"))
+    with pytest.raises(UsageError, match=f"{part}/0007.txt is no {part} file of kitti_tracking"):
+        read_heads(sequence(tmp_path / "broken", **{part: text}))

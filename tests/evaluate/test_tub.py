@@ -29,6 +29,21 @@ def test_steering_is_positive_to_the_left_and_catalogs_are_read_in_the_order_of_
     assert (drive.images == 90).all()
 
 
+def test_records_that_the_user_deleted_are_left_out(tub):
+    rows = [GOOD | {"_index": i, "user/angle": i / 10} for i in range(4)]
+    (tub / "catalog_0.catalog").write_text("\n".join(map(json.dumps, rows)))
+    (tub / "manifest.json").write_text("[]\n" + json.dumps({"deleted_indexes": [0, 2]}) + "\n")
+    assert read_tub(tub).steering.tolist() == pytest.approx([-0.1, -0.3])
+
+
+@pytest.mark.parametrize("content", ["", "{", "7", '{"deleted_indexes": 3}', '{"deleted_indexes": [[]]}'])
+def test_a_manifest_that_is_none_is_named(tub, content):
+    (tub / "catalog_0.catalog").write_text(json.dumps(GOOD))
+    (tub / "manifest.json").write_text(content)
+    with pytest.raises(UsageError, match=r"manifest\.json is no manifest of a tub"):
+        read_tub(tub)
+
+
 @pytest.mark.parametrize(
     ("content", "named"),
     [

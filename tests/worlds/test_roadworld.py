@@ -178,7 +178,17 @@ def test_a_world_of_ones_own_joins_by_name_and_a_run_in_which_it_dies_counts_as_
     assert "simulator crashed" in next(r.failed for r in results["only"]["still"] if r.failed)
 
 
-@pytest.mark.parametrize(("name", "text"), [("nowhere:World", "nowhere"), ("mars", "roadworld"), ("math:pi2", "pi2")])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("nowhere:World", "nowhere"),
+        ("mars", "roadworld"),
+        ("math:pi2", "pi2"),
+        ("math:pi", "math:pi: TypeError"),
+        ("time:sleep", "time:sleep: TypeError"),
+        (":World", ":World: ValueError"),
+    ],
+)
 def test_a_world_that_is_none_is_named(name, text):
     with pytest.raises(UsageError, match=text):
         open_world(name)

@@ -59,6 +59,7 @@ def read_biwi(folder: Path) -> HeadLabels:
         angles=XYZ.angles(np.array(turns)),
         order=XYZ,
         cameras=tuple(cameras),
+        sizes=tuple((camera.width, camera.height) for camera in cameras),
     )
 
 

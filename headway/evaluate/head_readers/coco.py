@@ -90,6 +90,7 @@ def read_coco(path: Path, folder: Path) -> HeadLabels:
         rotation=rotation,
         visibility=np.array(visibility),
         angles=np.array(angles).reshape(-1, 3),
+        sizes=tuple(sizes),
         cameras=tuple(
             _camera(e, size, f"{path}: image {row}") for row, (e, size) in enumerate(zip(entries, sizes, strict=True))
         ),
@@ -137,4 +138,5 @@ def _joined(parts: list[HeadLabels]) -> HeadLabels:
         visibility=np.concatenate([p.visibility for p in parts]),
         angles=np.concatenate([p.published_angles for p in parts]),
         cameras=tuple(camera for p in parts for camera in p.cameras),
+        sizes=tuple(size for p in parts for size in p.sizes),
     )
