@@ -10,7 +10,6 @@ from headway.geometry import from_semi_local
 from headway.messages import header, orientation_of, quaternion, vector
 from headway.types import Forecast, Level, Risks, View
 
-MARKERS = "visualization_msgs/msg/MarkerArray"
 SPHERE, LINE_STRIP, TEXT, DELETE_ALL = 2, 4, 9, 3
 COLOURS = {
     Level.CLEAR: (0.25, 0.75, 0.35),

@@ -11,6 +11,11 @@ import torch
 
 from headway.errors import UsageError
 
+UNREADABLE = (
+    OSError, EOFError, RuntimeError, ValueError, LookupError, AttributeError, TypeError, pickle.UnpicklingError,
+)  # fmt: skip
+"""What torch.load raises, by where the file is damaged."""
+
 
 def write_checkpoint(path: Path, state: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     """By rename, so that a kill leaves the old one whole. settings: what decides where the run ends up, by name."""
@@ -31,7 +36,7 @@ def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any] |
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         before = state.get("settings", {})
-    except (OSError, EOFError, RuntimeError, AttributeError, pickle.UnpicklingError) as error:
+    except UNREADABLE as error:
         raise UsageError(f"{path} is no checkpoint of a training: remove it to begin anew") from error
     changed = [f"{name} {old} (now {settings.get(name)})" for name, old in before.items() if settings.get(name) != old]
     if changed:

@@ -14,7 +14,7 @@ from headway import messages
 from headway.bags import build, typestore
 from headway.fields import Fields
 from headway.geometry import OPTICAL_TO_BODY, from_semi_local
-from headway.markers import MARKERS, MODES_SHOWN, marker_array
+from headway.markers import MODES_SHOWN, marker_array
 from headway.stages.limits import GateConfig
 from headway.types import (
     Camera,
@@ -257,7 +257,7 @@ def test_readers_take_any_object_with_the_fields():
 def test_markers_stand_where_the_people_are_in_the_cameras_frame():
     view = View(stamp_ns=1, frame_id="cam", orientation=Rotation.random(random_state=2).as_matrix())
     forecast = some_forecast()
-    found = through(MARKERS, marker_array(forecast, None, view))
+    found = through("visualization_msgs/msg/MarkerArray", marker_array(forecast, None, view))
     assert found.markers[0].action == 3
     spheres = [m for m in found.markers if m.ns == "people"]
     expected = from_semi_local(forecast.tracks.position, view.orientation)

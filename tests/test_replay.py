@@ -126,6 +126,24 @@ def test_frames_that_cannot_be_answered_are_published_as_not_valid_and_counted(t
     assert sum(m.trace.dropped for m in heads) == 1
 
 
+@pytest.mark.parametrize("again", ["its clock goes back", "its pictures get another size"])
+def test_a_camera_that_starts_anew_is_not_judged_by_what_it_sent_before(tmp_path, again):
+    def anew(index, fields):
+        if 2 <= index < 6:
+            fields["data"] = jpeg(np.zeros((240, 320, 3), np.uint8))
+        elif index >= 6 and "clock" in again:
+            fields["header"] = {**fields["header"], "stamp": stamp(START - 100_000_000_000 + index * STEP)}
+        elif index >= 6:
+            fields["data"] = jpeg(picture(index, 160, 120))
+        return fields
+
+    replay(write_drive(tmp_path / "drive.mcap", change=anew), tmp_path / "out.mcap")
+    heads = outputs(tmp_path / "out.mcap", messages.HEADS)
+    assert heads[5].reason == "SENSOR_INVALID: black"
+    first = 6 if "clock" in again else 7  # the picture of the new size itself is refused
+    assert [m.valid for m in heads[first:]] == [True] * (12 - first), [m.reason for m in heads]
+
+
 def test_without_sensors_the_answers_say_what_they_lack(tmp_path):
     bag = write_drive(tmp_path / "bare.mcap", frames=4, sensors=False)
     replay(bag, tmp_path / "out.mcap")

@@ -8,12 +8,14 @@ Default: the two bundled bags. --certain: as if every track were a person, which
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from headway.errors import HeadwayError
 from headway.evaluate.existence import of_somebody, street
 from headway.paths import sample_dir
 from headway.runtime.model import open_model
@@ -88,4 +90,7 @@ def follow(bag: Path, heads: HeadStage, certain: bool) -> dict[int, Followed]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except HeadwayError as error:
+        sys.exit(f"error: {error}")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from headway.children import end_with_parent
+from headway.errors import HeadwayError
 from headway.evaluate.contact_calibration import reliable
 from headway.evaluate.contact_tuning import Evidence, Mask, fit, left_out, watch, watch_published
 from headway.evaluate.egocentric import HEAD_SIZE, Wearing, at_level, level_words
@@ -104,4 +106,7 @@ def show(name: str, r: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except HeadwayError as error:
+        sys.exit(f"error: {error}")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from headway.errors import HeadwayError
 from headway.evaluate import existence
 from headway.evaluate.by_eye import Picture, read_people
 from headway.evaluate.existence import Looks
@@ -107,4 +109,7 @@ def show(kind: str, r: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except HeadwayError as error:
+        sys.exit(f"error: {error}")

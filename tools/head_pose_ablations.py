@@ -10,10 +10,12 @@ manifest are written anew.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import torch
 
+from headway.errors import HeadwayError
 from headway.models.head_pose.ablate import ablate
 from headway.models.head_pose.config import SIZES, TrainConfig
 from headway.models.head_pose.fit import Limit
@@ -41,4 +43,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except HeadwayError as error:
+        sys.exit(f"error: {error}")

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from headway.errors import HeadwayError
 from headway.evaluate.by_heads import Answer, score
 from headway.evaluate.replay_proof import answers_of_bag, truth_of_bag
 from headway.node_config import HeadwayNodeConfig, load
@@ -57,4 +59,7 @@ def show_radius(said: Iterable[Answer]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except HeadwayError as error:
+        sys.exit(f"error: {error}")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from headway.bench.machine import machine
+from headway.errors import HeadwayError
 from headway.evaluate.reference_output import Output, broken, compare, load, read_output, save, table
 from headway.node_config import HeadwayNodeConfig
 from headway.node_config import load as configured
@@ -89,4 +90,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except HeadwayError as error:
+        sys.exit(f"error: {error}")

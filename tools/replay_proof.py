@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from headway.convert.kitti import convert_kitti
+from headway.errors import HeadwayError
 from headway.evaluate.by_heads import Answer, answers, read_heads
 from headway.evaluate.replay_proof import prove
 from headway.heads_bag import delayed_copy
@@ -75,4 +76,7 @@ def show(found: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except HeadwayError as error:
+        sys.exit(f"error: {error}")

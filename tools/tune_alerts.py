@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from headway.errors import HeadwayError
 from headway.evaluate import alert_tuning as tuning
 from headway.evaluate.pedestrians import SCENES
 from headway.runtime.model import model_folder, open_model
@@ -71,4 +73,7 @@ def show(title: str, risk: RiskConfig, found: Mapping[str, Mapping[str, Any]]) -
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except HeadwayError as error:
+        sys.exit(f"error: {error}")

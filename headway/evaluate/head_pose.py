@@ -82,11 +82,9 @@ class Evaluation:
         return [_above(p, self.threshold) for p in self.predictions]
 
 
-def evaluate_folder(
-    folder: Path, model: str = TASK, progress: Progress = iter, form: str = "auto", batch: int = 1
-) -> dict[str, Any]:
+def evaluate_folder(folder: Path, model: str = TASK) -> dict[str, Any]:
     """Runs an installed model (or model folder) over a folder of labelled images; keys as in the architecture."""
-    return {"dataset": folder.name, **evaluate(read_labels(folder, form), model, progress, batch).report()}
+    return {"dataset": folder.name, **evaluate(read_labels(folder), model).report()}
 
 
 def evaluate(labels: HeadLabels, model: str = TASK, progress: Progress = iter, batch: int = 1) -> Evaluation:
@@ -129,11 +127,9 @@ def _answers(model: Model, labels: HeadLabels, progress: Progress, batch: int) -
             yield from workers.map(answer, images[start : start + batch])
 
 
-def predict(
-    stage: HeadStage, images: Sequence[Path], progress: Callable[[Sequence[Path]], Iterator[Path]] = iter
-) -> list[Heads]:
+def predict(stage: HeadStage, images: Sequence[Path]) -> list[Heads]:
     """The stage's answer for each image, without intrinsics: rotations stay ray-relative."""
-    return [stage(Frame(stamp_ns=1, image=read_image(path))) for path in progress(images)]
+    return [stage(Frame(stamp_ns=1, image=read_image(path))) for path in images]
 
 
 def labelled_image(labels: HeadLabels, image: int) -> np.ndarray:

@@ -21,6 +21,8 @@ from headway.stages.gate import HEARTBEAT_S
 
 DETECT_PERIODS = 3.0  # the promise
 RECOVER_S = 1.0  # the promise
+START_S, DURATION_S = 3.0, 3.0  # of a fault, from the first image on
+LONG_START_S = 2.0  # of one of more than 30 frames: the bundled bags are ten seconds long
 AFTER_S = 1.5  # played after a fault
 SETTLE_S = 0.5  # after the heartbeat: by then the foot is off the throttle
 STALE_ODOMETRY_S = 0.35  # sensors.odometry_max_age_s, and the frame that notices
@@ -54,11 +56,9 @@ def run_faults(
     names: list[str],
     config: HeadwayNodeConfig | None = None,
     wanted: InputTopics | None = None,
-    start_s: float = 3.0,
-    duration_s: float = 3.0,
     progress: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> list[Outcome]:
-    """Plays the bag once for each fault, which lasts from `start_s` for `duration_s` (seconds since its first image).
+    """Plays the bag once for each fault, which lasts from START_S after its first image for DURATION_S.
 
     Raises BagError where the bag is too short or lacks the topic, ModelError and EngineError as they come. The outcome
     depends on bag and models only, not on the speed of this machine.
@@ -69,30 +69,27 @@ def run_faults(
     try:
         for done, name in enumerate(names):
             progress(done, len(names))
-            outcomes.append(_run(bag, FAULTS[name], tasks, config, wanted, start_s, duration_s))
+            outcomes.append(_run(bag, FAULTS[name], tasks, config, wanted))
     finally:
         tasks.close()
     return outcomes
 
 
-def _run(
-    bag: Path, fault: Fault, tasks: Tasks, config: HeadwayNodeConfig, wanted: InputTopics | None, start_s: float,
-    duration_s: float,
-) -> Outcome:  # fmt: skip
+def _run(bag: Path, fault: Fault, tasks: Tasks, config: HeadwayNodeConfig, wanted: InputTopics | None) -> Outcome:
     with BagReader(bag) as reader, tempfile.TemporaryDirectory(prefix="headway-fault-") as folder:
         topics = choose_topics(reader, wanted)
         first = next(reader.messages([topics.image]), None)
         if first is None:
             raise BagError(f"{bag} has no image on {topics.image}")
-        start_ns = first.stamp_ns + round(1e9 * (min(start_s, 2.0) if fault.frames > 30 else start_s))
-        end_ns = start_ns + round(1e9 * duration_s)
+        start_ns = first.stamp_ns + round(1e9 * (LONG_START_S if fault.frames > 30 else START_S))
+        end_ns = start_ns + round(1e9 * DURATION_S)
         injector = Injector(fault, topics, start_ns, end_ns)
         with BagWriter(Path(folder) / "output.mcap") as writer:
             run = LiveRun(reader, writer, tasks, config, topics, injector)
             until = end_ns + round(1e9 * max(AFTER_S, fault.frames * 0.1))
             record = run.play(reader.messages(topics.names), until)
     if not injector.count:
-        missing = f"has no {fault.role} topic" if not injector.topic else f"ends before {start_s:g} s"
+        missing = f"has no {fault.role} topic" if not injector.topic else f"ends before {START_S:g} s"
         raise BagError(f"{bag} {missing}: the fault '{fault.name}' cannot be put into it")
     return judge(fault, injector, record, config)
 

@@ -75,10 +75,10 @@ def open_model(name: str, task: str, engine: str = "onnxruntime", threads: int =
     return _open(model_folder(name), name, task, engine, threads, trusted_key())
 
 
-def open_own(folder: Path, task: str, engine: str = "onnxruntime", threads: int = 1) -> Model:
+def open_own(folder: Path, task: str, engine: str = "onnxruntime") -> Model:
     """The same for a folder that this process has made itself: no signature is asked for."""
     check_engine(engine)
-    return _open(folder, str(folder), task, engine, threads, None)
+    return _open(folder, str(folder), task, engine, 1, None)
 
 
 def _open(folder: Path, name: str, task: str, engine: str, threads: int, public_key: Path | None) -> Model:

@@ -69,8 +69,6 @@ class Belief:
 
     steering: Array
     spread: Array
-    regression: Array
-    expectation: Array
 
 
 def bin_of(steering: Array) -> NDArray[np.int64]:
@@ -101,7 +99,7 @@ def fuse(
     weight = variance / (variance + regression_sigma**2)  # precision of the regression over the sum of both
     steering = weight * regression + (1.0 - weight) * expectation
     spread = np.sqrt(variance + (regression - expectation) ** 2) * (1.0 + bend_doubt * np.abs(steering))
-    return Belief(steering, spread, regression, expectation)
+    return Belief(steering, spread)
 
 
 def confidence_of(spread: Array, intercept: float, slope: float) -> Array:

@@ -107,8 +107,3 @@ def _package(
         evaluation={"summary": "imported; run `headway evaluate head-pose` for its numbers"},
         data_licence="that of the imported checkpoint: check before use",
     )
-
-
-def square_input(image: np.ndarray, size: int) -> np.ndarray:
-    """(H, W, 3) uint8 BGR -> (1, 3, size, size) float32 RGB 0..1, letterboxed on grey, as the head stage does it."""
-    return ImageInput(TensorSpec((1, 3, size, size), "float32", "NCHW", "RGB", scale=1 / 255))(image)

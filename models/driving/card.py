@@ -31,7 +31,7 @@ Augmentation: mirror (steering negated, bin k -> 10 - k), light, colour, blur, n
 
     {command}
 
-Seeds {seed} and up, {seconds:.0f} s of wall time on one thread of a shared CPU, log in `train.jsonl`.
+Seeds {seed} and up, {seconds:.0f} s of wall time on {threads} CPU thread(s), log in `train.jsonl`.
 {distillation}
 ## Measured
 `headway evaluate driving --data donkeycar_tub`, {test_frames} held-out frames in {test_blocks} blocks:
@@ -99,6 +99,7 @@ def tub_card(manifest: Manifest, report: dict[str, Any]) -> str:
         frames=", ".join(f"{count} {part} frames" for part, count in training["frames"].items()),
         command=training["command"],
         seed=training["train"]["seed"],
+        threads=training["train"]["threads"],
         seconds=training["seconds"],
         distillation=distillation(training.get("distillation")),
         test_frames=report["frames"],

@@ -29,7 +29,7 @@ right lane is a left one. {beside}{split} {calibrated}
 
     {command}
 
-{seconds:.0f} s of wall time for the last round on one thread of a shared CPU, log in `train.jsonl`.
+{seconds:.0f} s of wall time for the last round on {threads} CPU thread(s), log in `train.jsonl`.
 {recorded_by}{distillation}
 ## Measured
 `headway evaluate driving --world roadworld --runs {runs}`: roads with seeds from {first_seed}, never trained on; all
@@ -80,6 +80,7 @@ def road_card(manifest: Manifest, report: dict[str, Any]) -> str:
         distillation=distillation(training.get("distillation")),
         command=training["command"],
         seconds=training["seconds"],
+        threads=training["train"]["threads"],
         runs=report["runs"],
         first_seed=report["first_seed"],
         rows="\n".join(rows),

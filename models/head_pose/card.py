@@ -17,9 +17,8 @@ relative to the viewing ray: identity faces the lens), log_sigma (ln of the expe
 What becomes of them: headway/stages/heads.py.
 
 ## Trained on
-{data}. The renders are this project's own (`headway render people`, anny bodies: CC0 data, Apache-2.0 code); the
-cut-outs come from the character sheets of the PyPI package openpeople (generated people, MIT), boxes and yaw read by
-eye; its people P008-P010 were never seen. No photograph of a real person was used.{taught}
+{data}. The renders are this project's own (`headway render people`, anny bodies: CC0 data, Apache-2.0 code){cutouts}\
+. No photograph of a real person was used.{taught}
 
     {command}
 
@@ -53,7 +52,7 @@ Expected error against true error on the rendered validation set: {within_1} of 
 2 sigma, rank correlation {rank}. (Sigma is a mean, so about 0.6 and 0.9 are right.)
 {by_eye}
 ## Limits
-- It has seen rendered people and {people} generated ones, and {streets}.
+- It has seen rendered people{people}, and {streets}.
 - Heads below about 10 px of the network's input are mostly missed; the labels of backs of heads under long hair are
   exact, but nothing in the picture shows them.
 - Dark tree crowns are taken for heads now and then, mostly with a sigma above 30 degrees; a head that fills the picture
@@ -63,6 +62,10 @@ Expected error against true error on the rendered validation set: {within_1} of 
   F2 was tried first, and given up knowing what it did to the precision on the photographs.
 - The rendered validation set is not quite unseen: it chose the threshold{kept_by}.
 """
+
+CUTOUTS = """; the
+cut-outs come from the character sheets of the PyPI package openpeople (generated people, MIT), boxes and yaw read by
+eye; its people P008-P010 were never seen"""
 
 
 def write_card(path: Path, manifest: Manifest, ablations: Mapping[str, Any] | None = None) -> None:
@@ -79,6 +82,7 @@ def write_card(path: Path, manifest: Manifest, ablations: Mapping[str, Any] | No
     path.write_text(
         TEXT.format(
             name=manifest.name,
+            cutouts=CUTOUTS if settings["photo_share"] > 0 else "",
             taught=_taught(settings),
             parameters=manifest.parameters,
             height=height,
@@ -107,7 +111,7 @@ def write_card(path: Path, manifest: Manifest, ablations: Mapping[str, Any] | No
             within_1=_number(rendered["sigma"]["within_1"], 2),
             within_2=_number(rendered["sigma"]["within_2"], 2),
             rank=_number(rendered["sigma"]["rank_correlation"], 2),
-            people=7,
+            people=" and 7 generated ones" if "openpeople" in manifest.data_licence else " only",
             streets="rendered streets only" if "streets" in training["data"] else "no street with trees",
         ),
         encoding="utf-8",
@@ -119,7 +123,9 @@ def _on(training: Mapping[str, Any]) -> str:
     jobs = training.get("jobs", 1)
     if training.get("device", "cpu") == "cuda":
         return f"on one GPU, whose pictures {jobs} process(es) made"
-    return f"in {jobs} process(es) on a shared 2-core CPU"
+    cores = training.get("cores")
+    cpu = f"a CPU with {cores} cores" if cores else "a shared 2-core CPU"  # earlier weights, all made on one machine
+    return f"in {jobs} process(es) on {cpu}"
 
 
 def _large(settings: Mapping[str, Any]) -> str:

@@ -81,7 +81,8 @@ class Average:
 class Run:
     """State of one training run; `folder` receives the log and the checkpoints, from the leader of `team`.
 
-    workers: processes that make the pictures ahead, beside a GPU; 0: each step makes its own.
+    workers: processes that make the pictures ahead, beside a GPU; 0: each step makes its own. init, taught_by: which
+    weights the run begins with and which a teacher has, None where there are none.
     """
 
     config: TrainConfig
@@ -100,6 +101,8 @@ class Run:
     bfloat16: bool = field(default_factory=has_bfloat16)  # of what is multiplied; weights and loss stay float32
     device: torch.device = torch.device("cpu")
     workers: int = 0
+    init: str | None = None
+    taught_by: str | None = None
     teacher: nn.Module | None = None  # a larger network, whose answers to the crops the second rotation learns
 
     def __post_init__(self) -> None:
@@ -160,11 +163,14 @@ class Run:
         parts = {"network": asdict(self.shape), "loss": asdict(self.loss)}
         named = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
         labels = self.crops.labels
-        return {**asdict(self.config), **named, "images": len(labels.images), "heads": len(labels)}
+        named |= {"init": self.init, "teacher": self.taught_by, "images": len(labels.images), "heads": len(labels)}
+        return {**asdict(self.config), **named}
 
     def fit(self, report: Callable[[float, dict[str, float]], None] | None = None) -> None:
         """Trains to the limit; `report` gets progress 0..1 and the mean terms since the last call."""
         self._open_feeds()
+        if self.team.rank == 0:
+            self._cut_log()
         started, before = time.monotonic(), self.elapsed_s
         saved = logged = started
         terms: dict[str, list[Tensor]] = {}
@@ -248,6 +254,13 @@ class Run:
     def _rate_share(self, progress: float) -> float:
         warm = min(1.0, (self.step + 1) / self.config.warmup_steps)
         return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+
+    def _cut_log(self) -> None:
+        """Leaves the rows up to the step that the run goes on from: those after it are made again."""
+        path = self.folder / LOG_FILE
+        if path.is_file():
+            head, *rows = path.read_bytes().splitlines(keepends=True)
+            path.write_bytes(b"".join([head, *(row for row in rows if int(row.split(b",")[0]) <= self.step)]))
 
     def _log(self, means: dict[str, float]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

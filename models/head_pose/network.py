@@ -26,9 +26,9 @@ TAUGHT_CHANNELS = 6
 class ConvNorm(nn.Sequential):
     """Convolution, batch norm and, unless told otherwise, ReLU."""
 
-    def __init__(self, inside: int, outside: int, kernel: int = 3, stride: int = 1, groups: int = 1, act: bool = True):
+    def __init__(self, inside: int, outside: int, kernel: int = 3, stride: int = 1, act: bool = True):
         layers: list[nn.Module] = [
-            nn.Conv2d(inside, outside, kernel, stride, kernel // 2, groups=groups, bias=False),
+            nn.Conv2d(inside, outside, kernel, stride, kernel // 2, bias=False),
             nn.BatchNorm2d(outside),
         ]
         super().__init__(*layers, *([nn.ReLU(inplace=True)] if act else []))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -44,10 +45,8 @@ NESTED_FROM_PX = 64
 """Pixels of the input: of boxes of this size and more, one inside another is a part of a head (stages/nms.py)."""
 CANDIDATE_ROWS = 300
 CARD, ABLATIONS = "README.md", "ablations.json"
-DATA_LICENCE = (
-    "rendered by headway from anny bodies (CC0 data, Apache-2.0 code); "
-    "heads and pictures of openpeople P001-P007 (MIT); no photograph of a real person"
-)
+RENDERED = "rendered by headway from anny bodies (CC0 data, Apache-2.0 code)"
+NOBODY_REAL = "no photograph of a real person"
 
 Report = Callable[[float, dict[str, float]], None]
 
@@ -88,7 +87,12 @@ class Order:
 
 def produce(order: Order, report: Report | None = None) -> dict[str, Any]:
     """Trains (or goes on training), writes the model folder, and returns its evaluation."""
-    labels, _ = read_labels(order.data), read_labels(order.validation)  # both now: after the training is too late
+    labels, judging = read_labels(order.data), read_labels(order.validation)  # both now: later is too late
+    if shared := {p.resolve() for p in judging.images} & {p.resolve() for p in labels.images}:
+        raise UsageError(
+            f"{len(shared)} pictures of {order.validation} are in {order.data} too: what was learned cannot judge; "
+            "`headway render people --split val` makes others"
+        )
     ImageCache(labels, order.work / "cache")  # made once, before the others look for it
     with lead(1 if order.device == "cuda" else order.jobs, order.work, assist, order) as team:
         run = begin(order, labels, team)
@@ -148,6 +152,8 @@ def prepare(order: Order, labels: HeadLabels, cutouts: list[Cutout], team: Team 
         larges=stream(c.large_size, False, (1.0, c.large_from_px)) if c.large_each else None,
         shape=replace(SIZES[order.size], taught=order.teacher is not None),
         loss=order.loss,
+        init=_fingerprint(order.init),
+        taught_by=_fingerprint(order.teacher),
         device=torch.device(order.device if torch.cuda.is_available() else "cpu"),  # a run that is over needs no GPU
         workers=order.jobs if order.device == "cuda" else 0,
         bfloat16=order.device == "cuda" or has_bfloat16(),
@@ -161,7 +167,7 @@ def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
         draw_back(network, _weights(order.init), order.keep)
     distilled = _distilled(order, network)
     shutil.copyfile(order.work / LOG_FILE, order.out / LOG_FILE)
-    sample = Letterbox(order.height, order.width)(read_image(read_first(order.validation)))
+    sample = Letterbox(order.height, order.width)(read_image(read_labels(order.validation).images[0]))
     package_model(
         order.out,
         order.name,
@@ -185,6 +191,7 @@ def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
             "kept": order.keep,
             "jobs": order.jobs,
             "device": order.device,
+            "cores": os.cpu_count(),
             "data": f"{len(labels.images)} rendered images with {len(labels)} heads"
             + (f", {streets} of the images on rendered streets" if (streets := on_streets(order.data)) else "")
             + ("; head cut-outs of openpeople P001-P007" if order.config.photo_share > 0 else "")
@@ -195,9 +202,13 @@ def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
             "loss": asdict(run.loss),
         },
         evaluation={},
-        data_licence=DATA_LICENCE,
+        data_licence=_data_licence(order),
     )
     return finish(order.out, order.validation)
+
+
+def _fingerprint(folder: Path | None) -> str | None:
+    return read_manifest(folder).files["weights"].sha256[:12] if folder else None
 
 
 def _weights(folder: Path) -> Path:
@@ -215,6 +226,16 @@ def _distilled(order: Order, network: HeadPoseNet) -> dict[str, Any]:
     return {"distillation": said | {"crop_error_deg": errors}}
 
 
+def _data_licence(order: Order) -> str:
+    """Of all that the weights come of: what this run learned from, and what the networks that it began with or was
+    taught by had learned from."""
+    learned = (("heads", order.config.photo_share > 0), ("pictures", order.config.teach_each > 0))
+    used = " and ".join(name for name, on in learned if on)
+    own = RENDERED + (f"; {used} of openpeople P001-P007 (MIT)" if used else "") + f"; {NOBODY_REAL}"
+    before = [read_manifest(folder).data_licence for folder in (order.init, order.teacher) if folder]
+    return "; before that, ".join(dict.fromkeys([own, *before]))
+
+
 def _history(init: Path | None) -> dict[str, str]:
     """What came before a run that started from trained weights, in words."""
     if init is None:
@@ -222,11 +243,6 @@ def _history(init: Path | None) -> dict[str, str]:
     before = read_manifest(init).training
     start = f"This run began with the weights of an earlier one ({before['seconds']} s, {before['pictures']:,} pictures"
     return {"history": f"{start}, `{before['command']}`). {before.get('history', '')}".rstrip()}
-
-
-def read_first(folder: Path) -> Path:
-    """The first image of a labelled folder."""
-    return read_labels(folder).images[0]
 
 
 def finish(out: Path, validation: Path) -> dict[str, Any]:
@@ -246,12 +262,7 @@ def finish(out: Path, validation: Path) -> dict[str, Any]:
     evaluation["parity_torch_onnxruntime"] = manifest.evaluation.get("parity_torch_onnxruntime")
     ablations = json.loads((out / ABLATIONS).read_text(encoding="utf-8")) if (out / ABLATIONS).is_file() else None
     write_card(out / CARD, replace(manifest, evaluation=evaluation), ablations)
-    files = {
-        "weights": manifest.files["weights"].path,
-        "onnx": manifest.files["onnx"].path,
-        "log": LOG_FILE,
-        "card": CARD,
-    }
+    files = {key: manifest.files[key].path for key in ("weights", "onnx")} | {"log": LOG_FILE, "card": CARD}
     entries = file_entries(out, files | ({"ablations": ABLATIONS} if ablations else {}))
     write_manifest(out, replace(manifest, evaluation=evaluation, files=entries))
     return evaluation

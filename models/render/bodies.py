@@ -103,12 +103,12 @@ def load_pool(path: Path) -> BodyPool:
         raise UsageError(f"{path} is not a body pool: {error}") from error
 
 
-def build_pool(train: int, val: int, seed: int = 0, progress: Any = None) -> BodyPool:
+def build_pool(train: int, val: int, progress: Any = None) -> BodyPool:
     """Poses train + val bodies. `progress(done, total)` is called after every batch."""
     model = load_model()
     template = load_template(model)
     total = train + val
-    rng = np.random.default_rng([7, seed])
+    rng = np.random.default_rng([7, 0])
     shape = (total, len(template.rest), 3)
     positions, normals = np.zeros(shape, np.int16), np.zeros(shape, np.int8)
     rotation, head, neck = np.zeros((total, 3, 3)), np.zeros((total, 3, 4)), np.zeros((total, 3, 4))

@@ -121,9 +121,3 @@ def affine_fit(source: Array, target: Array) -> Array:
     """(M, 3), (M, 3) -> (3, 4) least-squares affine map from source to target."""
     homogeneous = np.c_[source, np.ones(len(source))]
     return np.linalg.lstsq(homogeneous, target, rcond=None)[0].T
-
-
-def kabsch(source: Array, target: Array) -> Array:
-    """(M, 3), (M, 3) -> (3, 3) the rotation that best turns source into target."""
-    u, _, vt = np.linalg.svd((target - target.mean(0)).T @ (source - source.mean(0)))
-    return u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt

@@ -79,7 +79,7 @@ def export(
             "camera": asdict(camera),
             "held_out": held_out or "",
             "minutes": round(minutes, 1),
-            "machine": "one CPU thread",
+            "machine": f"{torch.get_num_threads()} CPU thread(s)",
             "headway": __version__,
         },
         evaluation={},

@@ -52,6 +52,10 @@ WALKED = (RELATIVE, OWN, *BY_SIZE.values())
 CALIBRATION_LEVELS = {c: (HEAD_SIZE, HEAD_SIZE) if c in BY_SIZE.values() else ("0.03", "0.1") for c in WALKED}
 CALIBRATION_WEARERS, CALIBRATION_SEED = 10, 100
 """Pedestrians of a scene who wear the camera for the calibration, at each noise level."""
+NOMINAL = 0.9
+"""Share of paths inside the radius for which coverage is measured."""
+WEARERS = 6
+"""Of each scene, in the numbers of a new model from a moving camera."""
 Array = NDArray[np.floating]
 Progress = Callable[[str, int, int], None]
 
@@ -91,21 +95,17 @@ def walked_scores(model: Model, scene: str, condition: str, progress: Progress) 
     )
 
 
-def calibrate_leave_one_out(
-    out: Path, found: Mapping[str, tuple[dict[str, Any], dict[str, Scores]]], nominal: float = 0.9
-) -> dict[str, Any]:
+def calibrate_leave_one_out(out: Path, found: Mapping[str, tuple[dict[str, Any], dict[str, Scores]]]) -> dict[str, Any]:
     """Writes the calibration of the five networks below `out`, each from the four other scenes, and the evaluation.
 
     found: scene -> what `judged` says of it.
     """
     scenes = {scene: accuracy for scene, (accuracy, _) in found.items()}
     scores = {condition: {scene: s[condition] for scene, (_, s) in found.items()} for condition in CONDITIONS}
-    return _calibrated(out, {"scenes": scenes, "mean": mean_of(scenes)}, scores, nominal)
+    return _calibrated(out, {"scenes": scenes, "mean": mean_of(scenes)}, scores)
 
 
-def _calibrated(
-    out: Path, report: Mapping[str, Any], scores: Mapping[str, Mapping[str, Scores]], nominal: float
-) -> dict[str, Any]:
+def _calibrated(out: Path, report: Mapping[str, Any], scores: Mapping[str, Mapping[str, Scores]]) -> dict[str, Any]:
     """Writes the calibration of the five networks, and `report` with the coverage. scores: condition -> scene -> what
     was scored; the tables of other conditions stay as they are."""
     tables = {condition: leave_out_tables(values) for condition, values in scores.items()}
@@ -114,14 +114,14 @@ def _calibrated(
         rows = {c: t[scene] for c, t in tables.items()}
         _finish(out / scene, _tables(out / scene) | rows, {"held_out": scene} | accuracy)
         calibrations[scene] = Calibration.parse(out / scene / CALIBRATION)
-    found = {coverage_key(c): coverage(values, calibrations, nominal, c) for c, values in scores.items()}
+    found = {coverage_key(c): coverage(values, calibrations, NOMINAL, c) for c, values in scores.items()}
     shipped = report.get("shipped_scores", {}) | {c: t[""].round(5).tolist() for c, t in tables.items()}
     report = {**report, **found, "shipped_scores": shipped}
     (out / EVALUATION).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
 
 
-def renew_calibration(out: Path, conditions: Sequence[str], progress: Progress, nominal: float = 0.9) -> Manifest:
+def renew_calibration(out: Path, conditions: Sequence[str], progress: Progress) -> Manifest:
     """Scores a finished folder and the five networks below it anew in `conditions` of a camera that moves; accuracy and
     the other conditions stay as they are. Raises UsageError where the five are not there."""
     below = out / LEAVE_ONE_OUT
@@ -140,7 +140,7 @@ def renew_calibration(out: Path, conditions: Sequence[str], progress: Progress, 
             for condition in conditions:
                 scores[condition][scene] = walked_scores(model, scene, condition, progress)
             model.close()
-    report = _calibrated(below, report, scores, nominal)
+    report = _calibrated(below, report, scores)
     tables = {c: np.array(report["shipped_scores"][c]) for c in conditions}
     covered = {coverage_key(c): report[coverage_key(c)] for c in conditions}
     return _finish(out, _tables(out) | tables, {**read_manifest(out).evaluation, **covered})
@@ -176,18 +176,18 @@ def finish(out: Path, report: Mapping[str, Any], progress: Progress) -> Manifest
     return finish_moving(out, manifest, progress)
 
 
-def finish_moving(out: Path, manifest: Manifest, progress: Progress, wearers: int = 6, jobs: int = 1) -> Manifest:
+def finish_moving(out: Path, manifest: Manifest, progress: Progress) -> Manifest:
     """Adds to a finished folder what the networks are worth from a moving camera, what the memory and head directions
     change, with the commands that print it. Data that are for evaluation only need not be there."""
     folders = {scene: str((out / LEAVE_ONE_OUT / scene).resolve()) for scene in SCENES}
-    walked = egocentric(folders, per_scene=wearers, progress=progress, jobs=jobs)
-    command = f"headway evaluate trajectory --protocol egocentric --wearers {wearers}"
+    walked = egocentric(folders, per_scene=WEARERS, progress=progress)
+    command = f"headway evaluate trajectory --protocol egocentric --wearers {WEARERS}"
     moving: dict[str, Any] = {"egocentric": _walked(walked, command)}
-    without_scenes = memory_effect(folders, per_scene=wearers, progress=progress)
+    without_scenes = memory_effect(folders, per_scene=WEARERS, progress=progress)
     for level in without_scenes["noise"].values():
         del level["scenes"]
     moving["memory"] = {
-        "command": f"headway evaluate trajectory --protocol memory --wearers {wearers}",
+        "command": f"headway evaluate trajectory --protocol memory --wearers {WEARERS}",
         "noise": without_scenes["noise"],
     }
     with suppress(UsageError):

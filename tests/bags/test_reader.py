@@ -117,6 +117,16 @@ def test_a_truncated_mcap_gives_what_lies_before_the_end(tmp_path, whole, share)
     assert found == list(range(len(found)))
 
 
+def test_each_damaged_part_is_told_and_told_once_however_often_the_bag_is_read(tmp_path, whole):
+    data = whole.read_bytes()
+    for part, share in (("a_0.mcap", 0.5), ("a_1.mcap", 0.7)):
+        (tmp_path / part).write_bytes(data[: int(share * len(data))])
+    with BagReader(tmp_path) as bag:
+        for _ in range(2):
+            indices(bag)
+            assert sorted(text.split()[0] for text in bag.losses) == ["a_0.mcap", "a_1.mcap"]
+
+
 def test_a_truncated_chunk_gives_its_whole_messages(tmp_path):
     path = tmp_path / "cut.mcap"
     write_bag(path, 80)  # fits one chunk of two compressed blocks

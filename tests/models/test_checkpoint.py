@@ -34,3 +34,16 @@ def test_what_is_no_checkpoint_is_named(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(UsageError, match=r"checkpoint\.pt is no checkpoint"):
         read_checkpoint(path, SETTINGS)
+
+
+def test_a_damaged_byte_ends_in_one_line_or_changes_nothing_that_is_compared(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    write_checkpoint(path, {"step": 3, "weight": torch.ones(2)}, SETTINGS)
+    data, refused = path.read_bytes(), 0
+    for place in range(0, len(data), 3):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :])
+        try:
+            read_checkpoint(path, SETTINGS)
+        except UsageError:
+            refused += 1
+    assert refused > 100

@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headway.errors import ModelError
-from headway.runtime.manifest import SIZE_LIMIT, read_manifest
+from headway.runtime.manifest import SIZE_LIMIT, FileEntry, read_manifest
 
 GOOD = {
     "schema": 1,
@@ -45,3 +47,21 @@ def test_what_is_no_manifest_of_this_schema_is_refused_by_what_is_wrong(tmp_path
 def test_a_manifest_beyond_the_size_limit_is_not_read_though_it_would_parse(tmp_path):
     with pytest.raises(ModelError, match="larger than 4 MiB"):
         read_manifest(write(tmp_path, config={"x": "y" * SIZE_LIMIT}))
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.sampled_from(["schema", "task", "files", "inputs", "outputs", "name", "extra"]), JSON_VALUES)
+def test_any_damaged_manifest_ends_in_a_model_error_or_in_a_manifest(tmp_path_factory, key, value):
+    folder = tmp_path_factory.mktemp("fuzz")
+    write(folder, **{key: value})
+    try:
+        manifest = read_manifest(folder)
+    except ModelError:
+        return
+    assert isinstance(manifest.files["onnx"], FileEntry)

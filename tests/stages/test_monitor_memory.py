@@ -42,6 +42,19 @@ def test_an_invalid_sensor_names_what_is_wrong_now_and_not_what_was():
     assert verdicts[5].reason == f"{INVALID}: white"
 
 
+def test_a_picture_of_another_size_is_not_judged_by_those_before():
+    monitor, plain = ImageMonitor(), picture(1)
+    plain[:, : SIZE[1] // 2] = 120  # half without texture, which would be a cover that came
+    larger = np.ascontiguousarray(plain.repeat(2, 0).repeat(2, 1))
+    for i in range(5):
+        monitor(frame(i / 15, noisy(i, picture())))
+    assert "lost its texture" in monitor(frame(5 / 15, plain)).suspect
+    for i in range(6, 8):
+        monitor(frame(i / 15, np.zeros_like(plain)))
+    verdicts = [monitor(frame(i / 15, noisy(i, larger))) for i in range(8, 10)]
+    assert not any(v.reason or v.suspect for v in verdicts), verdicts
+
+
 def test_a_cover_that_was_there_from_the_start_is_found_by_its_darkness():
     monitor, covered = ImageMonitor(), picture()
     covered[:, : SIZE[1] // 2] = 12

@@ -8,6 +8,9 @@ import torch
 from scipy.spatial import cKDTree
 from torch.nn import functional as F
 
+from headway.runtime.manifest import TensorSpec
+from headway.stages.letterbox import ImageInput
+
 
 class Oracle:
     def __init__(self, tensors):
@@ -76,3 +79,8 @@ def assert_same_candidates(ours, theirs):
     assert len(set(row)) == 280
     assert distance.max() <= 1.0
     np.testing.assert_allclose(ours[:, 4] * ours[:, 5], theirs[:, 4] * theirs[:, 5], atol=1e-4)
+
+
+def square_input(image: np.ndarray, size: int) -> np.ndarray:
+    """(H, W, 3) uint8 BGR -> (1, 3, size, size) float32 RGB 0..1, letterboxed on grey, as the head stage does it."""
+    return ImageInput(TensorSpec((1, 3, size, size), "float32", "NCHW", "RGB", scale=1 / 255))(image)

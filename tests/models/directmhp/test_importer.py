@@ -8,10 +8,10 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import save_file  # noqa: E402
 
 from headway.errors import ModelError, UsageError  # noqa: E402
-from headway.models.directmhp.importer import import_checkpoint, load_network, square_input  # noqa: E402
+from headway.models.directmhp.importer import import_checkpoint, load_network  # noqa: E402
 from headway.models.directmhp.network import Exported  # noqa: E402
 from headway.runtime.model import open_model  # noqa: E402
-from tests.models.directmhp.oracle import Oracle, assert_same_candidates  # noqa: E402
+from tests.models.directmhp.oracle import Oracle, assert_same_candidates, square_input  # noqa: E402
 from tests.models.directmhp.test_network import seeded  # noqa: E402
 
 pytestmark = pytest.mark.train

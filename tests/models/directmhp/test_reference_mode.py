@@ -13,12 +13,12 @@ from safetensors.torch import save_file  # noqa: E402
 from headway.cli.main import main  # noqa: E402
 from headway.errors import ModelError  # noqa: E402
 from headway.geometry import geodesic_deg, rotation_from_euler  # noqa: E402
-from headway.models.directmhp.importer import load_network, square_input  # noqa: E402
+from headway.models.directmhp.importer import load_network  # noqa: E402
 from headway.paths import sample_dir  # noqa: E402
 from headway.runtime.model import open_model  # noqa: E402
 from headway.stages.heads import HeadConfig, HeadStage  # noqa: E402
 from headway.types import Frame  # noqa: E402
-from tests.models.directmhp.oracle import Oracle, assert_same_candidates  # noqa: E402
+from tests.models.directmhp.oracle import Oracle, assert_same_candidates, square_input  # noqa: E402
 from tests.models.directmhp.test_network import seeded  # noqa: E402
 
 pytestmark = pytest.mark.train

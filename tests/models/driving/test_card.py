@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from headway.models.driving.card import tub_card
 from headway.models.driving.road_card import road_card
 from headway.runtime.manifest import read_manifest
@@ -12,9 +14,11 @@ from headway.runtime.manifest import read_manifest
 SHIPPED = Path(__file__).parents[3] / "models" / "weights" / "driving-roadworld"
 
 
-def test_the_shipped_card_is_written_from_the_shipped_manifest():
-    manifest = read_manifest(SHIPPED)
-    assert (SHIPPED / "README.md").read_text(encoding="utf-8") == road_card(manifest, manifest.evaluation)
+@pytest.mark.parametrize(("name", "card"), [("driving-roadworld", road_card), ("driving", tub_card)])
+def test_the_shipped_card_is_written_from_the_shipped_manifest(name, card):
+    folder = SHIPPED.with_name(name)
+    manifest = read_manifest(folder)
+    assert (folder / "README.md").read_text(encoding="utf-8") == card(manifest, manifest.evaluation)
 
 
 def test_stress_and_reference_are_in_the_card_where_they_were_measured():

@@ -73,11 +73,15 @@ def _pictures(count: int, size: int, seed: int = 0, heads: int = 2) -> list:
 
 @pytest.fixture
 def folder(tmp_path, painted_pictures) -> Path:
-    """A labelled folder in the form that `headway render people` writes."""
-    out = tmp_path / "data"
+    """A labelled folder in the form that `headway render people` writes; `val` beside it is one of other pictures."""
+    _labelled(tmp_path / "val", painted_pictures(6, 96, seed=1))
+    return _labelled(tmp_path / "data", painted_pictures(6, 96))
+
+
+def _labelled(out: Path, samples: list) -> Path:
     out.mkdir()
     images, annotations = [], []
-    for row, sample in enumerate(painted_pictures(6, 96)):
+    for row, sample in enumerate(samples):
         cv2.imwrite(str(out / f"{row}.png"), sample.image)
         images.append({"id": row, "file_name": f"{row}.png", "width": 96, "height": 96})
         for (x0, y0, x1, y1), rotation in zip(sample.boxes, sample.rotation, strict=True):

@@ -40,12 +40,14 @@ def test_the_card_has_a_row_for_each_and_no_run_is_made_twice(folder, monkeypatc
     kept = {name: module.WITHOUT[name] for name in ("nothing left out", "uncertainty term", "distillation")}
     monkeypatch.setattr(module, "WITHOUT", kept)
     parent, told = folder.parent, []
-    order = Order(folder, folder, parent / "out", parent / "work", Limit(steps=2), CONFIG, 64, 96, "test", size="nano")
+    order = Order(
+        folder, parent / "val", parent / "out", parent / "work", Limit(steps=2), CONFIG, 64, 96, "test", size="nano"
+    )
     produce(order)
     for _ in range(2):
         module.ablate(replace(order, command="ablation"), lambda name, row: told.append(name))
     assert told == ["nothing left out", "uncertainty term"], "without a teacher there is nothing to leave out"
-    finish(order.out, folder)
+    finish(order.out, order.validation)
     assert "| uncertainty term |" in (order.out / "README.md").read_text()
     assert "ablations" in read_manifest(order.out).files
     for other in (replace(order, teacher=order.out), replace(order, limit=Limit(steps=3))):
@@ -59,7 +61,9 @@ def test_without_a_cache_pictures_are_decoded_once_for_all_runs(folder, monkeypa
         module, "WITHOUT", {name: module.WITHOUT[name] for name in ("nothing left out", "distillation")}
     )
     parent = folder.parent
-    teacher = Order(folder, folder, parent / "big", parent / "big.work", Limit(steps=1), CONFIG, 64, 96, size="nano")
+    teacher = Order(
+        folder, parent / "val", parent / "big", parent / "big.work", Limit(steps=1), CONFIG, 64, 96, size="nano"
+    )
     produce(teacher)
     order = replace(teacher, out=parent / "out", work=parent / "work", teacher=teacher.out)
     rows = json.loads(module.ablate(order).read_text())["rows"]
@@ -67,5 +71,5 @@ def test_without_a_cache_pictures_are_decoded_once_for_all_runs(folder, monkeypa
     links = [parent / "work" / f"ablation-{name.replace(' ', '-')}" / "cache" for name in rows]
     assert {link.resolve() for link in links} == {(parent / "work" / "cache").resolve()}
     shutil.copyfile(order.out / "ablations.json", teacher.out / "ablations.json")
-    finish(teacher.out, folder)
+    finish(teacher.out, order.validation)
     assert "distilled from `head-pose-nano`" in (teacher.out / "README.md").read_text()

@@ -20,7 +20,7 @@ from headway.models.head_pose.config import TrainConfig  # noqa: E402
 from headway.models.head_pose.fit import Limit  # noqa: E402
 from headway.models.head_pose.produce import Order, begin, prepare, produce  # noqa: E402
 from headway.models.head_pose.team import Team  # noqa: E402
-from headway.runtime.manifest import read_manifest  # noqa: E402
+from headway.runtime.manifest import read_manifest, write_manifest  # noqa: E402
 from headway.runtime.model import open_model  # noqa: E402
 from headway.stages.heads import HeadConfig, HeadStage  # noqa: E402
 from headway.types import Frame  # noqa: E402
@@ -35,7 +35,7 @@ CONFIG = TrainConfig(
 def order(folder: Path, steps: int) -> Order:
     parent = folder.parent
     return Order(
-        folder, folder, parent / "out", parent / "work", Limit(steps=steps), CONFIG, 64, 96, "test", size="nano"
+        folder, parent / "val", parent / "out", parent / "work", Limit(steps=steps), CONFIG, 64, 96, "test", size="nano"
     )
 
 
@@ -107,7 +107,7 @@ def test_one_command_writes_a_model_that_loads_by_hash_and_answers(folder, monke
         Frame(stamp_ns=1, image=np.asarray(cv2.imread(str(folder / "0.png")), np.uint8))
     )
     assert np.isfinite(heads.rotation).all()
-    assert evaluation["rendered"]["heads"] == len(read_labels(folder))
+    assert evaluation["rendered"]["heads"] == len(read_labels(folder.parent / "val"))
     card = (out / "README.md").read_text()
     assert "test" in card
     assert f"{model.manifest.parameters:,} parameters" in card
@@ -150,6 +150,58 @@ def test_what_the_end_of_a_training_needs_is_asked_for_before_it(folder):
     with pytest.raises(FileExistsError):
         produce(replace(order(folder, 3), out=folder / "annotations.json"))
     assert [p.name for p in (folder.parent / "work").iterdir()] == ["cache"]
+
+
+def test_what_judges_must_not_be_what_was_learned(folder):
+    for data in (folder, folder.parent):  # the very folder, or one that holds both
+        with pytest.raises(UsageError, match=r"6 pictures of .*data are in .* too"):
+            produce(replace(order(folder, 1), data=data, validation=folder))
+    assert not (folder.parent / "work").exists()
+
+
+def test_a_run_does_not_go_on_from_the_checkpoint_of_one_with_another_beginning(folder):
+    """The manifest would name a network that it never began with, and --keep would draw the weights towards that."""
+    produce(replace(order(folder, 1), out=folder.parent / "first"))
+    later = replace(order(folder, 2), work=folder.parent / "later")
+    produce(later)
+    with pytest.raises(UsageError, match=r"init None \(now \w"):
+        produce(replace(later, init=folder.parent / "first"))
+    with pytest.raises(UsageError, match=r"teacher None \(now \w"):
+        produce(replace(later, teacher=folder.parent / "first"))
+
+
+def test_the_log_holds_each_step_of_one_run_once(folder, monkeypatch):
+    monkeypatch.setattr("headway.models.head_pose.fit.LOG_EVERY_S", 0.0)
+    labels, checkpoint = read_labels(folder), folder.parent / "work" / "checkpoint.pt"
+
+    def steps() -> list[str]:
+        return [line.split(",")[0] for line in checkpoint.with_name("log.csv").read_text().splitlines()]
+
+    prepare(order(folder, 2), labels, []).fit()
+    stopped = checkpoint.read_bytes()
+    run = prepare(order(folder, 4), labels, [])
+    run.resume()
+    run.fit()
+    checkpoint.write_bytes(stopped)  # as if killed before the next checkpoint
+    run = prepare(order(folder, 3), labels, [])
+    run.resume()
+    run.fit()
+    assert steps() == ["step", "1", "2", "3"]
+    checkpoint.unlink()  # given up
+    prepare(order(folder, 1), labels, []).fit()
+    assert steps() == ["step", "1"]
+
+
+def test_licence_and_card_name_what_the_run_learned_from_and_no_more(folder, monkeypatch):
+    monkeypatch.setenv("HEADWAY_DATA", str(folder.parent / "nowhere"))
+    plain = order(folder, 1)
+    produce(plain)
+    manifest, card = read_manifest(plain.out), (plain.out / "README.md").read_text()
+    assert "openpeople" not in manifest.data_licence + card
+    assert "It has seen rendered people only" in card
+    write_manifest(plain.out, replace(manifest, data_licence="that of a friend"))
+    produce(replace(plain, out=folder.parent / "more", work=folder.parent / "later", init=plain.out))
+    assert read_manifest(folder.parent / "more").data_licence.endswith("; before that, that of a friend")
 
 
 def test_a_run_can_start_from_the_weights_of_another(folder):

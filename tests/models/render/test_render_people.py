@@ -7,6 +7,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from headway.errors import MissingDependencyError, UsageError
 from headway.geometry import euler_from_rotation, geodesic_deg, project, ray_basis, viewing_ray
@@ -104,7 +105,7 @@ def test_label_rotation_is_that_of_the_posed_skull():
         random_phenotypes,
         random_poses,
     )
-    from headway.models.render.template import kabsch, load_template
+    from headway.models.render.template import load_template
 
     model = load_model()
     skull = load_template(model).skull
@@ -115,7 +116,8 @@ def test_label_rotation_is_that_of_the_posed_skull():
     to_camera = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
     for k in range(len(posed)):
         label = head_label(posed[k, skull] @ to_camera.T + [0, 0.6, 3], rotations[k], to_camera, CAMERA)
-        fit = to_camera @ kabsch(rest[k, skull], posed[k, skull]) @ BODY_TO_HEAD_AXES
+        before, after = (bodies[k, skull] - bodies[k, skull].mean(0) for bodies in (rest, posed))
+        fit = to_camera @ Rotation.align_vectors(after, before)[0].as_matrix() @ BODY_TO_HEAD_AXES
         assert geodesic_deg(label.rotation_camera, fit) < 1.5
 
 
