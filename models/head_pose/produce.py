@@ -43,7 +43,6 @@ from headway.stages.letterbox import Letterbox
 TASK = "head-pose"
 NESTED_FROM_PX = 64
 """Pixels of the input: of boxes of this size and more, one inside another is a part of a head (stages/nms.py)."""
-CANDIDATE_ROWS = 300
 CARD, ABLATIONS = "README.md", "ablations.json"
 RENDERED = "rendered by headway from anny bodies (CC0 data, Apache-2.0 code)"
 NOBODY_REAL = "no photograph of a real person"
@@ -168,6 +167,7 @@ def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
     distilled = _distilled(order, network)
     shutil.copyfile(order.work / LOG_FILE, order.out / LOG_FILE)
     sample = Letterbox(order.height, order.width)(read_image(read_labels(order.validation).images[0]))
+    exported = Exported(network, order.height, order.width)
     package_model(
         order.out,
         order.name,
@@ -175,8 +175,8 @@ def export(order: Order, run: Run, labels: HeadLabels) -> dict[str, Any]:
         network,
         {"image": sample},
         {"image": TensorSpec((1, order.height, order.width, 3), "uint8", "NHWC", "BGR")},
-        {"candidates": TensorSpec((1, CANDIDATE_ROWS, 15), columns=COLUMNS)},
-        exported=Exported(network, order.height, order.width),
+        {"candidates": TensorSpec((1, exported.rows, 15), columns=COLUMNS)},
+        exported=exported,
         config={
             "rotation": "relative to the viewing ray",
             "log_sigma": "ln of the expected geodesic error in radians",
