@@ -26,12 +26,16 @@ def test_the_node_with_all_tasks_answers_on_every_topic_with_the_image_header(be
     if not good:
         image.encoding = "bayer_rggb8"
     camera.publish(image)
-    wait(lambda: all(outputs.values()), "a topic stayed silent")
-    for heard in outputs.values():
-        assert heard[0].header == image.header
+
+    def answers(kind: type) -> list:
+        """Without what the heartbeat says where this machine takes two seconds to begin."""
+        return [message for message in outputs[kind] if message.header == image.header]
+
+    wait(lambda: all(map(answers, outputs)), "a topic stayed silent, or has another header")
+    found = {kind: answers(kind)[0] for kind in outputs}
     if good:
-        assert outputs[HeadArray][0].valid
-        assert outputs[DriveCommand][0].valid
+        assert found[HeadArray].valid
+        assert found[DriveCommand].valid
     else:
-        assert not any(heard[0].valid for heard in outputs.values())
-        assert all("bayer_rggb8" in heard[0].reason for heard in outputs.values())
+        assert not any(message.valid for message in found.values())
+        assert all("bayer_rggb8" in message.reason for message in found.values())
