@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from headway.types import Camera, DriveCommand, DriveState, Heads
 SLACK_NS = 10_000_000_000
 """Answers recorded this long after an image are looked at: in a graph the tasks answer at their own pace, on a machine
 that cannot keep up seconds later."""
+WORDS = {messages.HEADS: "heads", messages.FORECASTS: "forecasts", messages.COMMAND: "command"}
+"""One message of each task, that comes with every frame it answers."""
 
 
 def annotated(run: Run) -> Iterator[tuple[int, Image]]:
@@ -49,7 +51,8 @@ def annotated(run: Run) -> Iterator[tuple[int, Image]]:
             except (BagError, FrameError):
                 continue
             fits = camera is not None and (camera.width, camera.height) == (image.shape[1], image.shape[0])
-            yield stamp_ns, draw(image, scene(join.of(stamp_ns, message.stamp_ns), camera if fits else None))
+            told = join.of(stamp_ns, message.stamp_ns)
+            yield stamp_ns, draw(image, scene(told, camera if fits else None, join.expected))
 
 
 class _Answers:
@@ -59,7 +62,9 @@ class _Answers:
     """
 
     def __init__(self, reader: BagReader) -> None:
-        self._messages = reader.messages(output_topics(reader))
+        topics = output_topics(reader)
+        self.expected = {reader.topics[name].msgtype for name in topics}
+        self._messages = reader.messages(topics)
         self._pending: dict[int, tuple[int, dict[str, Any]]] = {}  # stamp -> when recorded, message type -> message
         self._newest_ns = 0
 
@@ -78,15 +83,19 @@ class _Answers:
         return self._pending.pop(stamp_ns, (0, {}))[1]
 
 
-def scene(answers: dict[str, Any], camera: Camera | None) -> Scene:
-    """What the messages of one frame say, ready to be drawn."""
+def scene(answers: dict[str, Any], camera: Camera | None, expected: Set[str] = frozenset()) -> Scene:
+    """What the messages of one frame say, ready to be drawn. expected: message types that this run has: where one is
+    missing the picture says so, or a frame that was dropped would look like one with nobody in it."""
     heads = answers.get(messages.HEADS)
     forecasts = answers.get(messages.FORECASTS)
     risk = answers.get(messages.RISK)
     command = answers.get(messages.COMMAND)
     notes = list(dict.fromkeys(m.reason for m in answers.values() if not m.valid and m.reason))
+    missing = [word for kind, word in WORDS.items() if kind in expected and kind not in answers]
     if not answers:
         notes = ["no answer for this frame"]
+    elif missing:
+        notes.insert(0, f"no {' and no '.join(missing)} for this frame")
     turn = None
     if forecasts is not None and forecasts.valid:
         q = forecasts.camera_orientation

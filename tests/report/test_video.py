@@ -11,10 +11,12 @@ from headway.convert.material import IMAGE_TOPIC
 from headway.messages import stamp
 from headway.report import video
 from headway.report.run import collect
+from headway.stages.gate import Gate
 from headway.types import Trace, View
 
 FAST_NS = 12_124_000
 HOUR = 3_600_000_000_000
+STANDING = Gate().halt("")
 
 
 @pytest.fixture
@@ -68,6 +70,18 @@ def test_what_a_node_says_while_its_input_is_silent_stands_beside_no_frame(tmp_p
         say(silent, stamps[-1], "no image for 0.5 s", START + 10 * STEP)
     assert len(list(video.annotated(collect(bag, tmp_path / "silent.mcap")))) == 3
     assert told == [("answer 0",), ("answer 1",), ("answer 2",)]
+
+
+def test_a_frame_that_one_task_dropped_does_not_look_like_one_with_nobody_in_it(tmp_path, told):
+    stamps = [START + i * STEP for i in range(2)]
+    bag = write_drive(tmp_path / "drive.mcap", frames=2)
+    with BagWriter(tmp_path / "out.mcap") as output:
+        say(output, stamps[0], "answer 0", START)
+        for i, stamp_ns in enumerate(stamps):
+            fields = messages.drive_command(STANDING, View(stamp_ns=stamp_ns), Trace(), True, "")
+            output.write("/driving/command", messages.COMMAND, fields, START + i * STEP)
+    assert len(list(video.annotated(collect(bag, tmp_path / "out.mcap")))) == 2
+    assert told == [("answer 0",), ("no heads for this frame",)]
 
 
 def test_a_video_of_the_first_images_ends_with_them_also_where_some_cannot_be_decoded(tmp_path):
