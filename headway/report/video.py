@@ -24,8 +24,8 @@ from headway.types import Camera, DriveCommand, DriveState, Heads
 SLACK_NS = 10_000_000_000
 """Answers recorded this long after an image are looked at: in a graph the tasks answer at their own pace, on a machine
 that cannot keep up seconds later."""
-WORDS = {messages.HEADS: "heads", messages.FORECASTS: "forecasts", messages.COMMAND: "command"}
-"""One message of each task, that comes with every frame it answers."""
+ABOUT_PEOPLE = {messages.HEADS: "heads", messages.RISK: "risk"}
+"""What comes with every frame that the task answers. A command that is missing shows by its empty strip."""
 
 
 def annotated(run: Run) -> Iterator[tuple[int, Image]]:
@@ -91,7 +91,7 @@ def scene(answers: dict[str, Any], camera: Camera | None, expected: Set[str] = f
     risk = answers.get(messages.RISK)
     command = answers.get(messages.COMMAND)
     notes = list(dict.fromkeys(m.reason for m in answers.values() if not m.valid and m.reason))
-    missing = [word for kind, word in WORDS.items() if kind in expected and kind not in answers]
+    missing = [word for kind, word in ABOUT_PEOPLE.items() if kind in expected and kind not in answers]
     if not answers:
         notes = ["no answer for this frame"]
     elif missing:
