@@ -94,6 +94,10 @@ def evaluate(
         else:
             report = leave_one_out(_leave_one_out_folders(model), nominal, show, cases)
     report["command"] = command()
+    if json_file:
+        from headway.json_files import write_json
+
+        write_json(json_file, report)
     if protocol == "egocentric":
         for noise, level in report["noise"].items():
             _print(level, f"seen by a walker, {level_words(noise)}, 2.8 s ahead, metres")
@@ -108,10 +112,6 @@ def evaluate(
         _print_memory(report)
     else:
         _print(report, "ETH/UCY, leave one scene out, 8 -> 12 steps of 0.4 s, metres")
-    if json_file:
-        from headway.json_files import write_json
-
-        write_json(json_file, report)
     if html:
         from headway.report.trajectory import write_trajectory_report
 
@@ -185,7 +185,7 @@ def _print(report: dict[str, Any], title: str) -> None:
     cover = report["coverage"]
     if cover:
         scenes = cover.get("by_scene", {})
-        whose = "pairs of a camera and a person" if report["protocol"] == "egocentric" else "people"
+        whose = "pairs of a camera and a person" if "alerts" in report else "people"
         inside = f" ({', '.join(f'{scene} {100 * v:.1f} %' for scene, v in scenes.items())})" if scenes else ""
         console.print(
             f"radius at {100 * cover['nominal']:.0f} %, calibrated on other scenes: "
