@@ -32,14 +32,7 @@ def test_without_the_five_networks_no_scene_is_predicted_by_one_that_saw_it(tmp_
 
 def test_a_level_of_noise_is_printed_by_itself_and_says_whose_ways_were_counted(capsys):
     """The egocentric protocol prints its levels one by one: such a part names no protocol."""
-    together = {"measured": 0.9, "by_scene": {"eth": 0.9}}
-    cover = {"nominal": 0.9, "measured": 0.9, "together": together}
-    level = {"scenes": {}, "mean": {}, "alerts": {}, "coverage": cover}
-    _print(level, "seen by a walker")
-        "mean": {},
-        "alerts": {},
-        "coverage": {"nominal": 0.9, "measured": 0.9, "together": together},
-    }
-    _print(level, "seen by a walker")
+    cover = {"nominal": 0.9, "measured": 0.9, "together": {"measured": 0.9, "by_scene": {"eth": 0.9}}}
+    _print({"scenes": {}, "mean": {}, "alerts": {}, "coverage": cover}, "seen by a walker")
     said = " ".join(capsys.readouterr().out.split())
     assert "90.0 % of pairs of a camera and a person stayed inside" in said
