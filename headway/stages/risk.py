@@ -45,7 +45,9 @@ class RiskConfig(Config):
     soft_m: float = parameter(0.2, "a path that passes this far outside that room still counts a quarter", 0.01, 1.0)
     horizon_s: float = parameter(4.0, "contacts later than this are not reported, seconds", 0.4, 4.8)
     alert_s: float = parameter(3.0, "contacts within this time raise an alert, seconds", 0.4, 4.8)
-    alert_share: float = parameter(0.25, "share of somebody's paths within reach by then that raises one", 0.01, 1.0)
+    alert_share: float = parameter(
+        0.25, "share of somebody's paths within reach within `alert_s` that raises an alert", 0.01, 1.0
+    )
     notice_share: float = parameter(0.15, "share of somebody's paths within reach that raises a notice", 0.01, 1.0)
     release: float = parameter(0.1, "an alert falls when the share is below this part of its threshold", 0.01, 1)
     hold_s: float = parameter(2.0, "and this time has passed since the last frame that called for it, seconds", 0, 5.0)
